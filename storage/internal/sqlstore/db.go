@@ -1,0 +1,74 @@
+// Package sqlstore is the one body of SQL behind the backends sqlite and postgres.
+//
+// Every domain's Store lives here once, one file a domain, in plain SQL that both
+// engines understand: placeholders are $1, $2 ..., statements stand in full where
+// they are used, times are BIGINT microseconds, key columns order bytewise. What
+// differs between the engines is in [Dialect], and is kept to a handful of hooks.
+package sqlstore
+
+import (
+	"context"
+	"time"
+
+	"github.com/lumelle/adminkit/storage"
+)
+
+// A DB is what an engine offers to the stores.
+type DB interface {
+	storage.Transactor
+
+	// Conn returns the connection of the transaction that ctx carries, and
+	// storage.ErrNoTx where it carries none.
+	Conn(ctx context.Context) (storage.Conn, error)
+
+	// Reader returns the connection of the transaction that ctx carries, else one
+	// for single reading statements outside of any transaction.
+	Reader(ctx context.Context) (storage.Conn, error)
+
+	// Dialect returns the hooks of the engine.
+	Dialect() *Dialect
+}
+
+// A Dialect holds what the two engines say differently.
+//
+// Errors are not among it: an engine's connections answer the errors of package
+// storage already (a unique violation is storage.ErrConflict, a lost connection
+// storage.ErrUnavailable), wrapped once.
+type Dialect struct {
+	// Postgres is true for the Postgres engine, for the few statements that exist
+	// twice.
+	Postgres bool
+
+	// SkipLocked ends a SELECT that claims rows. SQLite has one writer and needs none.
+	SkipLocked string
+
+	// ForUpdate ends a SELECT that locks the rows it reads until the transaction
+	// ends. SQLite has one writer and needs none.
+	ForUpdate string
+
+	// ForShare ends a SELECT whose rows must not change until the transaction ends.
+	ForShare string
+
+	// In returns the right side of a membership test against the list that is bound
+	// as parameter n: `id ` + d.In(2). Bind the list with List.
+	In func(n int) string
+
+	// List binds a list of strings or integers as the one parameter of In.
+	List func(list any) any
+}
+
+// micros is how a time is stored: microseconds since 1970 UTC, zero for no time.
+func micros(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMicro()
+}
+
+// fromMicros is the inverse of micros.
+func fromMicros(us int64) time.Time {
+	if us == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(us).UTC()
+}
