@@ -1,0 +1,171 @@
+package audit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/lumelle/adminkit/storage"
+)
+
+// A Governor walks a change through its gate and into its sink, in one transaction.
+// Every Service of the kit changes things through one, and so does a host that
+// governs an action of its own.
+type Governor struct {
+	tx      storage.Transactor
+	gate    Gate
+	sink    AuditSink
+	catalog *Catalog
+}
+
+// NewGovernor makes a Governor. All four are required; [Ungated] and [Disabled] are
+// the ways to go without a gate or a sink.
+func NewGovernor(tx storage.Transactor, gate Gate, sink AuditSink, catalog *Catalog) (*Governor, error) {
+	switch {
+	case tx == nil:
+		return nil, errors.New("audit: no transactor")
+	case gate == nil:
+		return nil, errors.New("audit: no gate; choose audit.Ungated by name to go without")
+	case sink == nil:
+		return nil, errNoSink
+	case catalog == nil:
+		return nil, errors.New("audit: no catalogue")
+	}
+	return &Governor{tx: tx, gate: gate, sink: sink, catalog: catalog}, nil
+}
+
+// Catalog returns the catalogue that completes the Governor's events.
+func (g *Governor) Catalog() *Catalog { return g.catalog }
+
+// InTx runs fn in a transaction of the Governor's store.
+func (g *Governor) InTx(ctx context.Context, fn func(ctx context.Context) error) error {
+	return g.tx.InTx(ctx, fn)
+}
+
+// Change asks the gate whether e may happen, runs apply and appends e, all in one
+// transaction: the one of ctx, or one of its own. It returns the event as it was
+// appended.
+//
+// apply makes the change with the ctx it is given and may complete the event (its
+// After, its Resource). It runs at most once.
+//
+// A refusal is a [DeniedError], a [StepUpError] or the gate's own [Refusal] such as
+// approvals.PendingError. The attempt is then recorded under an id of its own, and
+// the record is kept: where ctx carries the host's transaction, the host commits.
+// Every other error leaves nothing behind.
+//
+// Where the caller chose e.ID and that event is recorded already, the answer is
+// [ErrAlreadyRecorded] and nothing happens; so a change whose commit was
+// [storage.ErrCommitUnknown] is repeated under the same id.
+func (g *Governor) Change(ctx context.Context, e Event, apply func(ctx context.Context, e *Event) error) (Event, error) {
+	repeatable := e.ID != ""
+	if err := g.catalog.Complete(ctx, &e); err != nil {
+		return e, err
+	}
+	var refusal error
+	err := g.tx.InTx(ctx, func(ctx context.Context) error {
+		if repeatable {
+			if err := g.checkNew(ctx, e); err != nil {
+				return err
+			}
+		}
+		verdict, err := g.gate.Check(ctx, e)
+		if err != nil || verdict.Effect != Allow {
+			attempt, err := refuse(e, verdict, err)
+			if err != nil {
+				return err
+			}
+			refusal = attempt.refusal
+			attempt.event.ID = g.catalog.NewID()
+			return g.sink.Append(ctx, attempt.event)
+		}
+		e.DecisionID, e.ApprovalID, e.ApprovedBy = verdict.DecisionID, verdict.ApprovalID, verdict.ApprovedBy
+		if err := apply(ctx, &e); err != nil {
+			return err
+		}
+		if err := e.check(); err != nil {
+			return fmt.Errorf("audit: the change left a bad event: %w", err)
+		}
+		return g.sink.Append(ctx, e)
+	})
+	if err != nil {
+		return e, err
+	}
+	return e, refusal
+}
+
+// Record appends facts that need no gate, in the transaction of ctx or one of its
+// own.
+func (g *Governor) Record(ctx context.Context, events ...Event) error {
+	done := make([]Event, len(events))
+	copy(done, events)
+	for i := range done {
+		if err := g.catalog.Complete(ctx, &done[i]); err != nil {
+			return err
+		}
+	}
+	return g.tx.InTx(ctx, func(ctx context.Context) error { return g.sink.Append(ctx, done...) })
+}
+
+func (g *Governor) checkNew(ctx context.Context, e Event) error {
+	r, ok := g.sink.(Recorded)
+	if !ok {
+		return nil
+	}
+	known, err := r.Recorded(ctx, e.Tenant, e.Source, e.ID)
+	if err != nil {
+		return err
+	}
+	if known {
+		return ErrAlreadyRecorded
+	}
+	return nil
+}
+
+// An attempt is a change that a gate refused.
+type attempt struct {
+	event   Event
+	refusal error
+}
+
+// refuse turns the answer of a gate into the attempt to record. It fails where the
+// store failed under the gate: then there is nothing to record and nowhere to.
+func refuse(e Event, v Verdict, err error) (attempt, error) {
+	var known Refusal
+	switch {
+	case errors.As(err, &known):
+		e.Outcome = known.Refused()
+	case err != nil && isStoreFailure(err):
+		return attempt{}, err
+	case err != nil:
+		v = Verdict{Reason: Reason{Code: "gate_error", Text: "the check could not be completed"}}
+		known = &DeniedError{Verdict: v, Err: err}
+		e.Outcome = Denied
+	case v.Effect == StepUp:
+		known = &StepUpError{Verdict: v}
+		e.Outcome = Denied
+	default:
+		// An unanswered NeedsApproval denies too: no gate took it up.
+		known = &DeniedError{Verdict: v}
+		e.Outcome = Denied
+	}
+	e.DecisionID = v.DecisionID
+	if e.Outcome == Denied {
+		e.Reason = v.Reason.Code
+	}
+	return attempt{event: e, refusal: known}, nil
+}
+
+// isStoreFailure reports errors after which the transaction cannot be used, or
+// which the caller shall repeat instead of reading as a denial.
+func isStoreFailure(err error) bool {
+	for _, target := range []error{
+		storage.ErrUnavailable, storage.ErrTxDone, storage.ErrTxBusy, storage.ErrForeignTx,
+		context.Canceled, context.DeadlineExceeded,
+	} {
+		if errors.Is(err, target) {
+			return true
+		}
+	}
+	return false
+}
