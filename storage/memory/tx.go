@@ -130,6 +130,15 @@ func (b *Backend) current(ctx context.Context) (*tx, error) {
 	return h.(*tx), nil
 }
 
+// required is current for what cannot do without a transaction.
+func (b *Backend) required(ctx context.Context) (*tx, error) {
+	t, err := b.current(ctx)
+	if t == nil && err == nil {
+		err = storage.ErrNoTx
+	}
+	return t, err
+}
+
 // InTx implements storage.Transactor. One transaction runs at a time; the others
 // wait for it until their ctx is done. A transaction begun with a detached ctx
 // inside another one therefore waits for itself.
@@ -290,12 +299,9 @@ func (b *Backend) release(ctx context.Context, t *tx) error {
 // The functions run in reverse order, before the next transaction begins; they must
 // not use the backend. It answers storage.ErrNoTx where ctx carries no transaction.
 func (b *Backend) OnRollback(ctx context.Context, fn func()) error {
-	t, err := b.current(ctx)
+	t, err := b.required(ctx)
 	if err != nil {
 		return err
-	}
-	if t == nil {
-		return storage.ErrNoTx
 	}
 	if err := t.enter(); err != nil {
 		return err

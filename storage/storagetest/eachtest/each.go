@@ -21,12 +21,17 @@ import (
 	"testing"
 
 	"github.com/lumelle/adminkit/storage"
+	"github.com/lumelle/adminkit/storage/idempotency"
 	"github.com/lumelle/adminkit/storage/memory"
 )
 
 // A Backend is what all backends of the kit offer.
 type Backend interface {
 	storage.Transactor
+	// Each domain's store; a domain adds its line when all backends have it.
+
+	Idempotency() idempotency.Store
+
 	// Ping reports whether the store answers.
 	Ping(ctx context.Context) error
 	// Close waits for what runs and releases the store.

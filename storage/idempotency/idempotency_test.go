@@ -1,0 +1,279 @@
+package idempotency_test
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lumelle/adminkit/storage"
+	"github.com/lumelle/adminkit/storage/idempotency"
+	"github.com/lumelle/adminkit/storage/storagetest/eachtest"
+)
+
+var (
+	noon  = time.Date(2026, 3, 1, 12, 0, 0, 123456000, time.UTC)
+	ask   = idempotency.Fingerprint("POST", "/orders/7/refund", []byte(`{"amount":"12.50"}`))
+	other = idempotency.Fingerprint("POST", "/orders/7/refund", []byte(`{"amount":"99.00"}`))
+)
+
+// finish runs a whole request under a key.
+func finish(t *testing.T, b eachtest.Backend, tenant, actor, key string, at time.Time) {
+	t.Helper()
+	s := b.Idempotency()
+	err := b.InTx(t.Context(), func(ctx context.Context) error {
+		done, err := s.Begin(ctx, tenant, actor, key, ask, at)
+		if err != nil {
+			return err
+		}
+		if done != nil {
+			t.Errorf("%s/%s/%s: got %+v, want a free key", tenant, actor, key, done)
+		}
+		return s.Finish(ctx, tenant, actor, key, 202, map[string]string{"Location": "/requests/1"}, []byte(`{"id":"1"}`))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// begin runs Begin in a transaction that is rolled back.
+func begin(t *testing.T, b eachtest.Backend, tenant, actor, key string, fingerprint [32]byte) (*idempotency.Record, error) {
+	t.Helper()
+	var done *idempotency.Record
+	undo := errors.New("undo")
+	err := b.InTx(t.Context(), func(ctx context.Context) (err error) {
+		if done, err = b.Idempotency().Begin(ctx, tenant, actor, key, fingerprint, noon); err != nil {
+			return err
+		}
+		return undo
+	})
+	if errors.Is(err, undo) {
+		err = nil
+	}
+	return done, err
+}
+
+func TestRepeatedRequestGetsTheFirstAnswer(t *testing.T) {
+	eachtest.Run(t, func(t *testing.T, b eachtest.Backend) {
+		finish(t, b, "acme", "sam", "k", noon)
+		got, err := begin(t, b, "acme", "sam", "k", ask)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got == nil {
+			t.Fatal("the key is free, want the first answer")
+		}
+		if got.Status != 202 || string(got.Body) != `{"id":"1"}` ||
+			!maps.Equal(got.Header, map[string]string{"Location": "/requests/1"}) ||
+			!got.CreatedAt.Equal(noon) || got.Fingerprint != ask ||
+			got.Tenant != "acme" || got.Actor != "sam" || got.Key != "k" {
+			t.Errorf("got %+v", got)
+		}
+	})
+}
+
+func TestKeyOfAnotherRequestIsAMismatch(t *testing.T) {
+	eachtest.Run(t, func(t *testing.T, b eachtest.Backend) {
+		finish(t, b, "acme", "sam", "k", noon)
+		if _, err := begin(t, b, "acme", "sam", "k", other); !errors.Is(err, idempotency.ErrMismatch) {
+			t.Errorf("got %v, want ErrMismatch", err)
+		}
+	})
+}
+
+func TestKeysOfOthersAreFree(t *testing.T) {
+	eachtest.Run(t, func(t *testing.T, b eachtest.Backend) {
+		finish(t, b, "acme", "sam", "k", noon)
+		for _, who := range [][3]string{
+			{"bloom", "sam", "k"}, {"acme", "marco", "k"}, {"acme", "sam", "K"}, {"acme", "sam", "k "}, {"ACME", "sam", "k"},
+		} {
+			done, err := begin(t, b, who[0], who[1], who[2], other)
+			if done != nil || err != nil {
+				t.Errorf("%q: got %v, %v, want a free key", who, done, err)
+			}
+		}
+	})
+}
+
+func TestRolledBackRequestFreesItsKey(t *testing.T) {
+	eachtest.Run(t, func(t *testing.T, b eachtest.Backend) {
+		for range 2 {
+			if done, err := begin(t, b, "acme", "sam", "k", ask); done != nil || err != nil {
+				t.Errorf("got %v, %v, want a free key", done, err)
+			}
+		}
+	})
+}
+
+func TestKeyThatWasClaimedAndNotFinishedConflicts(t *testing.T) {
+	eachtest.Run(t, func(t *testing.T, b eachtest.Backend) {
+		s := b.Idempotency()
+		err := b.InTx(t.Context(), func(ctx context.Context) error {
+			if _, err := s.Begin(ctx, "acme", "sam", "k", ask, noon); err != nil {
+				return err
+			}
+			if _, err := s.Begin(ctx, "acme", "sam", "k", ask, noon); !errors.Is(err, storage.ErrConflict) {
+				t.Errorf("inside: got %v, want ErrConflict", err)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := begin(t, b, "acme", "sam", "k", ask); !errors.Is(err, storage.ErrConflict) {
+			t.Errorf("afterwards: got %v, want ErrConflict", err)
+		}
+	})
+}
+
+func TestSecondRequestWaitsForTheFirst(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		first error
+		want  bool
+	}{
+		{"and finds its answer", nil, true},
+		{"and goes on itself when the first rolled back", errors.New("undo"), false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			eachtest.Run(t, func(t *testing.T, b eachtest.Backend) {
+				s := b.Idempotency()
+				claimed, release := make(chan struct{}), make(chan struct{})
+				second := make(chan error, 1)
+				go func() {
+					<-claimed
+					close(release) // both outcomes of the race read the same
+					second <- b.InTx(t.Context(), func(ctx context.Context) error {
+						done, err := s.Begin(ctx, "acme", "sam", "k", ask, noon)
+						if err == nil && (done != nil) != tc.want {
+							t.Errorf("second: got %v, want an answer: %t", done, tc.want)
+						}
+						return err
+					})
+				}()
+				err := b.InTx(t.Context(), func(ctx context.Context) error {
+					if _, err := s.Begin(ctx, "acme", "sam", "k", ask, noon); err != nil {
+						return err
+					}
+					close(claimed)
+					<-release
+					if err := s.Finish(ctx, "acme", "sam", "k", 200, nil, nil); err != nil {
+						return err
+					}
+					return tc.first
+				})
+				if !errors.Is(err, tc.first) {
+					t.Errorf("first: got %v, want %v", err, tc.first)
+				}
+				if err := <-second; err != nil {
+					t.Errorf("second: %v", err)
+				}
+			})
+		})
+	}
+}
+
+func TestFinishNeedsAClaim(t *testing.T) {
+	eachtest.Run(t, func(t *testing.T, b eachtest.Backend) {
+		s := b.Idempotency()
+		finish(t, b, "acme", "sam", "done", noon)
+		for key, want := range map[string]error{"never": storage.ErrNotFound, "done": storage.ErrConflict} {
+			err := b.InTx(t.Context(), func(ctx context.Context) error {
+				return s.Finish(ctx, "acme", "sam", key, 200, nil, nil)
+			})
+			if !errors.Is(err, want) {
+				t.Errorf("%s: got %v, want %v", key, err, want)
+			}
+		}
+	})
+}
+
+func TestBothStepsNeedATransaction(t *testing.T) {
+	eachtest.Run(t, func(t *testing.T, b eachtest.Backend) {
+		s := b.Idempotency()
+		if _, err := s.Begin(t.Context(), "acme", "sam", "k", ask, noon); !errors.Is(err, storage.ErrNoTx) {
+			t.Errorf("Begin: got %v, want ErrNoTx", err)
+		}
+		if err := s.Finish(t.Context(), "acme", "sam", "k", 200, nil, nil); !errors.Is(err, storage.ErrNoTx) {
+			t.Errorf("Finish: got %v, want ErrNoTx", err)
+		}
+	})
+}
+
+func TestUnfitInputIsRefused(t *testing.T) {
+	eachtest.Run(t, func(t *testing.T, b eachtest.Backend) {
+		s := b.Idempotency()
+		for _, tc := range []struct {
+			name, tenant, actor, key string
+			status                   int
+			header                   map[string]string
+			body                     []byte
+		}{
+			{"no tenant", "", "sam", "k", 200, nil, nil},
+			{"no actor", "acme", "", "k", 200, nil, nil},
+			{"no key", "acme", "sam", "", 200, nil, nil},
+			{"a NUL in the key", "acme", "sam", "k\x00", 200, nil, nil},
+			{"a key too long", "acme", "sam", strings.Repeat("k", storage.MaxID+1), 200, nil, nil},
+			{"a status too low", "acme", "sam", "k", 99, nil, nil},
+			{"a status too high", "acme", "sam", "k", 600, nil, nil},
+			{"a header that is not UTF-8", "acme", "sam", "k", 200, map[string]string{"X": "\xff"}, nil},
+			{"a body too long", "acme", "sam", "k", 200, nil, make([]byte, idempotency.MaxBody+1)},
+		} {
+			err := b.InTx(t.Context(), func(ctx context.Context) error {
+				if _, err := s.Begin(ctx, tc.tenant, tc.actor, tc.key, ask, noon); err != nil {
+					return err
+				}
+				return s.Finish(ctx, tc.tenant, tc.actor, tc.key, tc.status, tc.header, tc.body)
+			})
+			if !errors.Is(err, storage.ErrInvalid) {
+				t.Errorf("%s: got %v, want ErrInvalid", tc.name, err)
+			}
+		}
+	})
+}
+
+func TestDeleteTakesTheOldestOfItsTenantFirst(t *testing.T) {
+	eachtest.Run(t, func(t *testing.T, b eachtest.Backend) {
+		s := b.Idempotency()
+		finish(t, b, "acme", "sam", "c", noon.Add(2*time.Hour))
+		finish(t, b, "acme", "sam", "b", noon.Add(time.Hour))
+		finish(t, b, "acme", "sam", "a", noon)
+		finish(t, b, "bloom", "nina", "a", noon)
+		for _, step := range []struct {
+			limit, want int
+			left        string
+		}{{1, 1, "bc"}, {0, 1, "c"}, {0, 0, "c"}} {
+			n, err := s.Delete(t.Context(), "acme", noon.Add(2*time.Hour), step.limit)
+			if n != step.want || err != nil {
+				t.Errorf("limit %d: got %d, %v, want %d", step.limit, n, err, step.want)
+			}
+			for _, key := range []string{"a", "b", "c"} {
+				done, err := begin(t, b, "acme", "sam", key, ask)
+				if err != nil || (done != nil) != strings.Contains(step.left, key) {
+					t.Errorf("after limit %d, key %s: got %v, %v, want %s left", step.limit, key, done, err, step.left)
+				}
+			}
+		}
+		if done, err := begin(t, b, "bloom", "nina", "a", ask); done == nil || err != nil {
+			t.Errorf("the other tenant: got %v, %v, want its record", done, err)
+		}
+		if _, err := s.Delete(t.Context(), "acme", noon, -1); !errors.Is(err, storage.ErrInvalid) {
+			t.Errorf("negative limit: got %v, want ErrInvalid", err)
+		}
+	})
+}
+
+func TestFingerprintsTellRequestsApart(t *testing.T) {
+	seen := map[[32]byte]string{}
+	for _, r := range [][3]string{
+		{"POST", "/a", "b"}, {"PUT", "/a", "b"}, {"POST", "/ab", ""}, {"POST", "/a", ""}, {"POST", "", "/ab"}, {"POST/a", "", "b"},
+	} {
+		f := idempotency.Fingerprint(r[0], r[1], []byte(r[2]))
+		if prior, ok := seen[f]; ok {
+			t.Errorf("%q and %s have one fingerprint", r, prior)
+		}
+		seen[f] = strings.Join(r[:], " ")
+	}
+}
