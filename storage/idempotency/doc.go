@@ -21,6 +21,10 @@
 //		return store.Finish(ctx, tenant, actor, key, reply.Status, reply.Header, reply.Body)
 //	})
 //
+// Most refusals should leave the key free, because the same request may succeed
+// later: a missing step-up, a missing permission. Where nothing was written, roll
+// back; where the refusal itself was recorded, call Release and commit.
+//
 // # Who waits for whom
 //
 // Of two requests under one key, the second waits in Begin until the first one's

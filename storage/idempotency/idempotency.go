@@ -15,7 +15,7 @@ import (
 const MaxBody = 1 << 20
 
 // ErrMismatch reports that the key was used before for a request with another
-// fingerprint. Over HTTP that is 422, and the client has to choose a new key.
+// fingerprint. Over HTTP that is 409, and the client has to choose a new key.
 var ErrMismatch = errors.New("the idempotency key was used for another request")
 
 // A Record is the answer of one request.
@@ -55,6 +55,11 @@ type Store interface {
 	// and storage.ErrInvalid for a status below 100 or above 599, a header that is not
 	// UTF-8 and a body longer than [MaxBody].
 	Finish(ctx context.Context, tenant, actor, key string, status int, header map[string]string, body []byte) error
+
+	// Release frees a key that Begin claimed in the same transaction, so that the
+	// transaction may commit what it recorded about a request that was refused while
+	// the client repeats the request under its key. Its errors are those of Finish.
+	Release(ctx context.Context, tenant, actor, key string) error
 
 	// Delete removes up to limit records that were created before a time, the oldest
 	// first, and returns how many it removed. A limit of zero is

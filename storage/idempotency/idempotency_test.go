@@ -175,29 +175,64 @@ func TestSecondRequestWaitsForTheFirst(t *testing.T) {
 	}
 }
 
-func TestFinishNeedsAClaim(t *testing.T) {
+func TestReleasedKeyIsFreeAfterTheCommit(t *testing.T) {
 	eachtest.Run(t, func(t *testing.T, b eachtest.Backend) {
 		s := b.Idempotency()
-		finish(t, b, "acme", "sam", "done", noon)
-		for key, want := range map[string]error{"never": storage.ErrNotFound, "done": storage.ErrConflict} {
-			err := b.InTx(t.Context(), func(ctx context.Context) error {
-				return s.Finish(ctx, "acme", "sam", key, 200, nil, nil)
-			})
-			if !errors.Is(err, want) {
-				t.Errorf("%s: got %v, want %v", key, err, want)
+		err := b.InTx(t.Context(), func(ctx context.Context) error {
+			if _, err := s.Begin(ctx, "acme", "sam", "k", ask, noon); err != nil {
+				return err
 			}
+			return s.Release(ctx, "acme", "sam", "k")
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if done, err := begin(t, b, "acme", "sam", "k", other); done != nil || err != nil {
+			t.Errorf("got %v, %v, want a free key", done, err)
 		}
 	})
 }
 
-func TestBothStepsNeedATransaction(t *testing.T) {
+// ends are the two ways to end a claim.
+var ends = map[string]func(ctx context.Context, s idempotency.Store, tenant, actor, key string) error{
+	"Finish": func(ctx context.Context, s idempotency.Store, tenant, actor, key string) error {
+		return s.Finish(ctx, tenant, actor, key, 200, nil, nil)
+	},
+	"Release": func(ctx context.Context, s idempotency.Store, tenant, actor, key string) error {
+		return s.Release(ctx, tenant, actor, key)
+	},
+}
+
+func TestClaimIsNeededToEndIt(t *testing.T) {
+	eachtest.Run(t, func(t *testing.T, b eachtest.Backend) {
+		s := b.Idempotency()
+		finish(t, b, "acme", "sam", "done", noon)
+		for name, end := range ends {
+			for key, want := range map[string]error{"never": storage.ErrNotFound, "done": storage.ErrConflict, "": storage.ErrInvalid} {
+				err := b.InTx(t.Context(), func(ctx context.Context) error {
+					return end(ctx, s, "acme", "sam", key)
+				})
+				if !errors.Is(err, want) {
+					t.Errorf("%s of the key %q: got %v, want %v", name, key, err, want)
+				}
+			}
+		}
+		if done, err := begin(t, b, "acme", "sam", "done", ask); done == nil || done.Status != 202 || err != nil {
+			t.Errorf("the finished answer: got %v, %v", done, err)
+		}
+	})
+}
+
+func TestAllStepsNeedATransaction(t *testing.T) {
 	eachtest.Run(t, func(t *testing.T, b eachtest.Backend) {
 		s := b.Idempotency()
 		if _, err := s.Begin(t.Context(), "acme", "sam", "k", ask, noon); !errors.Is(err, storage.ErrNoTx) {
 			t.Errorf("Begin: got %v, want ErrNoTx", err)
 		}
-		if err := s.Finish(t.Context(), "acme", "sam", "k", 200, nil, nil); !errors.Is(err, storage.ErrNoTx) {
-			t.Errorf("Finish: got %v, want ErrNoTx", err)
+		for name, end := range ends {
+			if err := end(t.Context(), s, "acme", "sam", "k"); !errors.Is(err, storage.ErrNoTx) {
+				t.Errorf("%s: got %v, want ErrNoTx", name, err)
+			}
 		}
 	})
 }

@@ -73,12 +73,9 @@ func (s idempotencyStore) Finish(ctx context.Context, tenant, actor, key string,
 		return err
 	}
 	return s.b.write(ctx, "idempotency.Finish", func(v view) error {
-		r, ok := idempotencyTable.get(v, idempotency.Record{Tenant: tenant, Actor: actor, Key: key})
-		switch {
-		case !ok:
-			return storage.ErrNotFound
-		case r.Status != 0:
-			return storage.ErrConflict
+		r, err := claimed(v, tenant, actor, key)
+		if err != nil {
+			return err
 		}
 		r.Status, r.Header, r.Body = status, nil, nil
 		if len(header) > 0 {
@@ -90,6 +87,35 @@ func (s idempotencyStore) Finish(ctx context.Context, tenant, actor, key string,
 		idempotencyTable.put(v, r)
 		return nil
 	})
+}
+
+func (s idempotencyStore) Release(ctx context.Context, tenant, actor, key string) error {
+	if err := idempotency.CheckKey(tenant, actor, key); err != nil {
+		return err
+	}
+	if _, err := s.b.required(ctx); err != nil {
+		return err
+	}
+	return s.b.write(ctx, "idempotency.Release", func(v view) error {
+		r, err := claimed(v, tenant, actor, key)
+		if err != nil {
+			return err
+		}
+		idempotencyTable.delete(v, r)
+		return nil
+	})
+}
+
+// claimed returns the record of a key that was claimed and not finished.
+func claimed(v view, tenant, actor, key string) (idempotency.Record, error) {
+	r, ok := idempotencyTable.get(v, idempotency.Record{Tenant: tenant, Actor: actor, Key: key})
+	switch {
+	case !ok:
+		return r, storage.ErrNotFound
+	case r.Status != 0:
+		return r, storage.ErrConflict
+	}
+	return r, nil
 }
 
 func (s idempotencyStore) Delete(ctx context.Context, tenant string, before time.Time, limit int) (n int, err error) {
