@@ -1,0 +1,118 @@
+package httpapi
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+
+	"github.com/lumelle/adminkit/audit"
+	"github.com/lumelle/adminkit/storage"
+	"github.com/lumelle/adminkit/storage/idempotency"
+)
+
+// kept are the headers of an answer that are given again with it.
+var kept = []string{"Content-Type", "Location"}
+
+// once runs h under an idempotency key: h and the record of its answer are one
+// transaction.
+func (a *API) once(w http.ResponseWriter, r *http.Request, who Identity, keys []string, h Handler) error {
+	if a.cfg.Idempotency == nil {
+		return BadRequest("Idempotency-Key", "is not supported here")
+	}
+	if len(keys) > 1 {
+		return BadRequest("Idempotency-Key", "is given twice")
+	}
+	key := keys[0]
+	if storage.CheckID("", key) != nil {
+		return BadRequest("Idempotency-Key", "must be 1 to 255 bytes of text")
+	}
+	body, err := ReadBody(r)
+	if err != nil {
+		return err
+	}
+	fingerprint := idempotency.Fingerprint(r.Method, r.URL.RequestURI(), body)
+	actor := who.Actor.Type + ":" + who.Actor.ID
+
+	var answer *buffer
+	var refusal error
+	err = a.cfg.Tx.InTx(r.Context(), func(ctx context.Context) error {
+		answer, refusal = newBuffer(), nil
+		done, err := a.cfg.Idempotency.Begin(ctx, who.Tenant, actor, key, fingerprint, a.cfg.Now())
+		if err != nil {
+			return err
+		}
+		if done != nil {
+			answer.replay(done)
+			return nil
+		}
+		req := r.WithContext(ctx)
+		req.Body = io.NopCloser(bytes.NewReader(body))
+		if err := h(answer, req, who); err != nil {
+			if _, ok := errors.AsType[audit.Refusal](err); !ok {
+				return err
+			}
+			// The record of the refused attempt is kept, the key is not: the same
+			// request may succeed after a step-up.
+			refusal = err
+			return a.cfg.Idempotency.Release(ctx, who.Tenant, actor, key)
+		}
+		header := map[string]string{}
+		for _, name := range kept {
+			if v := answer.header.Get(name); v != "" {
+				header[name] = v
+			}
+		}
+		return a.cfg.Idempotency.Finish(ctx, who.Tenant, actor, key, answer.status, header, answer.body.Bytes())
+	})
+	if err == nil {
+		err = refusal
+	}
+	if err != nil {
+		return err
+	}
+	answer.copyTo(w)
+	return nil
+}
+
+// A buffer holds an answer until its transaction has committed.
+type buffer struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+func newBuffer() *buffer { return &buffer{header: http.Header{}} }
+
+func (b *buffer) Header() http.Header { return b.header }
+
+func (b *buffer) WriteHeader(status int) {
+	if b.status == 0 {
+		b.status = status
+	}
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.WriteHeader(http.StatusOK)
+	return b.body.Write(p)
+}
+
+func (b *buffer) replay(rec *idempotency.Record) {
+	for name, v := range rec.Header {
+		b.header.Set(name, v)
+	}
+	b.header.Set("Idempotent-Replayed", "true")
+	b.header.Set("Cache-Control", "no-store")
+	b.header.Set("X-Content-Type-Options", "nosniff")
+	b.status = rec.Status
+	b.body.Write(rec.Body)
+}
+
+func (b *buffer) copyTo(w http.ResponseWriter) {
+	for name, v := range b.header {
+		w.Header()[name] = v
+	}
+	w.WriteHeader(b.status)
+	w.Write(b.body.Bytes())
+}
