@@ -1,0 +1,305 @@
+package sqlstore
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"sync"
+	"sync/atomic"
+
+	"github.com/lumelle/adminkit/storage"
+)
+
+// A Session is an engine's side of one open transaction. Its errors are those of
+// package storage already. A Session is never used by two goroutines at once: Tx
+// sees to that.
+type Session interface {
+	Exec(ctx context.Context, query string, args []any) (int64, error)
+	Query(ctx context.Context, query string, args []any) (storage.Rows, error)
+	// Script runs several statements that take no arguments.
+	Script(ctx context.Context, text string) error
+}
+
+// A Tx is one level of a transaction as ctx carries it: the transaction itself or a
+// savepoint inside it. Both engines share it, so that the rules of package storage
+// (use after the end, use by two goroutines, nesting) are kept in one place.
+type Tx struct {
+	t     *transaction
+	level int
+	ended atomic.Bool
+}
+
+// transaction is what the levels share.
+type transaction struct {
+	owner   any
+	session Session
+	hosted  bool
+
+	// mu is held while a statement runs. Statements take it with TryLock: whoever
+	// does not get it at once is a second goroutine.
+	mu     sync.Mutex
+	level  int     // the innermost open level, the only one that may issue statements
+	rows   *txRows // of the last query, while they are open
+	broken error   // why nothing more may be issued
+	after  []func()
+}
+
+var (
+	_ storage.Tx   = (*Tx)(nil)
+	_ storage.Conn = (*Tx)(nil)
+)
+
+// NewTx returns the outermost level of a transaction that owner has opened.
+func NewTx(owner any, s Session) *Tx {
+	return &Tx{t: &transaction{owner: owner, session: s}}
+}
+
+// JoinTx returns the outermost level of a transaction that the host has opened and
+// will end.
+func JoinTx(owner any, s Session) *Tx {
+	return &Tx{t: &transaction{owner: owner, session: s, hosted: true}}
+}
+
+// Owner implements storage.Tx.
+func (h *Tx) Owner() any { return h.t.owner }
+
+// AfterCommit implements storage.Tx.
+func (h *Tx) AfterCommit(fn func()) bool {
+	if h.t.hosted || h.ended.Load() {
+		return false
+	}
+	h.t.mu.Lock()
+	defer h.t.mu.Unlock()
+	h.t.after = append(h.t.after, fn)
+	return true
+}
+
+// Committed runs what AfterCommit registered. The engine calls it once, on the
+// goroutine of the outermost InTx.
+func (h *Tx) Committed() {
+	for _, fn := range h.t.after {
+		fn()
+	}
+}
+
+// Run calls fn with a ctx that carries h and ends h when fn has returned, panicked
+// or left its goroutine. A ctx that was cancelled meanwhile fails the transaction.
+func (h *Tx) Run(ctx context.Context, fn func(ctx context.Context) error) error {
+	defer h.End()
+	if err := fn(storage.WithTx(ctx, h)); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return h.Broken()
+}
+
+// End makes every later use of h answer storage.ErrTxDone. It waits for a statement
+// that is running and closes rows that were left open.
+func (h *Tx) End() {
+	h.ended.Store(true)
+	h.t.mu.Lock()
+	defer h.t.mu.Unlock()
+	h.t.closeRows()
+}
+
+// Broken returns why the transaction cannot be committed any more, nil where it can.
+func (h *Tx) Broken() error {
+	h.t.mu.Lock()
+	defer h.t.mu.Unlock()
+	return h.t.broken
+}
+
+// Nest runs fn inside a savepoint of h.
+func (h *Tx) Nest(ctx context.Context, fn func(ctx context.Context) error) error {
+	child, err := h.savepoint(ctx)
+	if err != nil {
+		return err
+	}
+	returned := false
+	defer func() {
+		if !returned { // a panic, or runtime.Goexit: it goes on after the undoing
+			h.undo(ctx, child)
+		}
+	}()
+	err = fn(storage.WithTx(ctx, child))
+	returned = true
+	if err == nil {
+		err = ctx.Err()
+	}
+	if err == nil {
+		err = h.release(ctx, child)
+	}
+	if err != nil {
+		h.undo(ctx, child)
+	}
+	return err
+}
+
+func (h *Tx) savepoint(ctx context.Context) (*Tx, error) {
+	if err := h.lock(ctx); err != nil {
+		return nil, err
+	}
+	defer h.t.mu.Unlock()
+	child := &Tx{t: h.t, level: h.level + 1}
+	if _, err := h.t.session.Exec(ctx, "SAVEPOINT "+child.name(), nil); err != nil {
+		return nil, err
+	}
+	h.t.level = child.level
+	return child, nil
+}
+
+// release keeps the writes of child as part of h.
+func (h *Tx) release(ctx context.Context, child *Tx) error {
+	child.End()
+	h.t.mu.Lock()
+	defer h.t.mu.Unlock()
+	if h.t.broken != nil {
+		return h.t.broken
+	}
+	if _, err := h.t.session.Exec(context.WithoutCancel(ctx), "RELEASE SAVEPOINT "+child.name(), nil); err != nil {
+		return err
+	}
+	h.t.level = h.level
+	return nil
+}
+
+// undo drops the writes of child. Where that fails nobody knows what the transaction
+// holds, and it is broken as a whole.
+func (h *Tx) undo(ctx context.Context, child *Tx) {
+	child.End()
+	h.t.mu.Lock()
+	defer h.t.mu.Unlock()
+	h.t.level = h.level
+	if h.t.broken != nil {
+		return
+	}
+	ctx = context.WithoutCancel(ctx)
+	_, err := h.t.session.Exec(ctx, "ROLLBACK TO SAVEPOINT "+child.name(), nil)
+	if err == nil {
+		_, err = h.t.session.Exec(ctx, "RELEASE SAVEPOINT "+child.name(), nil)
+	}
+	if err != nil {
+		h.t.broken = fmt.Errorf("undo a savepoint: %w", err)
+	}
+}
+
+func (h *Tx) name() string { return "adminkit_" + strconv.Itoa(h.level) }
+
+// Exec implements storage.Conn.
+func (h *Tx) Exec(ctx context.Context, query string, args ...any) (int64, error) {
+	if err := h.lock(ctx); err != nil {
+		return 0, err
+	}
+	defer h.t.mu.Unlock()
+	return h.t.session.Exec(ctx, query, args)
+}
+
+// Query implements storage.Conn.
+func (h *Tx) Query(ctx context.Context, query string, args ...any) (storage.Rows, error) {
+	if err := h.lock(ctx); err != nil {
+		return nil, err
+	}
+	defer h.t.mu.Unlock()
+	rows, err := h.t.session.Query(ctx, query, args)
+	if err != nil {
+		return nil, err
+	}
+	h.t.rows = &txRows{t: h.t, rows: rows}
+	return h.t.rows, nil
+}
+
+// Script runs several statements that take no arguments, as migrations are.
+func (h *Tx) Script(ctx context.Context, text string) error {
+	if err := h.lock(ctx); err != nil {
+		return err
+	}
+	defer h.t.mu.Unlock()
+	return h.t.session.Script(ctx, text)
+}
+
+// lock takes the transaction for one statement, or says why it cannot be had.
+func (h *Tx) lock(ctx context.Context) error {
+	if h.ended.Load() {
+		return storage.ErrTxDone
+	}
+	if !h.t.mu.TryLock() {
+		return storage.ErrTxBusy
+	}
+	err := ctx.Err()
+	switch {
+	case h.ended.Load():
+		err = storage.ErrTxDone
+	case h.t.broken != nil:
+		err = h.t.broken
+	case h.t.level != h.level || h.t.rows != nil:
+		err = storage.ErrTxBusy
+	}
+	if err != nil {
+		h.t.mu.Unlock()
+	}
+	return err
+}
+
+func (t *transaction) closeRows() {
+	if t.rows == nil {
+		return
+	}
+	t.rows.err = storage.ErrTxDone
+	t.rows.rows.Close()
+	t.rows.closed = true
+	t.rows = nil
+}
+
+// txRows keeps the transaction from issuing a statement while rows are open, which
+// Postgres could not answer, and ends with the level that asked for them.
+type txRows struct {
+	t      *transaction
+	rows   storage.Rows
+	closed bool
+	err    error
+}
+
+// Next implements storage.Rows.
+func (r *txRows) Next() bool {
+	if !r.t.mu.TryLock() {
+		return false
+	}
+	defer r.t.mu.Unlock()
+	return !r.closed && r.rows.Next()
+}
+
+// Scan implements storage.Rows.
+func (r *txRows) Scan(dest ...any) error {
+	if !r.t.mu.TryLock() {
+		return storage.ErrTxBusy
+	}
+	defer r.t.mu.Unlock()
+	if r.closed {
+		return storage.ErrTxDone
+	}
+	return r.rows.Scan(dest...)
+}
+
+// Err implements storage.Rows.
+func (r *txRows) Err() error {
+	r.t.mu.Lock()
+	defer r.t.mu.Unlock()
+	if r.err != nil {
+		return r.err
+	}
+	return r.rows.Err()
+}
+
+// Close implements storage.Rows.
+func (r *txRows) Close() error {
+	r.t.mu.Lock()
+	defer r.t.mu.Unlock()
+	if r.closed {
+		return nil
+	}
+	r.closed = true
+	r.t.rows = nil
+	return r.rows.Close()
+}

@@ -1,0 +1,3 @@
+// Package postgres keeps the records of all domains in a Postgres database, through
+// pgx.
+package postgres

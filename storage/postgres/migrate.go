@@ -1,0 +1,62 @@
+package postgres
+
+import (
+	"context"
+	"embed"
+	"io/fs"
+
+	"github.com/lumelle/adminkit/storage/internal/migrate"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// Migrations returns the SQL files that make the tables, for hosts that run them with
+// a tool of their own, in the order of their names. Such hosts set Config.NoMigrate.
+func Migrations() fs.FS {
+	sub, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		panic(err) // the directory is compiled in
+	}
+	return sub
+}
+
+// Migrate applies the migrations that are pending, all of them or none. Processes
+// that start at the same time wait for each other. It refuses a database whose applied
+// migrations are not those of this release.
+func (b *Backend) Migrate(ctx context.Context) error {
+	return migrate.Run(ctx, engine{b}, Migrations(), b.cfg.Now)
+}
+
+// Pending returns the names of the migrations that Migrate would apply.
+func (b *Backend) Pending(ctx context.Context) ([]string, error) {
+	return migrate.Pending(ctx, engine{b}, Migrations())
+}
+
+// engine is what the migration runner sees of a Backend.
+type engine struct{ *Backend }
+
+var _ migrate.Engine = engine{}
+
+// migrationLock is the key of the advisory lock, "adminkit" in ASCII.
+const migrationLock = 0x61646d696e6b6974
+
+// LockMigrations takes a lock that ends with the transaction, so that it works behind
+// a pooler too.
+func (e engine) LockMigrations(ctx context.Context) error {
+	c, err := e.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = c.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, int64(migrationLock))
+	return err
+}
+
+// Script runs the statements of a file.
+func (e engine) Script(ctx context.Context, text string) error {
+	h, err := e.tx(ctx)
+	if err != nil {
+		return err
+	}
+	return h.Script(ctx, text)
+}

@@ -1,0 +1,117 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"sync"
+
+	"github.com/lumelle/adminkit/storage"
+)
+
+// executor is what *sql.Conn and *sql.Tx have in common.
+type executor interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
+// preparer is what *sql.DB and *sql.Conn have in common.
+type preparer interface {
+	PrepareContext(ctx context.Context, query string) (*sql.Stmt, error)
+}
+
+// maxStatements bounds a statement cache. The kit's own statements fit many times;
+// hosts that compose SQL text must not grow it without end.
+const maxStatements = 1024
+
+// statements keeps prepared statements by the text they came from.
+type statements struct {
+	mu    sync.RWMutex
+	stmts map[string]*sql.Stmt
+}
+
+// get returns the statement for query, prepared on p.
+func (s *statements) get(ctx context.Context, p preparer, query string) (*sql.Stmt, error) {
+	s.mu.RLock()
+	stmt := s.stmts[query]
+	s.mu.RUnlock()
+	if stmt != nil {
+		return stmt, nil
+	}
+	stmt, err := p.PrepareContext(ctx, numbered(query))
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if other := s.stmts[query]; other != nil {
+		stmt.Close()
+		return other, nil
+	}
+	if s.stmts == nil {
+		s.stmts = map[string]*sql.Stmt{}
+	}
+	if len(s.stmts) >= maxStatements {
+		for text, old := range s.stmts { // any one: the map's order is random
+			delete(s.stmts, text)
+			old.Close() // database/sql waits for its open rows
+			break
+		}
+	}
+	s.stmts[query] = stmt
+	return stmt, nil
+}
+
+// drop closes and forgets all statements.
+func (s *statements) drop() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, stmt := range s.stmts {
+		stmt.Close()
+	}
+	s.stmts = nil
+}
+
+// rows gives the errors of *sql.Rows the words of package storage.
+type rows struct{ *sql.Rows }
+
+var _ storage.Rows = rows{}
+
+// Err implements storage.Rows.
+func (r rows) Err() error { return translate(r.Rows.Err()) }
+
+// Close implements storage.Rows.
+func (r rows) Close() error { return translate(r.Rows.Close()) }
+
+// reader serves single reading statements outside of any transaction.
+type reader struct {
+	db    *sql.DB
+	stmts statements
+}
+
+var _ storage.Conn = (*reader)(nil)
+
+// Exec implements storage.Conn.
+func (r *reader) Exec(ctx context.Context, query string, args ...any) (int64, error) {
+	stmt, err := r.stmts.get(ctx, r.db, query)
+	if err != nil {
+		return 0, translate(err)
+	}
+	res, err := stmt.ExecContext(ctx, args...)
+	if err != nil {
+		return 0, translate(err)
+	}
+	return res.RowsAffected()
+}
+
+// Query implements storage.Conn.
+func (r *reader) Query(ctx context.Context, query string, args ...any) (storage.Rows, error) {
+	stmt, err := r.stmts.get(ctx, r.db, query)
+	if err != nil {
+		return nil, translate(err)
+	}
+	rs, err := stmt.QueryContext(ctx, args...)
+	if err != nil {
+		return nil, translate(err)
+	}
+	return rows{rs}, nil
+}

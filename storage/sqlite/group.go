@@ -1,0 +1,390 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/lumelle/adminkit/storage"
+	"github.com/lumelle/adminkit/storage/internal/sqlstore"
+)
+
+// maxGroup bounds how many closures share one commit, so that the first of them is
+// not kept waiting by an endless stream of others.
+const maxGroup = 256
+
+// A committer runs the closures of concurrent InTx calls one after another inside
+// one SQLite transaction and commits once for all of them, because the commit (two
+// writes and an fsync) costs far more than what stands in it. It drains what is
+// queued when it starts and what arrives while it runs; it never waits for more.
+//
+// The first closure of a group runs bare, the others in savepoints, so that one
+// that fails is undone alone. Closures run on the goroutines of their callers; the
+// committer's own goroutine, which lives only while there is work, hands them their
+// turn and so outlives a closure that hangs.
+type committer struct {
+	writer *writer
+	busy   time.Duration // how long another process may hold the write lock
+
+	mu      sync.Mutex
+	queue   []*member
+	running bool
+	closed  bool
+	idle    chan struct{} // closed when the committer comes to rest after Close
+}
+
+// A member is one InTx call that waits for its turn, then for the commit.
+type member struct {
+	owner   any
+	ctx     context.Context
+	timeout time.Duration
+	turn    chan *sqlstore.Tx // its handle; receives at most once
+	ran     chan error        // what its closure came to; receives at most once
+	answer  chan error        // what InTx returns; receives exactly once
+}
+
+// errAbandoned is what a closure came to that panicked or left its goroutine.
+var errAbandoned = errors.New("the closure did not return")
+
+// do runs fn as a member of a group.
+func (c *committer) do(ctx context.Context, owner any, timeout time.Duration, fn func(ctx context.Context) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	m := &member{
+		owner: owner, ctx: ctx, timeout: timeout,
+		turn: make(chan *sqlstore.Tx, 1), ran: make(chan error, 1), answer: make(chan error, 1),
+	}
+	if err := c.enqueue(m); err != nil {
+		return err
+	}
+	var h *sqlstore.Tx
+	select {
+	case h = <-m.turn:
+	case err := <-m.answer:
+		return err
+	case <-ctx.Done():
+		if c.withdraw(m) {
+			return ctx.Err()
+		}
+		select { // its turn came at the same moment
+		case h = <-m.turn:
+		case err := <-m.answer:
+			return err
+		}
+	}
+
+	returned := false
+	defer func() {
+		if !returned { // a panic, or runtime.Goexit: it goes on after the undoing
+			m.ran <- errAbandoned
+			<-m.answer
+		}
+	}()
+	err := h.Run(ctx, fn)
+	returned = true
+	m.ran <- err
+	if err := <-m.answer; err != nil {
+		return err
+	}
+	h.Committed()
+	return nil
+}
+
+// enqueue puts m into the queue and sees to it that the committer runs.
+func (c *committer) enqueue(m *member) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return unavailable(errClosed)
+	}
+	c.queue = append(c.queue, m)
+	if !c.running {
+		c.running = true
+		go c.run()
+	}
+	return nil
+}
+
+// withdraw takes m out of the queue again. It returns false when m's turn has come.
+func (c *committer) withdraw(m *member) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i, other := range c.queue {
+		if other == m {
+			c.queue = append(c.queue[:i], c.queue[i+1:]...)
+			return true
+		}
+	}
+	return false
+}
+
+// next takes the first member out of the queue, nil when there is none.
+func (c *committer) next() *member {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.queue) == 0 {
+		return nil
+	}
+	m := c.queue[0]
+	c.queue[0] = nil
+	c.queue = c.queue[1:]
+	return m
+}
+
+// rest stops the committer when there is nothing to do.
+func (c *committer) rest() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.queue) > 0 {
+		return false
+	}
+	c.running = false
+	if c.closed {
+		close(c.idle)
+	}
+	return true
+}
+
+// close refuses new members and waits for those in the queue.
+func (c *committer) close(ctx context.Context) error {
+	c.mu.Lock()
+	if !c.closed {
+		c.closed = true
+		c.idle = make(chan struct{})
+		if !c.running {
+			close(c.idle)
+		}
+	}
+	idle := c.idle
+	c.mu.Unlock()
+	select {
+	case <-idle:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// run forms groups until the queue is empty.
+func (c *committer) run() {
+	for !c.rest() {
+		g, err := c.begin()
+		if err != nil {
+			c.refuse(err)
+			continue
+		}
+		for g.open() {
+			m := c.next()
+			if m == nil {
+				break
+			}
+			g.run(m)
+		}
+		g.finish()
+	}
+}
+
+// refuse answers everybody in the queue with err.
+func (c *committer) refuse(err error) {
+	for m := c.next(); m != nil; m = c.next() {
+		m.answer <- err
+	}
+}
+
+// begin opens the transaction of a group.
+func (c *committer) begin() (*group, error) {
+	ctx := context.Background()
+	err := c.patiently(func() error {
+		conn, err := c.writer.acquire(ctx)
+		if err == nil {
+			_, err = conn.ExecContext(ctx, "BEGIN IMMEDIATE")
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("begin: %w", translate(err))
+	}
+	return &group{c: c, session: c.writer.session(c.writer.conn)}, nil
+}
+
+// patiently repeats try for a while where another process holds the lock it needs.
+// SQLite's own busy handler would sleep up to 100 ms at a time.
+func (c *committer) patiently(try func() error) error {
+	deadline := time.Now().Add(c.busy)
+	for wait := time.Millisecond; ; wait = min(2*wait, 20*time.Millisecond) {
+		err := try()
+		if err == nil {
+			return nil
+		}
+		primary := code(err) & 0xff
+		if primary != codeBusy && primary != codeLocked {
+			c.writer.discard() // whatever state it is in
+			return err
+		}
+		c.writer.release()
+		if time.Now().After(deadline) {
+			return err
+		}
+		time.Sleep(wait/2 + rand.N(wait))
+	}
+}
+
+// wal turns the write-ahead log on, before the committer runs.
+func (c *committer) wal(ctx context.Context) error {
+	return c.patiently(func() error {
+		conn, err := c.writer.acquire(ctx)
+		if err != nil {
+			return err
+		}
+		var mode string
+		if err := conn.QueryRowContext(ctx, "PRAGMA journal_mode=WAL").Scan(&mode); err != nil {
+			return err
+		}
+		if mode != "wal" {
+			return fmt.Errorf("the write-ahead log cannot be had here, journal_mode is %s", mode)
+		}
+		return nil
+	})
+}
+
+// A group is one transaction with the members that take part in it.
+type group struct {
+	c       *committer
+	session *session
+	members []outcome
+}
+
+// An outcome is what the closure of a member came to.
+type outcome struct {
+	m   *member
+	err error
+}
+
+// open reports whether a further member may join.
+func (g *group) open() bool {
+	return g.session.lost == nil && len(g.members) < maxGroup && !(len(g.members) == 1 && g.members[0].err != nil)
+}
+
+// run gives m its turn.
+func (g *group) run(m *member) {
+	if err := m.ctx.Err(); err != nil {
+		m.answer <- err
+		return
+	}
+	first := len(g.members) == 0
+	err := error(nil)
+	if !first {
+		_, err = g.session.Exec(m.ctx, "SAVEPOINT adminkit_member", nil)
+	}
+	if err == nil {
+		err = g.turn(m)
+	}
+	if !first && g.session.lost == nil {
+		g.settle(m, err)
+	}
+	g.members = append(g.members, outcome{m, err})
+}
+
+// turn runs the closure of m on its caller's goroutine and waits for it. One that
+// takes too long loses its handle, and the others go on.
+func (g *group) turn(m *member) error {
+	h := sqlstore.NewTx(m.owner, g.session)
+	m.turn <- h
+	if m.timeout <= 0 {
+		return <-m.ran
+	}
+	timer := time.NewTimer(m.timeout)
+	defer timer.Stop()
+	select {
+	case err := <-m.ran:
+		return err
+	case <-timer.C:
+		h.End()
+		return fmt.Errorf("sqlite: the function ran for more than %v: %w", m.timeout, storage.ErrTxDone)
+	}
+}
+
+// settle keeps or undoes the savepoint of a member. Where that fails the group is
+// lost: nobody knows what the transaction holds.
+func (g *group) settle(m *member, err error) {
+	if err != nil {
+		g.must(m, "ROLLBACK TO SAVEPOINT adminkit_member")
+	}
+	g.must(m, "RELEASE SAVEPOINT adminkit_member")
+}
+
+func (g *group) must(m *member, statement string) {
+	if g.session.lost != nil {
+		return
+	}
+	if _, err := g.session.Exec(m.ctx, statement, nil); err != nil && g.session.lost == nil {
+		g.session.lost = fmt.Errorf("%w: the transaction could not be kept apart: %w", storage.ErrUnavailable, err)
+	}
+}
+
+// finish commits or rolls back, and answers everybody.
+func (g *group) finish() {
+	err := g.end()
+	for i, o := range g.members {
+		o.m.answer <- verdict(o.err, err, i == 0, i == len(g.members)-1)
+	}
+}
+
+// verdict is the answer to a member whose closure came to own, in a group that ended
+// with err.
+//
+// The error of a closure that ran after others may rest on what those had written: a
+// conflict with a row that never came to be. So where the group failed it is not
+// passed on, except that of the closure that was the last, for it is the cause.
+func verdict(own, err error, first, last bool) error {
+	switch {
+	case err == nil || own != nil && (first || last):
+		return own
+	case own != nil && errors.Is(err, storage.ErrCommitUnknown):
+		return fmt.Errorf("sqlite: %w: the transaction it ran in was not committed for certain", storage.ErrUnavailable)
+	}
+	return err
+}
+
+// end ends the transaction of the group.
+func (g *group) end() error {
+	ctx := context.Background()
+	w := g.c.writer
+	if g.session.lost != nil {
+		w.discard()
+		return g.session.lost
+	}
+	if len(g.members) == 0 || len(g.members) == 1 && g.members[0].err != nil {
+		if _, err := g.session.on.ExecContext(ctx, "ROLLBACK"); err != nil {
+			w.discard()
+			return translate(err)
+		}
+		w.release()
+		return nil
+	}
+	_, err := g.session.on.ExecContext(ctx, "COMMIT")
+	if err == nil {
+		w.release()
+		return nil
+	}
+	return g.commitFailed(ctx, err)
+}
+
+// commitFailed finds out what a COMMIT that answered an error has done. Where the
+// transaction is still open nothing was committed; where SQLite rolled it back
+// because it had no room, neither. Everything else is unknown.
+func (g *group) commitFailed(ctx context.Context, cause error) error {
+	defer g.c.writer.discard() // closing the connection rolls back what is open
+	open := inTransaction(ctx, g.session.on)
+	switch primary := code(cause) & 0xff; {
+	case open && primary == codeConstraint: // a deferred foreign key
+		return translate(cause)
+	case open, primary == codeFull, primary == codeNoMem, primary == codeBusy:
+		return fmt.Errorf("commit: %w", unavailable(cause))
+	}
+	return fmt.Errorf("sqlite: commit: %w: %w", storage.ErrCommitUnknown, cause)
+}

@@ -1,0 +1,56 @@
+package sqlite
+
+import (
+	"context"
+	"embed"
+	"io/fs"
+
+	"github.com/lumelle/adminkit/storage/internal/migrate"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// Migrations returns the SQL files that make the tables, for hosts that run them with
+// a tool of their own, in the order of their names. Such hosts set Config.NoMigrate.
+func Migrations() fs.FS {
+	sub, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		panic(err) // the directory is compiled in
+	}
+	return sub
+}
+
+// Migrate applies the migrations that are pending, all of them or none. Processes
+// that start at the same time wait for each other. It refuses a database whose applied
+// migrations are not those of this release.
+func (b *Backend) Migrate(ctx context.Context) error {
+	return migrate.Run(ctx, engine{b}, Migrations(), b.cfg.Now)
+}
+
+// Pending returns the names of the migrations that Migrate would apply.
+func (b *Backend) Pending(ctx context.Context) ([]string, error) {
+	return migrate.Pending(ctx, engine{b}, Migrations())
+}
+
+// engine is what the migration runner sees of a Backend.
+type engine struct{ *Backend }
+
+var _ migrate.Engine = engine{}
+
+// InTx has no time limit: a migration may rewrite a large table.
+func (e engine) InTx(ctx context.Context, fn func(ctx context.Context) error) error {
+	return e.inTx(ctx, -1, fn)
+}
+
+// LockMigrations has nothing to do: the transaction holds the write lock already.
+func (e engine) LockMigrations(context.Context) error { return nil }
+
+// Script runs the statements of a file.
+func (e engine) Script(ctx context.Context, text string) error {
+	h, err := e.tx(ctx)
+	if err != nil {
+		return err
+	}
+	return h.Script(ctx, text)
+}

@@ -1,0 +1,6 @@
+-- The migrations that were applied, with the checksum of each file.
+CREATE TABLE IF NOT EXISTS adminkit_migration (
+  name       TEXT   NOT NULL PRIMARY KEY,
+  checksum   TEXT   NOT NULL,
+  applied_at BIGINT NOT NULL
+);
