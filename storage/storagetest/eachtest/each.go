@@ -18,11 +18,13 @@ package eachtest
 
 import (
 	"context"
+	"path/filepath"
 	"testing"
 
 	"github.com/lumelle/adminkit/storage"
 	"github.com/lumelle/adminkit/storage/idempotency"
 	"github.com/lumelle/adminkit/storage/memory"
+	"github.com/lumelle/adminkit/storage/sqlite"
 )
 
 // A Backend is what all backends of the kit offer.
@@ -38,7 +40,10 @@ type Backend interface {
 	Close(ctx context.Context) error
 }
 
-var _ Backend = (*memory.Backend)(nil)
+var (
+	_ Backend = (*memory.Backend)(nil)
+	_ Backend = (*sqlite.Backend)(nil)
+)
 
 // Run runs fn as a subtest over a fresh, migrated backend of each kind, which is
 // closed afterwards.
@@ -49,6 +54,7 @@ func Run(t *testing.T, fn func(t *testing.T, b Backend)) {
 		open func(t *testing.T) Backend
 	}{
 		{"memory", Memory},
+		{"sqlite", SQLite},
 	} {
 		t.Run(kind.name, func(t *testing.T) { fn(t, kind.open(t)) })
 	}
@@ -58,6 +64,13 @@ func Run(t *testing.T, fn func(t *testing.T, b Backend)) {
 func Memory(t *testing.T) Backend {
 	t.Helper()
 	b, err := memory.New(memory.Config{})
+	return opened(t, b, err)
+}
+
+// SQLite returns a backend over a fresh file that is closed when the test ends.
+func SQLite(t *testing.T) Backend {
+	t.Helper()
+	b, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "test.db"), sqlite.Config{})
 	return opened(t, b, err)
 }
 
