@@ -1,0 +1,229 @@
+//go:build unix
+
+package pgtest
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// settings are those of the cluster: small, private, and as durable as the default.
+const settings = `
+listen_addresses = ''
+max_connections = 200
+shared_buffers = 64MB
+fsync = on
+synchronous_commit = on
+max_wal_size = 256MB
+autovacuum_naptime = 10s
+log_min_messages = fatal
+`
+
+// watch is the shell process that ends a cluster with the process it was made for. It
+// outlives that process by a second at most, and runs in a session of its own so that
+// an interrupt of the run does not end it first. It runs as the user of the tests: an
+// unprivileged one could not see whether a process of root is alive. That the server
+// has ended it sees by the file: as a zombie, where nothing reaps, it keeps its id.
+const watch = `while kill -0 "$1" 2>/dev/null; do sleep 0.3; done
+server=$(head -n 1 "$2/data/postmaster.pid")
+kill -QUIT "$server"
+n=0
+while [ -e "$2/data/postmaster.pid" ] && [ $n -lt 100 ]; do sleep 0.1; n=$((n+1)); done
+rm -rf "$2" "$3"`
+
+// A cluster is a running Postgres of our own.
+type cluster struct {
+	bin, dir string
+	as       *syscall.SysProcAttr // the user it runs as
+}
+
+// shared returns the data source name of the cluster of this go test run, and starts
+// it when this process is the first that asks.
+func shared() (string, error) {
+	bin, err := binaries()
+	if err != nil {
+		return "", err
+	}
+	owner := run()
+	base := filepath.Join(os.TempDir(), fmt.Sprintf("adminkit-pgtest-%d-%d", os.Getuid(), owner))
+	lock, err := os.OpenFile(base+".lock", os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return "", err
+	}
+	defer lock.Close() // and unlocks
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
+		return "", err
+	}
+	// The lock file says where the cluster is, once it runs.
+	known, err := os.ReadFile(base + ".lock")
+	if err != nil {
+		return "", err
+	}
+	if dir := string(known); dir != "" {
+		if _, err := os.Stat(filepath.Join(dir, socket)); err == nil {
+			return dsn(dir), nil
+		}
+	}
+	c, err := start(bin, owner, base+".lock")
+	if err != nil {
+		return "", err
+	}
+	if err := os.WriteFile(base+".lock", []byte(c.dir), 0o600); err != nil {
+		return "", err
+	}
+	return dsn(c.dir), nil
+}
+
+// run returns the process whose life is that of the run: the go command that started
+// this test, else the test itself, as when its binary is run by hand.
+func run() int {
+	parent := os.Getppid()
+	name, err := exec.Command("ps", "-o", "comm=", "-p", strconv.Itoa(parent)).Output()
+	if err == nil && filepath.Base(strings.TrimSpace(string(name))) == "go" {
+		return parent
+	}
+	return os.Getpid()
+}
+
+// start makes a cluster that ends with the process owner. The file along is removed
+// with it.
+func start(bin string, owner int, along string) (_ *cluster, err error) {
+	c := &cluster{bin: bin}
+	uid, gid, err := unprivileged()
+	if err != nil {
+		return nil, err
+	}
+	c.as = &syscall.SysProcAttr{}
+	if uid != 0 {
+		c.as.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
+	}
+	if c.dir, err = os.MkdirTemp("", "adminkit-pg-"); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			os.RemoveAll(c.dir)
+		}
+	}()
+	if uid != 0 {
+		if err := os.Chown(c.dir, uid, gid); err != nil {
+			return nil, err
+		}
+	}
+	if err := c.command("initdb", "-D", c.data(), "-U", "postgres", "-A", "trust", "-E", "UTF8",
+		"--locale=C", "--no-sync", "--no-instructions"); err != nil {
+		return nil, err
+	}
+	conf := filepath.Join(c.data(), "postgresql.auto.conf")
+	if err := os.WriteFile(conf, fmt.Appendf(nil, "%sunix_socket_directories = '%s'\n", settings, c.dir), 0o600); err != nil {
+		return nil, err
+	}
+	if err := c.command("pg_ctl", "-D", c.data(), "-l", filepath.Join(c.dir, "log"), "-w", "-s", "start"); err != nil {
+		return nil, err
+	}
+	watcher := exec.Command("/bin/sh", "-c", watch, "watch", strconv.Itoa(owner), c.dir, along)
+	watcher.Dir = "/"
+	watcher.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := watcher.Start(); err != nil {
+		c.command("pg_ctl", "-D", c.data(), "-m", "immediate", "-s", "stop")
+		return nil, err
+	}
+	return c, nil
+}
+
+// socket is the name of the Unix socket of a server on the default port.
+const socket = ".s.PGSQL.5432"
+
+func dsn(dir string) string {
+	return "postgres:///postgres?" + url.Values{"host": {dir}, "port": {"5432"}, "user": {"postgres"}, "sslmode": {"disable"}}.Encode()
+}
+
+func (c *cluster) data() string { return filepath.Join(c.dir, "data") }
+
+// command runs one of Postgres' programs as the user of the cluster.
+func (c *cluster) command(name string, args ...string) error {
+	cmd := exec.Command(filepath.Join(c.bin, name), args...)
+	cmd.Dir = c.dir
+	cmd.SysProcAttr = c.as
+	cmd.Env = append(os.Environ(), "LC_ALL=C", "TZ=UTC")
+	// Not a pipe: the server inherits it, and the command would seem to run for as
+	// long as the server does.
+	out, err := os.CreateTemp("", "adminkit-pg-out-")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(out.Name())
+	defer out.Close()
+	cmd.Stdout, cmd.Stderr = out, out
+	if err := cmd.Run(); err != nil {
+		said, _ := os.ReadFile(out.Name())
+		return fmt.Errorf("%s: %w: %s", name, err, bytes.TrimSpace(said))
+	}
+	return nil
+}
+
+// binaries returns the directory of the installed programs, of the newest release
+// where there are several.
+func binaries() (string, error) {
+	if path, err := exec.LookPath("initdb"); err == nil {
+		if path, err = filepath.EvalSymlinks(path); err == nil && complete(filepath.Dir(path)) {
+			return filepath.Dir(path), nil
+		}
+	}
+	best, release := "", -1
+	for _, pattern := range []string{"/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/opt/homebrew/opt/postgresql@*/bin"} {
+		dirs, err := filepath.Glob(pattern)
+		if err != nil {
+			return "", err
+		}
+		for _, dir := range dirs {
+			digits := strings.TrimLeft(filepath.Base(filepath.Dir(dir)), "abcdefghijklmnopqrstuvwxyz-@")
+			if n, err := strconv.Atoi(digits); err == nil && n > release && complete(dir) {
+				best, release = dir, n
+			}
+		}
+	}
+	if best == "" {
+		return "", errMissing
+	}
+	return best, nil
+}
+
+func complete(dir string) bool {
+	for _, name := range []string{"initdb", "pg_ctl", "postgres"} {
+		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// unprivileged returns the user that the cluster runs as where this process is root,
+// zeros elsewhere.
+func unprivileged() (uid, gid int, err error) {
+	if os.Getuid() != 0 {
+		return 0, 0, nil
+	}
+	for _, name := range []string{"postgres", "nobody"} {
+		u, err := user.Lookup(name)
+		if err != nil {
+			continue
+		}
+		uid, err1 := strconv.Atoi(u.Uid)
+		gid, err2 := strconv.Atoi(u.Gid)
+		if err := errors.Join(err1, err2); err != nil {
+			return 0, 0, err
+		}
+		return uid, gid, nil
+	}
+	return 0, 0, errors.New("running as root and neither user postgres nor nobody exists")
+}
