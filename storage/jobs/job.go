@@ -1,0 +1,127 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/lumelle/adminkit/storage"
+)
+
+const (
+	// MaxPayload is the longest payload of a job in bytes.
+	MaxPayload = 64 << 10
+	// MaxTrace is the longest trace of a job in bytes.
+	MaxTrace = 512
+	// MaxReason is what is kept of the text of an error, in bytes.
+	MaxReason = 1024
+)
+
+// A Job is a piece of work that a row asks for.
+type Job struct {
+	// ID is the order of enqueueing. The store sets it.
+	ID int64
+	// Tenant is whose work it is.
+	Tenant string
+	// Lane is what the job queues behind: an endpoint, a rule, a destination. Jobs of
+	// one lane start in order of Due and ID, at most the lane's cap at a time; lanes
+	// do not delay each other. Lanes of different tenants are different lanes.
+	Lane string
+	// Kind chooses the handler.
+	Kind string
+	// Due is the earliest start, now where it is zero.
+	Due time.Time
+	// Payload is what the handler needs: at most 64 KiB, usually a few ids.
+	Payload []byte
+	// Trace is the W3C traceparent the work was asked for under, empty for none.
+	Trace string
+	// Attempt counts the starts before this one: 0 on the first.
+	Attempt int
+}
+
+// check returns what is wrong with a job that is to be enqueued.
+func (j Job) check() error {
+	var bad *storage.InvalidError
+	for _, id := range []struct{ pointer, value string }{
+		{"/tenant", j.Tenant}, {"/lane", j.Lane}, {"/kind", j.Kind},
+	} {
+		var invalid *storage.InvalidError
+		if errors.As(storage.CheckID(id.pointer, id.value), &invalid) {
+			bad = bad.Add(invalid.Fields[0].Pointer, invalid.Fields[0].Message)
+		}
+	}
+	if len(j.Payload) > MaxPayload {
+		bad = bad.Add("/payload", "must be at most 64 KiB long")
+	}
+	var invalid *storage.InvalidError
+	if errors.As(storage.CheckText("/trace", j.Trace, MaxTrace), &invalid) {
+		bad = bad.Add(invalid.Fields[0].Pointer, invalid.Fields[0].Message)
+	}
+	return bad.Err()
+}
+
+// A LaneID names a lane: lanes of different tenants are different lanes.
+type LaneID struct {
+	Tenant, Lane string
+}
+
+// DefaultCap is how many jobs of one lane run at a time where its cap was not set.
+const DefaultCap = 8
+
+// MaxCap is the highest cap of a lane.
+const MaxCap = 10_000
+
+// A LaneConfig says how the jobs of one lane are worked.
+type LaneConfig struct {
+	// Cap is how many jobs of the lane run at a time, over all processes: at most
+	// [MaxCap], and [DefaultCap] where it is zero.
+	Cap int
+}
+
+// ErrFenced reports that the lease was lost: another worker owns the lane now and
+// nothing this one does counts any more.
+var ErrFenced = errors.New("jobs: the lease was lost")
+
+// A Handler works jobs of one kind. A nil return completes the job. An error made by
+// [RetryAt] starts it again at that time, one made by [Bury] moves it to the dead
+// letters, and any other error retries it by the worker's backoff until its attempts
+// are used up. A panic counts as an error.
+//
+// ctx ends when the lease is lost and when [Worker.Close] runs out of time. A job runs
+// at least once. To make its effect exactly once, write the effect and settle the
+// task in one transaction with [Task.Complete].
+type Handler func(ctx context.Context, task *Task) error
+
+type retryError struct {
+	at  time.Time
+	err error
+}
+
+func (e *retryError) Error() string {
+	if e.err == nil {
+		return "to be tried again"
+	}
+	return e.err.Error()
+}
+
+func (e *retryError) Unwrap() error { return e.err }
+
+// RetryAt returns an error with which a handler has its job started again at a time
+// of its own choice. err says why and may be nil. Such a retry counts as an attempt
+// and is never refused: the handler decides itself when it has tried enough.
+func RetryAt(at time.Time, err error) error { return &retryError{at: at, err: err} }
+
+type buryError struct{ err error }
+
+func (e *buryError) Error() string {
+	if e.err == nil {
+		return "buried by its handler"
+	}
+	return e.err.Error()
+}
+
+func (e *buryError) Unwrap() error { return e.err }
+
+// Bury returns an error with which a handler moves its job to the dead letters at
+// once. err says why and may be nil.
+func Bury(err error) error { return &buryError{err: err} }

@@ -1,0 +1,132 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/lumelle/adminkit/storage"
+)
+
+// Config adjusts a [Queue]. Its zero value is ready for use.
+type Config struct {
+	// Now is the clock that decides what is due. It defaults to time.Now. Processes
+	// that share a store should agree on the time to within what a job may be late.
+	Now func() time.Time
+}
+
+// A Queue takes jobs in and shows the dead letters. It is safe for concurrent use and
+// owns no goroutine; a [Worker] works what it holds.
+type Queue struct {
+	store Store
+	now   func() time.Time
+
+	mu        sync.Mutex
+	listeners map[listener]struct{}
+}
+
+// A listener is a worker of this process, which need not wait for its poll.
+type listener interface {
+	// enqueued tells of jobs that were committed.
+	enqueued(jobs []Job)
+	// configured tells that the config of a lane was committed.
+	configured()
+}
+
+// NewQueue makes a Queue over the jobs of a store.
+func NewQueue(store Store, config Config) (*Queue, error) {
+	if store == nil {
+		return nil, errors.New("jobs: no store")
+	}
+	if config.Now == nil {
+		config.Now = time.Now
+	}
+	return &Queue{store: store, now: config.Now, listeners: map[listener]struct{}{}}, nil
+}
+
+// Enqueue stores jobs in the transaction of ctx, or in one of its own where ctx
+// carries none: all of them or none. Their IDs and Attempts are ignored; a zero Due is
+// now.
+//
+// Workers of this process learn of the jobs when the transaction commits. Where a
+// host's own transaction was joined nobody can tell them, and they find the jobs
+// within their poll interval, as workers of other processes do.
+//
+// Errors: [storage.ErrInvalid] with pointers such as /0/payload, and those of the
+// transaction.
+func (q *Queue) Enqueue(ctx context.Context, jobs ...Job) error {
+	if len(jobs) == 0 {
+		return nil
+	}
+	now := q.now()
+	stored := make([]Job, len(jobs))
+	var bad *storage.InvalidError
+	for i, j := range jobs {
+		var invalid *storage.InvalidError
+		if errors.As(j.check(), &invalid) {
+			for _, f := range invalid.Fields {
+				bad = bad.Add(fmt.Sprintf("/%d%s", i, f.Pointer), f.Message)
+			}
+		}
+		if j.Due.IsZero() {
+			j.Due = now
+		}
+		j.ID, j.Attempt = 0, 0
+		stored[i] = j
+	}
+	if err := bad.Err(); err != nil {
+		return err
+	}
+	if err := q.store.Enqueue(ctx, stored); err != nil {
+		return fmt.Errorf("enqueue: %w", err)
+	}
+	storage.AfterCommit(ctx, func() { q.each(func(l listener) { l.enqueued(stored) }) })
+	return nil
+}
+
+// SetLane stores how many jobs of a lane run at a time, in the transaction of ctx or
+// in one of its own. A worker that owns the lane takes the change over within a
+// quarter of its lease, one of this process at once.
+func (q *Queue) SetLane(ctx context.Context, tenant, lane string, config LaneConfig) error {
+	if err := storage.CheckID("/tenant", tenant); err != nil {
+		return err
+	}
+	if err := storage.CheckID("/lane", lane); err != nil {
+		return err
+	}
+	if config.Cap < 0 || config.Cap > MaxCap {
+		return storage.Invalid("/cap", "must be between 0 and 10000")
+	}
+	if err := q.store.SetLane(ctx, tenant, lane, config); err != nil {
+		return fmt.Errorf("set lane: %w", err)
+	}
+	storage.AfterCommit(ctx, func() { q.each(listener.configured) })
+	return nil
+}
+
+// listen has l told of what is committed through this Queue, until the function it
+// returns is called.
+func (q *Queue) listen(l listener) (stop func()) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.listeners[l] = struct{}{}
+	return func() {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		delete(q.listeners, l)
+	}
+}
+
+// each calls fn for every listener.
+func (q *Queue) each(fn func(listener)) {
+	q.mu.Lock()
+	listeners := slices.Collect(maps.Keys(q.listeners))
+	q.mu.Unlock()
+	for _, l := range listeners {
+		fn(l)
+	}
+}

@@ -1,0 +1,217 @@
+package jobs
+
+import (
+	"context"
+	"time"
+)
+
+// A Store keeps jobs, lanes, workers and what became of attempts. Applications hold
+// a [Queue] and a [Worker]; only authors of backends implement this.
+//
+// Every method writes in the transaction of ctx, or in one of its own where ctx
+// carries none. The store has no clock: times are given to it, and whether a worker
+// is alive is judged by the workers themselves (see [Beat]). Times are kept to the
+// microsecond.
+type Store interface {
+	Producer
+	Consumer
+	Inspector
+}
+
+// A Producer is the part of a [Store] that takes work in.
+type Producer interface {
+	// Enqueue stores jobs, all or none, and gives them rising ids that are never used
+	// again. It makes the lanes that do not exist yet.
+	Enqueue(ctx context.Context, jobs []Job) error
+
+	// SetLane stores how a lane is worked, and makes the lane where it does not exist.
+	SetLane(ctx context.Context, tenant, lane string, config LaneConfig) error
+}
+
+// A Consumer is the part of a [Store] that hands work out. It serves one process
+// for all tenants, so its methods name a worker instead of a tenant.
+//
+// Ownership rests on one row a worker. Whoever settles something locks that row in
+// shared mode for its transaction; whoever ends a worker deletes the row. So a
+// settlement either commits before its worker is ended, or answers [ErrFenced].
+type Consumer interface {
+	// Beat enrols a worker, keeps it alive or ends it, ends others that were found
+	// dead, and answers who lives. See [Beat].
+	Beat(ctx context.Context, beat Beat) (Presence, error)
+
+	// Claim gives lanes back and takes free ones that have due jobs. It answers
+	// [ErrFenced] where the worker was ended.
+	Claim(ctx context.Context, claim Claim) (Claimed, error)
+
+	// Fetch reads due jobs of lanes, each lane's in order of Due and ID. It writes
+	// nothing: which jobs are in work is known to the owner of the lane alone.
+	Fetch(ctx context.Context, now time.Time, lanes []LaneFetch) ([]Fetched, error)
+
+	// Settle stores outcomes of jobs and records an attempt for each but [Begun], all
+	// or none. An outcome whose job is gone, or is not at the attempt the outcome
+	// names, changes nothing; its id is returned. It answers [ErrFenced] where the
+	// worker was ended.
+	Settle(ctx context.Context, worker int64, outcomes []Outcome) (missed []int64, err error)
+
+	// Prune deletes at most limit attempts that ended before a time, oldest first, and
+	// answers how many it deleted.
+	Prune(ctx context.Context, before time.Time, limit int) (int, error)
+}
+
+// An Inspector is the part of a [Store] that people ask.
+type Inspector interface {
+	// Dead returns a dead letter, or storage.ErrNotFound.
+	Dead(ctx context.Context, tenant string, id int64) (DeadJob, error)
+
+	// ListDead returns at most limit dead letters of a tenant behind a position,
+	// ordered by Died and ID from the latest on. The zero position is the start.
+	ListDead(ctx context.Context, tenant string, after Position, limit int) ([]DeadJob, error)
+
+	// Requeue makes a dead letter a job again, under its id, due at a time and with
+	// its attempts counted from zero, or answers storage.ErrNotFound.
+	Requeue(ctx context.Context, tenant string, id int64, due time.Time) (Job, error)
+
+	// Attempts returns at most limit attempts of a job, the latest first. They outlive
+	// the job until they are pruned.
+	Attempts(ctx context.Context, tenant string, job int64, limit int) ([]Attempt, error)
+}
+
+// A Beat is one sign of life of a worker.
+//
+// Leases need no clock that processes agree on. Each beat raises the worker's
+// counter; a worker whose counter did not move for its whole lease, as measured by
+// an observer that looked at it all that time, is dead, and the observer says so with
+// its next beat. The worker itself counts its lease from before it sent the beat, so
+// it stops starting jobs before anyone may call it dead.
+type Beat struct {
+	// Worker is who beats. Zero enrols a new worker under an id that was never used.
+	Worker int64
+	// Lease is how long the worker lives without a beat.
+	Lease time.Duration
+	// Dead are workers whose counter stood still for their lease. Those still at that
+	// counter are ended: their lanes become free and suspect. One whose row is locked
+	// by a settlement that runs may be left for a later beat.
+	Dead []Peer
+	// Leave ends the worker itself: its lanes become free, and no answer is given.
+	Leave bool
+}
+
+// A Presence answers a [Beat].
+type Presence struct {
+	// Worker is who beat, with its counter as it is now.
+	Worker Peer
+	// Peers are the other workers that live.
+	Peers []Peer
+}
+
+// A Peer is a worker as others see it.
+type Peer struct {
+	ID int64
+	// Beats counts the worker's beats.
+	Beats int64
+	// Lease is how long the worker lives without a beat.
+	Lease time.Duration
+}
+
+// A Claim gives lanes back and takes others.
+type Claim struct {
+	Worker int64
+	// Release are lanes to give back. Those the worker does not own are passed over.
+	Release []LaneID
+	// Take is how many free lanes with jobs due at Now are taken at most. Lanes that
+	// another claim holds at this moment may be passed over.
+	Take int
+	// Now is the time by which jobs are due.
+	Now time.Time
+	// Sync asks for all lanes of the worker, with their caps as they are now, and for
+	// the number of lanes that are owned by anyone.
+	Sync bool
+}
+
+// Claimed answers a [Claim].
+type Claimed struct {
+	// Lanes are the lanes that were taken; with Sync all that the worker owns.
+	Lanes []Lane
+	// Owned is how many lanes have an owner. It is counted with Sync only.
+	Owned int
+}
+
+// A Lane is a lane as its owner gets it.
+type Lane struct {
+	LaneID
+	LaneConfig
+	// Suspect is true where the lane was just taken and its last owner was found dead:
+	// jobs of it may have been started without anybody having counted that.
+	Suspect bool
+}
+
+// A LaneFetch asks for due jobs of one lane.
+type LaneFetch struct {
+	LaneID
+	// After is the position behind which to read. The zero position is the start.
+	After Position
+	// Limit is how many jobs are answered at most.
+	Limit int
+}
+
+// A Position is a place in an order by time and id.
+type Position struct {
+	At time.Time
+	ID int64
+}
+
+// Fetched is a job as its lane's owner reads it. Its Attempt counts the attempts that
+// were settled.
+type Fetched struct {
+	Job
+	// Lost counts starts since then that were announced with [Begun] and never settled.
+	Lost int
+}
+
+// A Result is what became of a job.
+type Result string
+
+// The results. Their texts are stored.
+const (
+	// Completed removes the job.
+	Completed Result = "completed"
+	// Retried makes the job due again, with one attempt more.
+	Retried Result = "retried"
+	// Buried moves the job to the dead letters.
+	Buried Result = "buried"
+	// Begun announces a start before it happens, so that the starts of a job that ends
+	// its process are counted. It records no attempt.
+	Begun Result = "begun"
+)
+
+// An Outcome is what became of one job.
+type Outcome struct {
+	// Job is the job as it was fetched: the outcome counts only while the stored job
+	// has this ID and this Attempt.
+	Job Fetched
+	// Result is what to do with the job.
+	Result Result
+	// Due is when a retried job starts again.
+	Due time.Time
+	// Reason says why it was retried or buried, at most [MaxReason] bytes.
+	Reason string
+	// Started and Ended frame the attempt.
+	Started, Ended time.Time
+}
+
+// An Attempt is one run of a job.
+type Attempt struct {
+	// Job is the id of the job.
+	Job int64
+	// Number counts the job's attempts from zero.
+	Number int
+	// Worker is the id of the worker that ran it.
+	Worker int64
+	// Result is Completed, Retried or Buried.
+	Result Result
+	// Reason is the text of the error, empty for none. It is for operators, not for
+	// end users.
+	Reason string
+	// Started and Ended frame the attempt.
+	Started, Ended time.Time
+}

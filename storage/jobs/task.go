@@ -1,0 +1,96 @@
+package jobs
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/lumelle/adminkit/storage"
+)
+
+// A Task is one attempt of a job in the hands of its handler. Its methods settle the
+// job in the transaction of ctx, so that the job ends together with its effect:
+//
+//	return backend.InTx(ctx, func(ctx context.Context) error {
+//		if err := orders.MarkShipped(ctx, id); err != nil {
+//			return err
+//		}
+//		return task.Complete(ctx)
+//	})
+//
+// They answer [ErrFenced] where the job is no longer this worker's to settle. Return
+// that error from the transaction: it rolls the effect back, and whoever owns the job
+// now brings it about instead. Where ctx carries no transaction they commit at once.
+//
+// A handler settles its task at most once, and what it returns afterwards is ignored.
+// Where the transaction did not commit, the task counts as failed.
+type Task struct {
+	// Job is what is to be done. Its Attempt counts the starts before this one.
+	Job Job
+
+	store   Store
+	now     func() time.Time
+	worker  int64
+	fetched Fetched
+	started time.Time
+
+	mu        sync.Mutex
+	asked     bool // a settlement was written
+	committed bool // and its transaction committed
+}
+
+// Complete ends the job: it will not start again.
+func (t *Task) Complete(ctx context.Context) error {
+	return t.settle(ctx, Outcome{Result: Completed})
+}
+
+// RetryAt ends the attempt and has the job started again at a time. reason says why
+// and may be empty.
+func (t *Task) RetryAt(ctx context.Context, at time.Time, reason string) error {
+	return t.settle(ctx, Outcome{Result: Retried, Due: at, Reason: reason})
+}
+
+// Bury ends the attempt and moves the job to the dead letters. reason says why.
+func (t *Task) Bury(ctx context.Context, reason string) error {
+	return t.settle(ctx, Outcome{Result: Buried, Reason: reason})
+}
+
+func (t *Task) settle(ctx context.Context, o Outcome) error {
+	o.Job, o.Reason = t.fetched, clip(o.Reason)
+	o.Started, o.Ended = t.started, t.now()
+	missed, err := t.store.Settle(ctx, t.worker, []Outcome{o})
+	if err != nil {
+		return err
+	}
+	if len(missed) > 0 {
+		return ErrFenced
+	}
+	t.mu.Lock()
+	t.asked = true
+	t.mu.Unlock()
+	storage.AfterCommit(ctx, func() {
+		t.mu.Lock()
+		t.committed = true
+		t.mu.Unlock()
+	})
+	return nil
+}
+
+// settled reports whether the handler settled the task, and whether that is known to
+// have been committed.
+func (t *Task) settled() (asked, committed bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.asked, t.committed
+}
+
+// clip makes the text of an error fit for storage: valid UTF-8 without NUL, of at most
+// MaxReason bytes.
+func clip(reason string) string {
+	reason = strings.ToValidUTF8(strings.ReplaceAll(reason, "\x00", ""), "\uFFFD")
+	if len(reason) <= MaxReason {
+		return reason
+	}
+	return strings.ToValidUTF8(reason[:MaxReason], "")
+}

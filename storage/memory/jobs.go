@@ -1,0 +1,380 @@
+package memory
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"time"
+
+	"github.com/lumelle/adminkit/storage"
+	"github.com/lumelle/adminkit/storage/jobs"
+)
+
+type jobWorkerRow struct {
+	ID    int64
+	Beats int64
+	Lease time.Duration
+}
+
+var jobWorkerTable = table[jobWorkerRow]{
+	func(a, b *jobWorkerRow) int { return cmp.Compare(a.ID, b.ID) },
+}
+
+type jobLaneRow struct {
+	jobs.LaneID
+	Cap     int
+	Owner   int64 // zero where the lane is free
+	Suspect bool
+}
+
+func compareLanes(a, b *jobs.LaneID) int {
+	return cmp.Or(cmp.Compare(a.Tenant, b.Tenant), cmp.Compare(a.Lane, b.Lane))
+}
+
+var jobLaneTable = table[jobLaneRow]{
+	func(a, b *jobLaneRow) int { return compareLanes(&a.LaneID, &b.LaneID) },
+	func(a, b *jobLaneRow) int {
+		return cmp.Or(cmp.Compare(a.Owner, b.Owner), compareLanes(&a.LaneID, &b.LaneID))
+	},
+}
+
+const jobLanesByOwner = 1
+
+type jobRow jobs.Fetched
+
+func (r *jobRow) lane() jobs.LaneID { return jobs.LaneID{Tenant: r.Tenant, Lane: r.Lane} }
+
+var jobTable = table[jobRow]{
+	func(a, b *jobRow) int { return cmp.Compare(a.ID, b.ID) },
+	func(a, b *jobRow) int {
+		la, lb := a.lane(), b.lane()
+		return cmp.Or(compareLanes(&la, &lb), a.Due.Compare(b.Due), cmp.Compare(a.ID, b.ID))
+	},
+}
+
+const jobsByDue = 1
+
+type jobAttemptRow struct {
+	ID     int64
+	Tenant string
+	jobs.Attempt
+}
+
+var jobAttemptTable = table[jobAttemptRow]{
+	func(a, b *jobAttemptRow) int { return cmp.Compare(a.ID, b.ID) },
+	func(a, b *jobAttemptRow) int {
+		return cmp.Or(cmp.Compare(a.Tenant, b.Tenant), cmp.Compare(a.Job, b.Job), cmp.Compare(a.ID, b.ID))
+	},
+	func(a, b *jobAttemptRow) int {
+		return cmp.Or(a.Ended.Compare(b.Ended), cmp.Compare(a.ID, b.ID))
+	},
+}
+
+const (
+	jobAttemptsByJob = 1
+	jobAttemptsByEnd = 2
+)
+
+type deadJobRow jobs.DeadJob
+
+var deadJobTable = table[deadJobRow]{
+	func(a, b *deadJobRow) int {
+		return cmp.Or(cmp.Compare(a.Tenant, b.Tenant), cmp.Compare(a.ID, b.ID))
+	},
+	func(a, b *deadJobRow) int {
+		return cmp.Or(cmp.Compare(a.Tenant, b.Tenant), a.Died.Compare(b.Died), cmp.Compare(a.ID, b.ID))
+	},
+}
+
+const deadJobsByDeath = 1
+
+// A jobSequenceRow holds the last id that was given to a kind of row. Ids of deleted
+// rows are not given again.
+type jobSequenceRow struct {
+	Kind string
+	Last int64
+}
+
+var jobSequenceTable = table[jobSequenceRow]{
+	func(a, b *jobSequenceRow) int { return cmp.Compare(a.Kind, b.Kind) },
+}
+
+func nextJobID(v view, kind string) int64 {
+	row, _ := jobSequenceTable.get(v, jobSequenceRow{Kind: kind})
+	row.Kind, row.Last = kind, row.Last+1
+	jobSequenceTable.put(v, row)
+	return row.Last
+}
+
+type jobStore struct{ b *Backend }
+
+var _ jobs.Store = jobStore{}
+
+// Jobs returns the store of package jobs.
+func (b *Backend) Jobs() jobs.Store { return jobStore{b} }
+
+func (s jobStore) Enqueue(ctx context.Context, list []jobs.Job) error {
+	return s.b.write(ctx, "jobs.Enqueue", func(v view) error {
+		for _, j := range list {
+			lane := jobs.LaneID{Tenant: j.Tenant, Lane: j.Lane}
+			if !jobLaneTable.has(v, jobLaneRow{LaneID: lane}) {
+				jobLaneTable.put(v, jobLaneRow{LaneID: lane})
+			}
+			j.ID, j.Attempt = nextJobID(v, "job"), 0
+			j.Due, j.Payload = stored(j.Due), bytes.Clone(j.Payload)
+			jobTable.put(v, jobRow{Job: j})
+		}
+		return nil
+	})
+}
+
+func (s jobStore) SetLane(ctx context.Context, tenant, lane string, config jobs.LaneConfig) error {
+	return s.b.write(ctx, "jobs.SetLane", func(v view) error {
+		id := jobs.LaneID{Tenant: tenant, Lane: lane}
+		row, _ := jobLaneTable.get(v, jobLaneRow{LaneID: id})
+		row.LaneID, row.Cap = id, config.Cap
+		jobLaneTable.put(v, row)
+		return nil
+	})
+}
+
+func (s jobStore) Beat(ctx context.Context, beat jobs.Beat) (presence jobs.Presence, err error) {
+	err = s.b.write(ctx, "jobs.Beat", func(v view) error {
+		if beat.Leave {
+			endJobWorker(v, beat.Worker, false)
+			return nil
+		}
+		var me jobWorkerRow
+		if beat.Worker == 0 {
+			me.ID = nextJobID(v, "worker")
+		} else {
+			var ok bool
+			if me, ok = jobWorkerTable.get(v, jobWorkerRow{ID: beat.Worker}); !ok {
+				return jobs.ErrFenced
+			}
+		}
+		me.Beats, me.Lease = me.Beats+1, beat.Lease
+		jobWorkerTable.put(v, me)
+		for _, dead := range beat.Dead {
+			if row, ok := jobWorkerTable.get(v, jobWorkerRow{ID: dead.ID}); ok && row.Beats == dead.Beats && row.ID != me.ID {
+				endJobWorker(v, dead.ID, true)
+			}
+		}
+		presence.Worker = jobs.Peer(me)
+		presence.Peers = nil
+		for row := range jobWorkerTable.ascend(v, 0, jobWorkerRow{}) {
+			if row.ID != me.ID {
+				presence.Peers = append(presence.Peers, jobs.Peer(row))
+			}
+		}
+		return nil
+	})
+	return presence, err
+}
+
+// endJobWorker deletes a worker and frees its lanes.
+func endJobWorker(v view, id int64, suspect bool) {
+	if !jobWorkerTable.delete(v, jobWorkerRow{ID: id}) {
+		return
+	}
+	for row := range jobLaneTable.ascend(v, jobLanesByOwner, jobLaneRow{Owner: id}) {
+		if row.Owner != id {
+			break
+		}
+		row.Owner, row.Suspect = 0, row.Suspect || suspect
+		jobLaneTable.put(v, row)
+	}
+}
+
+func (s jobStore) Claim(ctx context.Context, claim jobs.Claim) (claimed jobs.Claimed, err error) {
+	err = s.b.write(ctx, "jobs.Claim", func(v view) error {
+		if !jobWorkerTable.has(v, jobWorkerRow{ID: claim.Worker}) {
+			return jobs.ErrFenced
+		}
+		for _, id := range claim.Release {
+			if row, ok := jobLaneTable.get(v, jobLaneRow{LaneID: id}); ok && row.Owner == claim.Worker {
+				row.Owner = 0
+				jobLaneTable.put(v, row)
+			}
+		}
+		claimed = jobs.Claimed{}
+		if claim.Sync {
+			for row := range jobLaneTable.ascend(v, jobLanesByOwner, jobLaneRow{Owner: 1}) {
+				claimed.Owned++
+				if row.Owner == claim.Worker {
+					claimed.Lanes = append(claimed.Lanes, jobs.Lane{LaneID: row.LaneID, LaneConfig: jobs.LaneConfig{Cap: row.Cap}})
+				}
+			}
+		}
+		taken := 0
+		for row := range jobLaneTable.ascend(v, jobLanesByOwner, jobLaneRow{}) {
+			if row.Owner != 0 || taken == claim.Take {
+				break
+			}
+			if !laneHasDue(v, row.LaneID, claim.Now) {
+				continue
+			}
+			claimed.Lanes = append(claimed.Lanes, jobs.Lane{
+				LaneID: row.LaneID, LaneConfig: jobs.LaneConfig{Cap: row.Cap}, Suspect: row.Suspect,
+			})
+			row.Owner, row.Suspect = claim.Worker, false
+			jobLaneTable.put(v, row)
+			taken++
+		}
+		if claim.Sync {
+			claimed.Owned += taken
+		}
+		return nil
+	})
+	return claimed, err
+}
+
+// laneHasDue reports whether the first job of a lane is due.
+func laneHasDue(v view, lane jobs.LaneID, now time.Time) bool {
+	for j := range jobTable.ascend(v, jobsByDue, jobRow{Job: jobs.Job{Tenant: lane.Tenant, Lane: lane.Lane}}) {
+		return j.lane() == lane && !j.Due.After(stored(now))
+	}
+	return false
+}
+
+func (s jobStore) Fetch(ctx context.Context, now time.Time, lanes []jobs.LaneFetch) (list []jobs.Fetched, err error) {
+	err = s.b.read(ctx, "jobs.Fetch", func(v view) error {
+		list = nil
+		for _, f := range lanes {
+			n := 0
+			from := jobRow{Job: jobs.Job{Tenant: f.Tenant, Lane: f.Lane, Due: stored(f.After.At), ID: f.After.ID + 1}}
+			for j := range jobTable.ascend(v, jobsByDue, from) {
+				if n == f.Limit || j.lane() != f.LaneID || j.Due.After(stored(now)) {
+					break
+				}
+				j.Payload = bytes.Clone(j.Payload)
+				list = append(list, jobs.Fetched(j))
+				n++
+			}
+		}
+		return nil
+	})
+	return list, err
+}
+
+func (s jobStore) Settle(ctx context.Context, worker int64, outcomes []jobs.Outcome) (missed []int64, err error) {
+	err = s.b.write(ctx, "jobs.Settle", func(v view) error {
+		missed = nil
+		if !jobWorkerTable.has(v, jobWorkerRow{ID: worker}) {
+			return jobs.ErrFenced
+		}
+		for _, o := range outcomes {
+			row, ok := jobTable.get(v, jobRow{Job: jobs.Job{ID: o.Job.ID}})
+			if !ok || row.Tenant != o.Job.Tenant || row.Attempt != o.Job.Attempt {
+				missed = append(missed, o.Job.ID)
+				continue
+			}
+			settleJob(v, worker, row, o)
+		}
+		return nil
+	})
+	return missed, err
+}
+
+func settleJob(v view, worker int64, row jobRow, o jobs.Outcome) {
+	number := o.Job.Attempt + o.Job.Lost
+	switch o.Result {
+	case jobs.Begun:
+		row.Lost = o.Job.Lost + 1
+		jobTable.put(v, row)
+		return
+	case jobs.Completed:
+		jobTable.delete(v, row)
+	case jobs.Retried:
+		row.Attempt, row.Lost, row.Due = number+1, 0, stored(o.Due)
+		jobTable.put(v, row)
+	case jobs.Buried:
+		jobTable.delete(v, row)
+		row.Attempt = number + 1
+		deadJobTable.put(v, deadJobRow{Job: row.Job, Reason: o.Reason, Died: stored(o.Ended)})
+	}
+	jobAttemptTable.put(v, jobAttemptRow{ID: nextJobID(v, "attempt"), Tenant: row.Tenant, Attempt: jobs.Attempt{
+		Job: row.ID, Number: number, Worker: worker, Result: o.Result, Reason: o.Reason,
+		Started: stored(o.Started), Ended: stored(o.Ended),
+	}})
+}
+
+func (s jobStore) Prune(ctx context.Context, before time.Time, limit int) (n int, err error) {
+	err = s.b.write(ctx, "jobs.Prune", func(v view) error {
+		n = 0
+		for a := range jobAttemptTable.ascend(v, jobAttemptsByEnd, jobAttemptRow{}) {
+			if n == limit || !a.Ended.Before(stored(before)) {
+				break
+			}
+			jobAttemptTable.delete(v, a)
+			n++
+		}
+		return nil
+	})
+	return n, err
+}
+
+func (s jobStore) Dead(ctx context.Context, tenant string, id int64) (dead jobs.DeadJob, err error) {
+	err = s.b.read(ctx, "jobs.Dead", func(v view) error {
+		row, ok := deadJobTable.get(v, deadJobRow{Job: jobs.Job{Tenant: tenant, ID: id}})
+		if !ok {
+			return storage.ErrNotFound
+		}
+		dead = copyDeadJob(row)
+		return nil
+	})
+	return dead, err
+}
+
+func copyDeadJob(row deadJobRow) jobs.DeadJob {
+	row.Payload = bytes.Clone(row.Payload)
+	return jobs.DeadJob(row)
+}
+
+func (s jobStore) ListDead(ctx context.Context, tenant string, after jobs.Position, limit int) (list []jobs.DeadJob, err error) {
+	err = s.b.read(ctx, "jobs.ListDead", func(v view) error {
+		list = nil
+		from := deadJobRow{Job: jobs.Job{Tenant: tenant, ID: after.ID - 1}, Died: stored(after.At)}
+		if after == (jobs.Position{}) {
+			from.Tenant += "\x00" // the place behind the tenant's last row
+		}
+		for row := range deadJobTable.descend(v, deadJobsByDeath, from) {
+			if row.Tenant != tenant || len(list) == limit {
+				break
+			}
+			list = append(list, copyDeadJob(row))
+		}
+		return nil
+	})
+	return list, err
+}
+
+func (s jobStore) Requeue(ctx context.Context, tenant string, id int64, due time.Time) (job jobs.Job, err error) {
+	err = s.b.write(ctx, "jobs.Requeue", func(v view) error {
+		row, ok := deadJobTable.get(v, deadJobRow{Job: jobs.Job{Tenant: tenant, ID: id}})
+		if !ok {
+			return storage.ErrNotFound
+		}
+		deadJobTable.delete(v, row)
+		job = row.Job
+		job.Due, job.Attempt, job.Payload = stored(due), 0, bytes.Clone(row.Payload)
+		jobTable.put(v, jobRow{Job: job})
+		return nil
+	})
+	return job, err
+}
+
+func (s jobStore) Attempts(ctx context.Context, tenant string, job int64, limit int) (list []jobs.Attempt, err error) {
+	err = s.b.read(ctx, "jobs.Attempts", func(v view) error {
+		list = nil
+		from := jobAttemptRow{Tenant: tenant, Attempt: jobs.Attempt{Job: job + 1}}
+		for row := range jobAttemptTable.descend(v, jobAttemptsByJob, from) {
+			if row.Tenant != tenant || row.Job != job || len(list) == limit {
+				break
+			}
+			list = append(list, row.Attempt)
+		}
+		return nil
+	})
+	return list, err
+}
