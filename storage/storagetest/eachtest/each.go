@@ -12,18 +12,26 @@
 // else installed binaries start a throw-away cluster, else the part is skipped in
 // one line. With ADMINKIT_STRICT=1 a skip is a failure.
 //
+// The environment variable ADMINKIT_STORES chooses backends: a list of memory, sqlite
+// and postgres with commas between. Empty is all of them.
+//
 // The package links all three engines. Authors of other backends want package
 // storagetest beside it, which links none.
 package eachtest
 
 import (
 	"context"
+	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/lumelle/adminkit/storage"
 	"github.com/lumelle/adminkit/storage/idempotency"
+	"github.com/lumelle/adminkit/storage/internal/pgtest"
 	"github.com/lumelle/adminkit/storage/memory"
+	"github.com/lumelle/adminkit/storage/postgres"
 	"github.com/lumelle/adminkit/storage/sqlite"
 )
 
@@ -43,20 +51,41 @@ type Backend interface {
 var (
 	_ Backend = (*memory.Backend)(nil)
 	_ Backend = (*sqlite.Backend)(nil)
+	_ Backend = (*postgres.Backend)(nil)
 )
 
-// Run runs fn as a subtest over a fresh, migrated backend of each kind, which is
-// closed afterwards.
+// A Kind is one kind of backend.
+type Kind struct {
+	Name string
+	// Open returns a fresh, migrated backend that is closed when the test ends.
+	Open func(t *testing.T) Backend
+}
+
+// Kinds returns the kinds that ADMINKIT_STORES chooses. An unknown name in it fails
+// the test.
+func Kinds(t *testing.T) []Kind {
+	t.Helper()
+	all := []Kind{{"memory", Memory}, {"sqlite", SQLite}, {"postgres", Postgres}}
+	chosen := os.Getenv("ADMINKIT_STORES")
+	if chosen == "" {
+		return all
+	}
+	var kinds []Kind
+	for name := range strings.SplitSeq(chosen, ",") {
+		i := slices.IndexFunc(all, func(k Kind) bool { return k.Name == strings.TrimSpace(name) })
+		if i < 0 {
+			t.Fatalf("ADMINKIT_STORES names %q; it knows memory, sqlite and postgres", name)
+		}
+		kinds = append(kinds, all[i])
+	}
+	return kinds
+}
+
+// Run runs fn as a subtest over a fresh backend of each kind.
 func Run(t *testing.T, fn func(t *testing.T, b Backend)) {
 	t.Helper()
-	for _, kind := range []struct {
-		name string
-		open func(t *testing.T) Backend
-	}{
-		{"memory", Memory},
-		{"sqlite", SQLite},
-	} {
-		t.Run(kind.name, func(t *testing.T) { fn(t, kind.open(t)) })
+	for _, kind := range Kinds(t) {
+		t.Run(kind.Name, func(t *testing.T) { fn(t, kind.Open(t)) })
 	}
 }
 
@@ -71,6 +100,14 @@ func Memory(t *testing.T) Backend {
 func SQLite(t *testing.T) Backend {
 	t.Helper()
 	b, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "test.db"), sqlite.Config{})
+	return opened(t, b, err)
+}
+
+// Postgres returns a backend over a fresh database that is dropped when the test
+// ends, or skips the test where there is no server.
+func Postgres(t *testing.T) Backend {
+	t.Helper()
+	b, err := postgres.Open(t.Context(), pgtest.DSN(t), postgres.Config{})
 	return opened(t, b, err)
 }
 
