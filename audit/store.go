@@ -1,0 +1,37 @@
+package audit
+
+import (
+	"context"
+
+	"github.com/lumelle/adminkit/storage"
+)
+
+// A Store keeps records for a [Log]. Each backend of the kit has one.
+//
+// Methods work in the transaction of ctx; where it carries none, Insert opens one of
+// its own.
+type Store interface {
+	storage.Transactor
+
+	// Insert adds rows of one tenant, all or none. A row whose source and id are taken
+	// by the same canonical record is skipped; where they are taken by another one the
+	// answer is storage.ErrConflict.
+	Insert(ctx context.Context, tenant string, rows ...Row) error
+
+	// Get returns a record, or storage.ErrNotFound.
+	Get(ctx context.Context, tenant, source, id string) (Record, error)
+
+	// Recorded reports whether there is a record. It does not see what another
+	// transaction has not committed.
+	Recorded(ctx context.Context, tenant, source, id string) (bool, error)
+
+	// List returns a page of the list that q asks for, in its order; equal times are
+	// in the order of recording. q has been checked: its Limit is set, its times are
+	// in microseconds. A cursor that was not made for q.ListName() answers
+	// storage.ErrBadCursor.
+	//
+	// A list of order [Polled] answers a Next even where the page is short or empty,
+	// and holds rows back as long as a row that sorts before them may still be
+	// committed.
+	List(ctx context.Context, tenant string, q Query) (storage.Page[Record], error)
+}
