@@ -27,6 +27,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/lumelle/adminkit/audit"
 	"github.com/lumelle/adminkit/storage"
 	"github.com/lumelle/adminkit/storage/idempotency"
 	"github.com/lumelle/adminkit/storage/internal/pgtest"
@@ -40,6 +41,7 @@ type Backend interface {
 	storage.Transactor
 	// Each domain's store; a domain adds its line when all backends have it.
 
+	Audit() audit.Store
 	Idempotency() idempotency.Store
 
 	// Ping reports whether the store answers.
