@@ -60,3 +60,9 @@ func (m Money) String() string {
 
 // MarshalText writes the amount as a decimal, which in JSON is a string.
 func (m Money) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
+
+// UnmarshalText reads what MarshalText wrote.
+func (m *Money) UnmarshalText(text []byte) (err error) {
+	*m, err = ParseMoney("", string(text))
+	return err
+}

@@ -51,6 +51,10 @@ var schema = []string{
 		PRIMARY KEY (tenant, id),
 		FOREIGN KEY (tenant, order_id) REFERENCES shop_order (tenant, id)
 	)`,
+	`CREATE TABLE IF NOT EXISTS shop_setting (
+		name  TEXT PRIMARY KEY,
+		value TEXT NOT NULL
+	)`,
 }
 
 // Open makes the tables where they are missing and returns their store.

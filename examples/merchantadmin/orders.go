@@ -1,0 +1,81 @@
+package main
+
+import (
+	"net/http"
+
+	"github.com/lumelle/adminkit/audit/httpapi"
+	"github.com/lumelle/adminkit/examples/merchantadmin/shop"
+	"github.com/lumelle/adminkit/storage"
+)
+
+// orderRoutes are the host's own part of the API.
+func (a *app) orderRoutes(mux *http.ServeMux, api *httpapi.API) {
+	api.Handle(mux, "GET /api/v1/orders", a.listOrders)
+}
+
+type orderList struct {
+	Items []shop.Order   `json:"items"`
+	Next  storage.Cursor `json:"next,omitempty"`
+}
+
+func (a *app) listOrders(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
+	params, err := httpapi.ParseParams(r, "limit", "after")
+	if err != nil {
+		return err
+	}
+	limit, err := params.Limit()
+	if err != nil {
+		return err
+	}
+	page, err := a.orders.Orders(r.Context(), who.Tenant, limit, params.After())
+	if err != nil {
+		return err
+	}
+	httpapi.LinkNext(w, r, page.Next)
+	return httpapi.WriteJSON(w, http.StatusOK, orderList{Items: page.Items, Next: page.Next})
+}
+
+// orderPages are the pages of orders.
+func (a *app) orderPages(mux *http.ServeMux) {
+	a.page(mux, "GET /orders", a.ordersPage)
+	a.page(mux, "GET /orders/{id}", func(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
+		return a.orderPage(w, r, who, orderData{Form: refundForm{Amount: r.FormValue("amount"), Reason: r.FormValue("reason")}}, nil)
+	})
+}
+
+const ordersOnPage = 25
+
+func (a *app) ordersPage(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
+	page, err := a.orders.Orders(r.Context(), who.Tenant, ordersOnPage, storage.Cursor(r.FormValue("after")))
+	if err != nil {
+		return err
+	}
+	return a.show(w, r, who, http.StatusOK, "orders", view{Title: "Orders", Current: "/orders", Data: page})
+}
+
+type refundForm struct{ ID, Amount, Reason string }
+
+type orderData struct {
+	Order     shop.Order
+	Refunds   []shop.Refund
+	Form      refundForm
+	Done      *shop.Refund
+	DoneTrace string
+}
+
+func (a *app) orderPage(w http.ResponseWriter, r *http.Request, who httpapi.Identity, data orderData, problem *httpapi.Problem) (err error) {
+	if data.Order, err = a.orders.Order(r.Context(), who.Tenant, r.PathValue("id")); err != nil {
+		return err
+	}
+	if data.Refunds, err = a.orders.Refunds(r.Context(), who.Tenant, data.Order.ID); err != nil {
+		return err
+	}
+	if data.Form.ID == "" {
+		data.Form.ID = storage.NewID()
+	}
+	status := http.StatusOK
+	if problem != nil {
+		status = problem.Status
+	}
+	return a.show(w, r, who, status, "order", view{Title: "Order #" + data.Order.Number, Current: "/orders", Problem: problem, Data: data})
+}

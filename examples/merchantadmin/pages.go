@@ -1,0 +1,244 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"html/template"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/lumelle/adminkit/audit"
+	"github.com/lumelle/adminkit/audit/correlation"
+	"github.com/lumelle/adminkit/audit/httpapi"
+	"github.com/lumelle/adminkit/examples/merchantadmin/shop"
+)
+
+//go:embed web
+var web embed.FS
+
+// pages renders the HTML of the admin. Each page is one template file that defines
+// "main" and is shown inside "layout"; what htmx swaps is a template of its own in
+// the same file.
+type pages struct {
+	templates map[string]*template.Template
+	static    http.Handler
+}
+
+func newPages() (*pages, error) {
+	versions, err := assetVersions()
+	if err != nil {
+		return nil, err
+	}
+	funcs := template.FuncMap{
+		"asset":   func(name string) string { return "/static/" + name + "?v=" + versions[name] },
+		"money":   func(m shop.Money) string { return m.String() },
+		"rfc3339": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+		"when":    func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") },
+		"tone":    tone,
+		"words":   func(s any) string { return strings.ReplaceAll(fmt.Sprint(s), "_", " ") },
+	}
+	layout, err := template.New("layout.html").Funcs(funcs).ParseFS(web, "web/templates/layout.html")
+	if err != nil {
+		return nil, err
+	}
+	files, err := fs.Glob(web, "web/templates/*.html")
+	if err != nil {
+		return nil, err
+	}
+	p := &pages{templates: map[string]*template.Template{}}
+	for _, file := range files {
+		name := strings.TrimSuffix(file[strings.LastIndexByte(file, '/')+1:], ".html")
+		if name == "layout" {
+			continue
+		}
+		t, err := layout.Clone()
+		if err == nil {
+			t, err = t.ParseFS(web, file)
+		}
+		if err != nil {
+			return nil, err
+		}
+		p.templates[name] = t
+	}
+	static, err := fs.Sub(web, "web/static")
+	if err != nil {
+		return nil, err
+	}
+	p.static = http.StripPrefix("/static/", cached(http.FileServerFS(static)))
+	return p, nil
+}
+
+// assetVersions maps each static file to the beginning of its hash, which makes its
+// URL change with it.
+func assetVersions() (map[string]string, error) {
+	versions := map[string]string{}
+	err := fs.WalkDir(web, "web/static", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		b, err := fs.ReadFile(web, path)
+		sum := sha256.Sum256(b)
+		versions[d.Name()] = hex.EncodeToString(sum[:6])
+		return err
+	})
+	return versions, err
+}
+
+func cached(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
+		next.ServeHTTP(w, r)
+	})
+}
+
+// tone chooses the colour of a status.
+func tone(status any) string {
+	switch fmt.Sprint(status) {
+	case "applied", "approved", "approve", "succeeded", "success", "enabled", "refunded", "allow":
+		return "good"
+	case "awaiting_approval", "changes_requested", "request_changes", "pending", "applying", "scheduled",
+		"partially_refunded", "needs_approval", "step_up", "draft":
+		return "wait"
+	case "rejected", "declined", "decline", "failed", "failure", "denied", "deny", "expired", "disabled":
+		return "bad"
+	case "audit", "delivery", "comment", "decision":
+		return "info"
+	}
+	return "plain"
+}
+
+// A view is what a template gets.
+type view struct {
+	Title string
+	// Current is the path of the navigation's item that the page belongs to.
+	Current string
+	Env     string
+	Tenant  string
+	Person  *person
+	Waiting int
+	TraceID string
+	Problem *httpapi.Problem
+	Data    any
+}
+
+// A navItem is an entry of the main navigation.
+type navItem struct {
+	Path, Name string
+	Current    bool
+	Count      int
+}
+
+// Nav returns the main navigation as the page shows it.
+func (v view) Nav() []navItem {
+	items := []navItem{
+		{Path: "/orders", Name: "Orders"},
+		{Path: "/approvals", Name: "Approvals", Count: v.Waiting},
+		{Path: "/audit", Name: "Audit"},
+		{Path: "/webhooks", Name: "Webhooks"},
+		{Path: "/deliveries", Name: "Deliveries"},
+	}
+	for i := range items {
+		items[i].Current = items[i].Path == v.Current
+	}
+	return items
+}
+
+// FieldErrors are the messages of the problem by pointer.
+func (v view) FieldErrors() map[string]string {
+	messages := map[string]string{}
+	if v.Problem != nil {
+		for _, e := range v.Problem.Errors {
+			messages[e.Pointer] = e.Message
+		}
+	}
+	return messages
+}
+
+// A pageHandler answers a signed-in browser or returns an error.
+type pageHandler func(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error
+
+// page registers a page. Whoever is not signed in is sent to the door and comes back.
+func (a *app) page(mux *http.ServeMux, pattern string, h pageHandler) {
+	mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+		who, err := a.people.identify(r)
+		if err == nil {
+			r = r.WithContext(audit.WithActor(r.Context(), who.Actor))
+			r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+			err = h(w, r, who)
+		}
+		switch {
+		case err == nil:
+		case errors.Is(err, httpapi.ErrUnauthenticated):
+			back := "/"
+			if r.Method == http.MethodGet {
+				back = r.URL.RequestURI()
+			}
+			http.Redirect(w, r, "/login?return_to="+url.QueryEscape(back), http.StatusSeeOther)
+		default:
+			a.pageError(w, r, who, err)
+		}
+	})
+}
+
+// maxForm bounds the forms of the pages, which are all small.
+const maxForm = 64 << 10
+
+// pageError shows err as a page.
+func (a *app) pageError(w http.ResponseWriter, r *http.Request, who httpapi.Identity, err error) {
+	p := *httpapi.ProblemOf(err)
+	p.RequestID = audit.OriginFrom(r.Context()).RequestID
+	if p.Status >= http.StatusInternalServerError {
+		a.log.ErrorContext(r.Context(), "page failed", "path", r.URL.Path, "request_id", p.RequestID, "error", err)
+	}
+	if err := a.show(w, r, who, p.Status, "error", view{Title: p.Title, Problem: &p}); err != nil {
+		a.log.ErrorContext(r.Context(), "error page failed", "error", err)
+		http.Error(w, p.Title, p.Status)
+	}
+}
+
+// show renders a page, or only the template that htmx asked for by the id of its
+// target where the page has one of that name.
+func (a *app) show(w http.ResponseWriter, r *http.Request, who httpapi.Identity, status int, name string, v view) error {
+	v.Env = a.cfg.env
+	v.TraceID = correlation.From(r.Context()).TraceID
+	if p, ok := a.people.person(who.Actor.ID); ok {
+		v.Person, v.Tenant = &p, who.Tenant
+	}
+	t, block := a.pages.templates[name], "layout"
+	if _, id, ok := strings.Cut(r.Header.Get("HX-Target"), "#"); ok && t.Lookup(id) != nil {
+		block = id
+	} else if v.Person != nil {
+		v.Waiting = a.waiting(r.Context(), who)
+	}
+	var b bytes.Buffer
+	if err := t.ExecuteTemplate(&b, block, v); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Vary", "HX-Target")
+	w.WriteHeader(status)
+	w.Write(b.Bytes())
+	return nil
+}
+
+// local returns path where it leads to a page of the admin, else the start. It keeps
+// links of others from using the door to send people away.
+func local(path string) string {
+	u, err := url.Parse(path)
+	if err != nil || u.IsAbs() || u.Host != "" || !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") ||
+		strings.ContainsAny(path, "\\\r\n\t") {
+		return "/"
+	}
+	return path
+}
+
+func (a *app) waiting(ctx context.Context, who httpapi.Identity) int { return 0 }
