@@ -24,9 +24,11 @@ type Session interface {
 // savepoint inside it. Both engines share it, so that the rules of package storage
 // (use after the end, use by two goroutines, nesting) are kept in one place.
 type Tx struct {
-	t     *transaction
-	level int
-	ended atomic.Bool
+	t      *transaction
+	parent *Tx
+	level  int
+	hooks  int         // how many functions were registered when the level began
+	ended  atomic.Bool // written under t.mu
 }
 
 // transaction is what the levels share.
@@ -38,10 +40,10 @@ type transaction struct {
 	// mu is held while a statement runs. Statements take it with TryLock: whoever
 	// does not get it at once is a second goroutine.
 	mu     sync.Mutex
-	level  int     // the innermost open level, the only one that may issue statements
+	top    *Tx     // the innermost open level, the only one that may issue statements
 	rows   *txRows // of the last query, while they are open
 	broken error   // why nothing more may be issued
-	after  []func()
+	hooks  []func()
 }
 
 var (
@@ -51,33 +53,38 @@ var (
 
 // NewTx returns the outermost level of a transaction that owner has opened.
 func NewTx(owner any, s Session) *Tx {
-	return &Tx{t: &transaction{owner: owner, session: s}}
+	h := &Tx{t: &transaction{owner: owner, session: s}}
+	h.t.top = h
+	return h
 }
 
 // JoinTx returns the outermost level of a transaction that the host has opened and
 // will end.
 func JoinTx(owner any, s Session) *Tx {
-	return &Tx{t: &transaction{owner: owner, session: s, hosted: true}}
+	h := NewTx(owner, s)
+	h.t.hosted = true
+	return h
 }
 
 // Owner implements storage.Tx.
 func (h *Tx) Owner() any { return h.t.owner }
 
-// AfterCommit implements storage.Tx.
+// AfterCommit implements storage.Tx. What a savepoint registered is forgotten when
+// the savepoint is undone.
 func (h *Tx) AfterCommit(fn func()) bool {
+	h.t.mu.Lock()
+	defer h.t.mu.Unlock()
 	if h.t.hosted || h.ended.Load() {
 		return false
 	}
-	h.t.mu.Lock()
-	defer h.t.mu.Unlock()
-	h.t.after = append(h.t.after, fn)
+	h.t.hooks = append(h.t.hooks, fn)
 	return true
 }
 
 // Committed runs what AfterCommit registered. The engine calls it once, on the
 // goroutine of the outermost InTx.
 func (h *Tx) Committed() {
-	for _, fn := range h.t.after {
+	for _, fn := range h.t.hooks {
 		fn()
 	}
 }
@@ -92,23 +99,31 @@ func (h *Tx) Run(ctx context.Context, fn func(ctx context.Context) error) error 
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return h.Broken()
-}
-
-// End makes every later use of h answer storage.ErrTxDone. It waits for a statement
-// that is running and closes rows that were left open.
-func (h *Tx) End() {
-	h.ended.Store(true)
-	h.t.mu.Lock()
-	defer h.t.mu.Unlock()
-	h.t.closeRows()
-}
-
-// Broken returns why the transaction cannot be committed any more, nil where it can.
-func (h *Tx) Broken() error {
 	h.t.mu.Lock()
 	defer h.t.mu.Unlock()
 	return h.t.broken
+}
+
+// End makes every later use of h, and of savepoints that a goroutine left behind has
+// open inside it, answer storage.ErrTxDone. It waits for a statement that is running
+// and closes rows that were left open.
+func (h *Tx) End() {
+	h.t.mu.Lock()
+	defer h.t.mu.Unlock()
+	h.end()
+}
+
+// end is End under t.mu. It returns false where h had ended before.
+func (h *Tx) end() bool {
+	if h.ended.Load() {
+		return false
+	}
+	h.t.closeRows()
+	for h.t.top != h.parent {
+		h.t.top.ended.Store(true)
+		h.t.top = h.t.top.parent
+	}
+	return true
 }
 
 // Nest runs fn inside a savepoint of h.
@@ -120,7 +135,7 @@ func (h *Tx) Nest(ctx context.Context, fn func(ctx context.Context) error) error
 	returned := false
 	defer func() {
 		if !returned { // a panic, or runtime.Goexit: it goes on after the undoing
-			h.undo(ctx, child)
+			child.undo(ctx)
 		}
 	}()
 	err = fn(storage.WithTx(ctx, child))
@@ -129,11 +144,9 @@ func (h *Tx) Nest(ctx context.Context, fn func(ctx context.Context) error) error
 		err = ctx.Err()
 	}
 	if err == nil {
-		err = h.release(ctx, child)
+		return child.release(ctx)
 	}
-	if err != nil {
-		h.undo(ctx, child)
-	}
+	child.undo(ctx)
 	return err
 }
 
@@ -142,46 +155,51 @@ func (h *Tx) savepoint(ctx context.Context) (*Tx, error) {
 		return nil, err
 	}
 	defer h.t.mu.Unlock()
-	child := &Tx{t: h.t, level: h.level + 1}
+	child := &Tx{t: h.t, parent: h, level: h.level + 1, hooks: len(h.t.hooks)}
 	if _, err := h.t.session.Exec(ctx, "SAVEPOINT "+child.name(), nil); err != nil {
 		return nil, err
 	}
-	h.t.level = child.level
+	h.t.top = child
 	return child, nil
 }
 
-// release keeps the writes of child as part of h.
-func (h *Tx) release(ctx context.Context, child *Tx) error {
-	child.End()
+// release ends the level and keeps its writes as part of the one around it.
+func (h *Tx) release(ctx context.Context) error {
 	h.t.mu.Lock()
 	defer h.t.mu.Unlock()
+	if !h.end() {
+		return storage.ErrTxDone
+	}
 	if h.t.broken != nil {
 		return h.t.broken
 	}
-	if _, err := h.t.session.Exec(context.WithoutCancel(ctx), "RELEASE SAVEPOINT "+child.name(), nil); err != nil {
-		return err
+	_, err := h.t.session.Exec(context.WithoutCancel(ctx), "RELEASE SAVEPOINT "+h.name(), nil)
+	if err != nil {
+		h.rollback(ctx)
 	}
-	h.t.level = h.level
-	return nil
+	return err
 }
 
-// undo drops the writes of child. Where that fails nobody knows what the transaction
-// holds, and it is broken as a whole.
-func (h *Tx) undo(ctx context.Context, child *Tx) {
-	child.End()
+// undo ends the level and drops its writes.
+func (h *Tx) undo(ctx context.Context) {
 	h.t.mu.Lock()
 	defer h.t.mu.Unlock()
-	h.t.level = h.level
-	if h.t.broken != nil {
-		return
+	if h.end() && h.t.broken == nil {
+		h.rollback(ctx)
 	}
+}
+
+// rollback drops the writes of the level. Where that fails nobody knows what the
+// transaction holds, and it is broken as a whole.
+func (h *Tx) rollback(ctx context.Context) {
+	h.t.hooks = h.t.hooks[:h.hooks]
 	ctx = context.WithoutCancel(ctx)
-	_, err := h.t.session.Exec(ctx, "ROLLBACK TO SAVEPOINT "+child.name(), nil)
+	_, err := h.t.session.Exec(ctx, "ROLLBACK TO SAVEPOINT "+h.name(), nil)
 	if err == nil {
-		_, err = h.t.session.Exec(ctx, "RELEASE SAVEPOINT "+child.name(), nil)
+		_, err = h.t.session.Exec(ctx, "RELEASE SAVEPOINT "+h.name(), nil)
 	}
 	if err != nil {
-		h.t.broken = fmt.Errorf("undo a savepoint: %w", err)
+		h.t.broken = fmt.Errorf("%w: a savepoint could not be undone: %w", storage.ErrUnavailable, err)
 	}
 }
 
@@ -233,7 +251,7 @@ func (h *Tx) lock(ctx context.Context) error {
 		err = storage.ErrTxDone
 	case h.t.broken != nil:
 		err = h.t.broken
-	case h.t.level != h.level || h.t.rows != nil:
+	case h.t.top != h || h.t.rows != nil:
 		err = storage.ErrTxBusy
 	}
 	if err != nil {
@@ -242,21 +260,22 @@ func (h *Tx) lock(ctx context.Context) error {
 	return err
 }
 
+// closeRows ends the iteration over rows that are still open.
 func (t *transaction) closeRows() {
-	if t.rows == nil {
-		return
+	if r := t.rows; r != nil {
+		r.close()
+		r.err = storage.ErrTxDone
 	}
-	t.rows.err = storage.ErrTxDone
-	t.rows.rows.Close()
-	t.rows.closed = true
-	t.rows = nil
 }
 
 // txRows keeps the transaction from issuing a statement while rows are open, which
 // Postgres could not answer, and ends with the level that asked for them.
 type txRows struct {
-	t      *transaction
-	rows   storage.Rows
+	t    *transaction
+	rows storage.Rows
+	busy atomic.Bool // a second goroutine used them
+
+	// Under t.mu.
 	closed bool
 	err    error
 }
@@ -264,6 +283,7 @@ type txRows struct {
 // Next implements storage.Rows.
 func (r *txRows) Next() bool {
 	if !r.t.mu.TryLock() {
+		r.busy.Store(true)
 		return false
 	}
 	defer r.t.mu.Unlock()
@@ -284,6 +304,9 @@ func (r *txRows) Scan(dest ...any) error {
 
 // Err implements storage.Rows.
 func (r *txRows) Err() error {
+	if r.busy.Load() {
+		return storage.ErrTxBusy
+	}
 	r.t.mu.Lock()
 	defer r.t.mu.Unlock()
 	if r.err != nil {
@@ -299,6 +322,11 @@ func (r *txRows) Close() error {
 	if r.closed {
 		return nil
 	}
+	return r.close()
+}
+
+// close is Close under t.mu.
+func (r *txRows) close() error {
 	r.closed = true
 	r.t.rows = nil
 	return r.rows.Close()
