@@ -35,6 +35,7 @@ type Backend struct {
 
 	cfg   Config
 	pool  *pgxpool.Pool
+	begin string // opens a transaction
 	owned bool
 }
 
@@ -78,14 +79,30 @@ func New(ctx context.Context, pool *pgxpool.Pool, cfg Config) (*Backend, error) 
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	b := &Backend{cfg: cfg, pool: pool}
+	b := &Backend{cfg: cfg, pool: pool, begin: "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"}
 	b.Stores = sqlstore.NewStores(b)
+	if err := b.durable(ctx); err != nil {
+		return nil, err
+	}
 	if !cfg.NoMigrate {
 		if err := b.Migrate(ctx); err != nil {
 			return nil, err
 		}
 	}
 	return b, nil
+}
+
+// durable sees to it that a commit is answered only when it is on disk, whatever the
+// role or the database have as their default. Servers that ask for more keep that.
+func (b *Backend) durable(ctx context.Context) error {
+	var setting string
+	if err := b.pool.QueryRow(ctx, "SELECT current_setting('synchronous_commit')").Scan(&setting); err != nil {
+		return translate(err)
+	}
+	if setting == "off" {
+		b.begin += "; SET LOCAL synchronous_commit = on"
+	}
+	return nil
 }
 
 // Close closes the pool that Open made, once its connections are given back, and
@@ -120,9 +137,7 @@ func (b *Backend) InTx(ctx context.Context, fn func(ctx context.Context) error) 
 	if h != nil {
 		return h.Nest(ctx, fn)
 	}
-	// A connection string may have made another level or asynchronous commit the
-	// default; the promises of the kit rest on these.
-	tx, err := b.pool.BeginTx(ctx, pgx.TxOptions{BeginQuery: "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"})
+	tx, err := b.pool.BeginTx(ctx, pgx.TxOptions{BeginQuery: b.begin})
 	if err != nil {
 		return fmt.Errorf("begin: %w", translate(err))
 	}

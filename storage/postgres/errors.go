@@ -4,10 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"strings"
+	"syscall"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/puddle/v2"
 
 	"github.com/lumelle/adminkit/storage"
 )
@@ -24,10 +28,10 @@ func translate(err error) error {
 	case errors.Is(err, pgx.ErrTxClosed):
 		return fmt.Errorf("postgres: %w: %w", storage.ErrTxDone, err)
 	case !errors.As(err, &pg):
-		if inAnswer(err) {
-			return fmt.Errorf("postgres: %w", err)
+		if lost(err) {
+			return unavailable(err)
 		}
-		return unavailable(err)
+		return fmt.Errorf("postgres: %w", err)
 	case pg.Code == "23505": // unique_violation
 		return fmt.Errorf("postgres: %w: %w", storage.ErrConflict, err)
 	case transient(pg.Code):
@@ -36,24 +40,29 @@ func translate(err error) error {
 	return fmt.Errorf("postgres: %w", err)
 }
 
-// inAnswer reports whether pgx found the error itself, in arguments or columns that
-// do not fit, and the connection is well.
-func inAnswer(err error) bool {
-	var scan pgx.ScanArgError
-	return errors.As(err, &scan) || strings.HasPrefix(err.Error(), "failed to encode args") ||
-		strings.HasPrefix(err.Error(), "expected ") || strings.HasPrefix(err.Error(), "number of field descriptions")
+// lost reports whether err is that of a connection which cannot be made or has ended,
+// and not of arguments or columns that do not fit.
+func lost(err error) bool {
+	var connect *pgconn.ConnectError
+	var network net.Error
+	return errors.As(err, &connect) || errors.As(err, &network) || pgconn.SafeToRetry(err) ||
+		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
+		errors.Is(err, pgconn.ErrConnClosed) || errors.Is(err, puddle.ErrClosedPool) || errors.Is(err, syscall.EPIPE) ||
+		errors.Is(err, syscall.ECONNRESET)
 }
 
-// transient reports whether the same change may succeed when it is made again: lost
-// connections (class 08), serialization failures and deadlocks (40), a server that is
-// full (53), locks not got (55P03), and shutdown (57P01 to 57P05).
+// transient reports whether the same change may succeed when it is made again.
 func transient(code string) bool {
-	switch {
-	case code == "40001", code == "40P01", code == "55P03", code == "57014":
+	switch code {
+	case "40001", "40P01", "55P03", "57014": // serialization failure, deadlock, lock not available, query cancelled
 		return true
 	}
-	return strings.HasPrefix(code, "08") || strings.HasPrefix(code, "53") || strings.HasPrefix(code, "57P") ||
-		strings.HasPrefix(code, "58")
+	for _, class := range []string{"08", "53", "57P", "58"} { // connection, resources, shutdown, I/O
+		if strings.HasPrefix(code, class) {
+			return true
+		}
+	}
+	return false
 }
 
 func unavailable(cause error) error {
