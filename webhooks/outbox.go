@@ -132,7 +132,7 @@ func (o *Outbox) fanOut(ctx context.Context, e audit.Event) error {
 			ID: o.cfg.NewID(), Tenant: e.Tenant, MessageID: m.ID, EndpointID: id, EventType: e.Type,
 			Status: Pending, NextAttemptAt: now, TraceID: e.Trace.TraceID, CreatedAt: now, UpdatedAt: now,
 		}
-		work[i] = deliverJob(deliveries[i], m)
+		work[i] = deliverJob(deliveries[i], m.Trace.Traceparent())
 	}
 	fresh, err := o.store.InsertMessage(ctx, e.Tenant, m, deliveries)
 	if err != nil || !fresh {
@@ -148,10 +148,10 @@ type deliverTask struct {
 	Round    int    `json:"round"`
 }
 
-func deliverJob(d Delivery, m Message) jobs.Job {
+func deliverJob(d Delivery, traceparent string) jobs.Job {
 	return jobs.Job{
 		Tenant: d.Tenant, Lane: lane(d.EndpointID), Kind: kindDeliver, Due: d.NextAttemptAt,
-		Payload: encode(deliverTask{Delivery: d.ID, Round: d.Round}), Trace: m.Trace.Traceparent(),
+		Payload: encode(deliverTask{Delivery: d.ID, Round: d.Round}), Trace: traceparent,
 	}
 }
 

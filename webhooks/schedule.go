@@ -6,9 +6,10 @@ import (
 	"time"
 )
 
-// A Schedule is the delays before each attempt of a round, the first one included.
-// Each counts from the end of the attempt before it and is spread by a fifth in both
-// directions, so that what failed together does not come back together.
+// A Schedule is the delays before each attempt of a round. The first is zero: the first
+// attempt is made at once. Every other counts from the end of the attempt before it and
+// is spread by a fifth in both directions, so that what failed together does not come
+// back together.
 type Schedule []time.Duration
 
 // MaxAttempts is the longest schedule.
@@ -26,6 +27,9 @@ func StandardSchedule() Schedule {
 func (s Schedule) check() error {
 	if len(s) == 0 || len(s) > MaxAttempts {
 		return errors.New("webhooks: a schedule has 1 to 50 attempts")
+	}
+	if s[0] != 0 {
+		return errors.New("webhooks: a schedule begins with zero, the first attempt is made at once")
 	}
 	for _, d := range s {
 		if d < 0 {

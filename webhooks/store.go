@@ -2,6 +2,8 @@ package webhooks
 
 import (
 	"context"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/lumelle/adminkit/storage"
@@ -88,16 +90,55 @@ type DeliveryQuery struct {
 	Limit      int
 }
 
-// ListName binds cursors of ListEndpoints to the tenant. Authors of a Store use it so
-// that a cursor of one opens in another.
-func (q EndpointQuery) ListName(tenant string) string {
-	return "webhooks.endpoints\x00" + tenant
+// A Position is a place behind an item of a list, by its creation and id. The zero
+// Position is the start.
+type Position struct {
+	At time.Time
+	ID string
 }
 
-// ListName binds cursors of ListDeliveries to the tenant and the filter.
-func (q DeliveryQuery) ListName(tenant string) string {
-	return "webhooks.deliveries\x00" + tenant + "\x00" + q.EndpointID + "\x00" + q.EventType +
-		"\x00" + q.Status + "\x00" + q.TraceID + "\x00" + q.MessageID
+// Position returns where the list continues, or storage.ErrBadCursor.
+func (q EndpointQuery) Position(tenant string) (Position, error) {
+	return openPosition(q.After, q.list(tenant))
+}
+
+// Next returns the cursor behind last.
+func (q EndpointQuery) Next(tenant string, last Endpoint) storage.Cursor {
+	return Position{last.CreatedAt, last.ID}.cursor(q.list(tenant))
+}
+
+func (q EndpointQuery) list(tenant string) string { return "webhooks.endpoints\x00" + tenant }
+
+// Position returns where the list continues, or storage.ErrBadCursor.
+func (q DeliveryQuery) Position(tenant string) (Position, error) {
+	return openPosition(q.After, q.list(tenant))
+}
+
+// Next returns the cursor behind last.
+func (q DeliveryQuery) Next(tenant string, last Delivery) storage.Cursor {
+	return Position{last.CreatedAt, last.ID}.cursor(q.list(tenant))
+}
+
+func (q DeliveryQuery) list(tenant string) string {
+	return strings.Join([]string{
+		"webhooks.deliveries", tenant, q.EndpointID, q.EventType, q.Status, q.TraceID, q.MessageID,
+	}, "\x00")
+}
+
+func (p Position) cursor(list string) storage.Cursor {
+	return storage.NewCursor(list, strconv.FormatInt(p.At.UnixMicro(), 10), p.ID)
+}
+
+func openPosition(c storage.Cursor, list string) (Position, error) {
+	key, err := c.Key(list, 2)
+	if err != nil || key == nil {
+		return Position{}, err
+	}
+	us, err := strconv.ParseInt(key[0], 10, 64)
+	if err != nil {
+		return Position{}, storage.ErrBadCursor
+	}
+	return Position{time.UnixMicro(us).UTC(), key[1]}, nil
 }
 
 // live returns the secrets that sign at now.

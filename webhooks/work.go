@@ -1,0 +1,340 @@
+package webhooks
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/lumelle/adminkit/audit"
+	"github.com/lumelle/adminkit/audit/correlation"
+	"github.com/lumelle/adminkit/storage"
+	"github.com/lumelle/adminkit/storage/jobs"
+)
+
+const (
+	// quiet is how long an overloaded receiver is left alone at least, and maxQuiet
+	// how long it can ask for at most.
+	quiet    = time.Minute
+	maxQuiet = time.Hour
+	// resumeBatch is how many held deliveries one transaction resumes.
+	resumeBatch = 200
+)
+
+// A try is one attempt in the making: what it is for and what was read for it.
+type try struct {
+	deliverTask
+	delivery Delivery
+	message  Message
+	endpoint Endpoint
+	began    time.Time
+}
+
+// deliver is the handler of [kindDeliver]: it makes the next attempt of a delivery and
+// settles attempt, delivery, endpoint and job in one transaction. When the process
+// dies in between, the job starts again and the receiver sees the message once more,
+// under the same id.
+func (s *Service) deliver(ctx context.Context, task *jobs.Task) error {
+	t := try{began: s.now()}
+	if err := json.Unmarshal(task.Job.Payload, &t.deliverTask); err != nil {
+		return jobs.Bury(err)
+	}
+	ctx = audit.WithActor(ctx, worker)
+	ready, err := s.prepare(ctx, task, &t)
+	if err != nil || !ready {
+		return err
+	}
+	ctx = correlation.With(ctx, t.message.Trace)
+	result, trace, err := s.attempt(ctx, t)
+	if err != nil {
+		return err
+	}
+	if result.Outcome == Accepted {
+		// It happened: write it down even while the worker is told to stop.
+		ctx = context.WithoutCancel(ctx)
+	} else if err := ctx.Err(); err != nil {
+		// Not the receiver failed but we were stopped. Nothing is recorded, and the
+		// job starts again elsewhere.
+		return err
+	}
+	return s.settle(ctx, task, t, result, trace)
+}
+
+// prepare reads what an attempt needs. It reports false where there is nothing to
+// attempt now, and has then settled whatever had to be.
+func (s *Service) prepare(ctx context.Context, task *jobs.Task, t *try) (bool, error) {
+	tenant := task.Job.Tenant
+	var err error
+	if t.delivery, err = s.store.GetDelivery(ctx, tenant, t.Delivery, false); err != nil {
+		return false, ignoreNotFound(err)
+	}
+	if !t.waiting(t.delivery) {
+		return false, nil
+	}
+	var health Health
+	t.endpoint, health, err = s.store.GetEndpoint(ctx, tenant, t.delivery.EndpointID, false)
+	switch {
+	case errors.Is(err, storage.ErrNotFound), err == nil && t.endpoint.Status != Enabled:
+		return false, s.park(ctx, task, t)
+	case err != nil:
+		return false, err
+	case t.began.Before(health.QuietUntil):
+		return false, s.postpone(ctx, task, t, health.QuietUntil)
+	}
+	t.message, err = s.store.GetMessage(ctx, tenant, t.delivery.MessageID)
+	return err == nil, err
+}
+
+// waiting reports whether the job of t is the one that d waits for.
+func (t *try) waiting(d Delivery) bool {
+	return d.Status == Pending && !d.Held && d.Round == t.Round
+}
+
+// park takes a delivery out of work: cancelled where its endpoint is gone, held where
+// it is disabled. The endpoint is locked, so that enabling it either comes first and
+// is seen here, or comes later and finds the delivery held.
+func (s *Service) park(ctx context.Context, task *jobs.Task, t *try) error {
+	tenant := task.Job.Tenant
+	return s.governor.InTx(ctx, func(ctx context.Context) error {
+		e, _, err := s.store.GetEndpoint(ctx, tenant, t.delivery.EndpointID, true)
+		gone := errors.Is(err, storage.ErrNotFound)
+		if err != nil && !gone {
+			return err
+		}
+		d, err := s.store.GetDelivery(ctx, tenant, t.Delivery, true)
+		if err != nil {
+			return err
+		}
+		switch {
+		case !t.waiting(d):
+			return task.Complete(ctx)
+		case gone:
+			d.end(Cancelled, ReasonDeleted)
+		case e.Status == Enabled:
+			return task.RetryAt(ctx, s.now(), "the endpoint was enabled")
+		default:
+			d.hold()
+		}
+		d.UpdatedAt = s.now()
+		if err := s.store.PutDelivery(ctx, tenant, d); err != nil {
+			return err
+		}
+		return task.Complete(ctx)
+	})
+}
+
+// postpone leaves a receiver alone until at.
+func (s *Service) postpone(ctx context.Context, task *jobs.Task, t *try, at time.Time) error {
+	tenant := task.Job.Tenant
+	return s.governor.InTx(ctx, func(ctx context.Context) error {
+		d, err := s.store.GetDelivery(ctx, tenant, t.Delivery, true)
+		if err != nil {
+			return err
+		}
+		if !t.waiting(d) {
+			return task.Complete(ctx)
+		}
+		d.NextAttemptAt, d.UpdatedAt = at, s.now()
+		if err := s.store.PutDelivery(ctx, tenant, d); err != nil {
+			return err
+		}
+		return task.RetryAt(ctx, at, "the receiver is overloaded")
+	})
+}
+
+// settle writes down what came of an attempt.
+func (s *Service) settle(ctx context.Context, task *jobs.Task, t try, r Result, trace correlation.Trace) error {
+	tenant, ended := task.Job.Tenant, s.now()
+	return s.governor.InTx(ctx, func(ctx context.Context) error {
+		enabled, until, err := s.judge(ctx, t.endpoint, r, ended)
+		if err != nil {
+			return err
+		}
+		d, err := s.store.GetDelivery(ctx, tenant, t.Delivery, true)
+		if err != nil {
+			return err
+		}
+		waiting := t.waiting(d)
+		d.Attempts++
+		d.UpdatedAt = ended
+		if waiting {
+			d.Tries++
+			s.advance(&d, r, enabled, ended, until)
+		}
+		if err := s.store.InsertAttempt(ctx, tenant, Attempt{
+			Tenant: tenant, DeliveryID: d.ID, N: d.Attempts, At: t.began, Duration: ended.Sub(t.began),
+			StatusCode: r.StatusCode, Class: r.Class, Error: r.Error, Response: r.Response,
+			TraceID: trace.TraceID, SpanID: trace.SpanID,
+		}); err != nil {
+			return err
+		}
+		if err := s.store.PutDelivery(ctx, tenant, d); err != nil {
+			return err
+		}
+		if waiting && t.waiting(d) {
+			return task.RetryAt(ctx, d.NextAttemptAt, r.Class)
+		}
+		return task.Complete(ctx)
+	})
+}
+
+// judge keeps the health of an endpoint after an attempt, disables it where it is
+// time, and reports whether it is still enabled and until when it is left alone. A
+// failure locks the endpoint until the transaction ends.
+func (s *Service) judge(ctx context.Context, e Endpoint, r Result, ended time.Time) (enabled bool, until time.Time, err error) {
+	e, h, err := s.store.GetEndpoint(ctx, e.Tenant, e.ID, r.Outcome != Accepted)
+	if err != nil {
+		return false, until, ignoreNotFound(err)
+	}
+	enabled = e.Status == Enabled
+	if r.Outcome == Accepted {
+		if h != (Health{}) {
+			err = s.store.SetHealth(ctx, e.Tenant, e.ID, Health{})
+		}
+		return enabled, until, err
+	}
+	h.Failures++
+	if h.FailingSince.IsZero() {
+		h.FailingSince = ended
+	}
+	if r.Throttle {
+		h.QuietUntil = later(h.QuietUntil, ended.Add(min(max(r.RetryAfter, quiet), maxQuiet)))
+	}
+	if err := s.store.SetHealth(ctx, e.Tenant, e.ID, h); err != nil {
+		return false, until, err
+	}
+	reason := ""
+	switch {
+	case r.Outcome == Gone:
+		reason = ReasonGone
+	case h.Failures >= s.cfg.DisableFailures, ended.Sub(h.FailingSince) >= s.cfg.DisableAfter:
+		reason = ReasonFailing
+	}
+	if enabled && reason != "" {
+		return false, h.QuietUntil, s.disable(ctx, e, reason, ended)
+	}
+	return enabled, h.QuietUntil, nil
+}
+
+// advance moves a delivery on by the result of its attempt. until is when its endpoint
+// may be asked again.
+func (s *Service) advance(d *Delivery, r Result, enabled bool, ended, until time.Time) {
+	if r.Outcome == Accepted {
+		d.end(Succeeded, "")
+		return
+	}
+	if r.Outcome == Blocked {
+		d.end(Failed, ReasonBlocked)
+		return
+	}
+	delay, more := s.cfg.Schedule.next(d.Tries, r.RetryAfter)
+	switch {
+	case r.Outcome == Gone && more, more && !enabled:
+		d.hold()
+	case !more:
+		d.end(Failed, ReasonExhausted)
+	default:
+		d.NextAttemptAt = later(ended.Add(delay), until)
+	}
+}
+
+// end brings a delivery to a status that only a redelivery leaves.
+func (d *Delivery) end(status, reason string) {
+	d.Status, d.Reason, d.Held, d.NextAttemptAt = status, reason, false, time.Time{}
+}
+
+// hold keeps a pending delivery until its endpoint is enabled.
+func (d *Delivery) hold() { d.Held, d.NextAttemptAt = true, time.Time{} }
+
+// resume is the handler of [kindResume]: it gives the held deliveries of an enabled
+// endpoint their jobs back, or cancels those of a deleted one, a batch a transaction.
+func (s *Service) resume(ctx context.Context, task *jobs.Task) error {
+	var t resumeTask
+	if err := json.Unmarshal(task.Job.Payload, &t); err != nil {
+		return jobs.Bury(err)
+	}
+	tenant := task.Job.Tenant
+	return s.governor.InTx(ctx, func(ctx context.Context) error {
+		e, _, err := s.store.GetEndpoint(ctx, tenant, t.Endpoint, true)
+		gone := errors.Is(err, storage.ErrNotFound)
+		switch {
+		case err != nil && !gone:
+			return err
+		case !gone && e.Status != Enabled:
+			return task.Complete(ctx)
+		}
+		held, err := s.store.HeldDeliveries(ctx, tenant, t.Endpoint, resumeBatch)
+		if err != nil {
+			return err
+		}
+		var work []jobs.Job
+		for _, d := range held {
+			d.Held, d.UpdatedAt = false, s.now()
+			if gone {
+				d.end(Cancelled, ReasonDeleted)
+			} else {
+				d.NextAttemptAt = d.UpdatedAt
+				work = append(work, deliverJob(d, task.Job.Trace))
+			}
+			if err := s.store.PutDelivery(ctx, tenant, d); err != nil {
+				return err
+			}
+		}
+		if len(held) == resumeBatch {
+			work = append(work, resumeJob(tenant, t.Endpoint, task.Job.Trace))
+		}
+		if err := s.queue.Enqueue(ctx, work...); err != nil {
+			return err
+		}
+		return task.Complete(ctx)
+	})
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+func ignoreNotFound(err error) error {
+	if errors.Is(err, storage.ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+// attempt makes one attempt under its span. Its error is ours, not the receiver's.
+func (s *Service) attempt(ctx context.Context, t try) (Result, correlation.Trace, error) {
+	keys, err := s.keys(ctx, t.endpoint.Tenant, t.endpoint.ID)
+	if err != nil {
+		return Result{}, correlation.Trace{}, err
+	}
+	r := Request{
+		Tenant: t.endpoint.Tenant, EndpointID: t.endpoint.ID, URL: t.endpoint.URL,
+		MessageID: t.message.ID, DeliveryID: t.delivery.ID, EventType: t.message.EventType,
+		ContentType: ContentType, Body: t.message.Body, N: t.delivery.Attempts + 1, At: t.began,
+		Timeout: orDefault(t.endpoint.Timeout, s.cfg.Timeout), Keys: keys,
+	}
+	ctx, span := s.cfg.Tracer.Start(ctx, SpanDelivery, r.attributes(t.message)...)
+	ctx, cancel := context.WithTimeout(ctx, r.Timeout+Grace)
+	defer cancel()
+	result := s.contain(ctx, r)
+	span.Set(result.attributes()...)
+	span.End(result.err())
+	return result, correlation.From(ctx), nil
+}
+
+// contain calls the Deliverer and turns a panic of it into a failed attempt.
+func (s *Service) contain(ctx context.Context, r Request) (result Result) {
+	defer func() {
+		if recover() != nil {
+			result = Result{Class: ClassInternal, Error: "the attempt could not be made"}
+		}
+	}()
+	result = s.deliverer.Deliver(ctx, r)
+	if len(result.Response) > MaxResponse {
+		result.Response = result.Response[:MaxResponse]
+	}
+	return result
+}
