@@ -34,6 +34,7 @@ import (
 	"github.com/lumelle/adminkit/storage/memory"
 	"github.com/lumelle/adminkit/storage/postgres"
 	"github.com/lumelle/adminkit/storage/sqlite"
+	"github.com/lumelle/adminkit/webhooks"
 )
 
 // A Backend is what all backends of the kit offer.
@@ -43,6 +44,7 @@ type Backend interface {
 
 	Audit() audit.Store
 	Idempotency() idempotency.Store
+	Webhooks() webhooks.Store
 
 	// Ping reports whether the store answers.
 	Ping(ctx context.Context) error
