@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -37,6 +38,8 @@ type Backend struct {
 	pool  *pgxpool.Pool
 	begin string // opens a transaction
 	owned bool
+
+	closed atomic.Bool
 }
 
 var (
@@ -105,10 +108,12 @@ func (b *Backend) durable(ctx context.Context) error {
 	return nil
 }
 
-// Close closes the pool that Open made, once its connections are given back, and
-// leaves a host's pool alone. When ctx ends first it returns its error; the pool still
+// Close makes every later transaction and read answer storage.ErrUnavailable. It
+// closes the pool that Open made, once its connections are given back, and leaves a
+// host's pool alone. When ctx ends first it returns its error; the pool still
 // closes as soon as it can.
 func (b *Backend) Close(ctx context.Context) error {
+	b.closed.Store(true)
 	if !b.owned {
 		return nil
 	}
@@ -221,8 +226,14 @@ func (b *Backend) Reader(ctx context.Context) (storage.Conn, error) {
 
 func (b *Backend) tx(ctx context.Context) (*sqlstore.Tx, error) {
 	tx, err := storage.TxFor(ctx, b)
-	if err != nil || tx == nil {
+	if err != nil {
 		return nil, err
+	}
+	if tx == nil {
+		if b.closed.Load() {
+			return nil, fmt.Errorf("%w: the backend was closed", storage.ErrUnavailable)
+		}
+		return nil, nil
 	}
 	return tx.(*sqlstore.Tx), nil
 }

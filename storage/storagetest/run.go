@@ -1,0 +1,201 @@
+package storagetest
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lumelle/adminkit/storage"
+)
+
+// A Backend is the least that can be tested: it runs transactions and can be closed.
+// Which stores and which further powers it has is found by type assertion; see the
+// package documentation.
+type Backend interface {
+	storage.Transactor
+	// Close waits for what runs and releases the store.
+	Close(ctx context.Context) error
+}
+
+// Options says how to get at the backend under test.
+type Options struct {
+	// New returns an empty backend that is ready for use. The test that asks for one
+	// leaves closing it to New (t.Cleanup); closing twice must do no harm. Required.
+	New func(t *testing.T) Backend
+
+	// Host, where not nil, begins a transaction of the host's own in the database of b
+	// and returns it joined: host transactions are tested.
+	Host func(t *testing.T, ctx context.Context, b Backend) Host
+
+	// Shared, where not nil, makes an empty place and returns a function that opens a
+	// backend on it, again and again, as processes that start at once do: concurrent
+	// start and durability are tested.
+	Shared func(t *testing.T) func(ctx context.Context) (Backend, error)
+}
+
+// A Host is a transaction that a host began by its own means and that a backend has
+// joined.
+type Host struct {
+	// Context carries the joined transaction.
+	Context context.Context
+	// Commit and Rollback end the transaction by the host's own means.
+	Commit, Rollback func() error
+}
+
+// Run tests a backend. Every rule is a subtest named by its id; when one fails, what
+// the rule is for is printed with it. What the backend cannot do is logged in one
+// line and skipped.
+func Run(t *testing.T, options Options) {
+	t.Helper()
+	if options.New == nil {
+		t.Fatal("storagetest: Options.New is required")
+	}
+	b := options.New(t)
+	t.Logf("the backend has %s", strings.Join(capabilities(b, options), ", "))
+	for _, r := range rules() {
+		t.Run(r.id+" "+r.name, func(t *testing.T) {
+			e := &env{
+				T:      t,
+				b:      b,
+				fresh:  func() Backend { return options.New(t) },
+				probes: probes(b),
+			}
+			if options.Host != nil {
+				e.host = func(ctx context.Context) Host { return options.Host(t, ctx, b) }
+			}
+			if options.Shared != nil {
+				e.shared = func() func(context.Context) (Backend, error) { return options.Shared(t) }
+			}
+			if missing := r.missing(e); missing != "" {
+				t.Skipf("%s: the backend has no %s", r.id, missing)
+			}
+			r.check(e)
+		})
+	}
+}
+
+// capabilities names what the suite found, in words for the log.
+func capabilities(b Backend, options Options) []string {
+	has := []string{"transactions"}
+	for _, p := range probes(b) {
+		has = append(has, p.name)
+	}
+	for _, c := range []struct {
+		name string
+		ok   bool
+	}{
+		{"host transactions", options.Host != nil},
+		{"shared places", options.Shared != nil},
+		{"migrations", is[migrator](b)},
+	} {
+		if c.ok {
+			has = append(has, c.name)
+		}
+	}
+	return has
+}
+
+func is[T any](b Backend) bool {
+	_, ok := b.(T)
+	return ok
+}
+
+// patience is how long a rule may take. A backend that forgets to give its writer
+// back would hang the run otherwise.
+const patience = 30 * time.Second
+
+// A T is the part of *testing.T that rules use, so that the zoo can collect failures.
+type T interface {
+	Helper()
+	Context() context.Context
+	Errorf(format string, args ...any)
+	Fatalf(format string, args ...any)
+	Logf(format string, args ...any)
+	Failed() bool
+}
+
+// An env is what a rule gets to work with.
+type env struct {
+	T
+	b      Backend
+	fresh  func() Backend
+	host   func(ctx context.Context) Host
+	shared func() func(ctx context.Context) (Backend, error)
+	probes []probe
+
+	ctx context.Context
+}
+
+// tenant returns a tenant that no other rule uses: all rules share a backend.
+func (e *env) tenant() string { return "tenant-" + storage.NewID() }
+
+// A rule is one thing a backend has to keep.
+type rule struct {
+	id, name, explanation string
+	// needs is what the backend must have; see missing.
+	needs need
+	run   func(e *env)
+}
+
+// A need is something that a partial backend may lack.
+type need int
+
+const (
+	aStore     need = iota // any store at all
+	aReader                // a store that reads outside of transactions
+	aList                  // a store with a list
+	aRevision              // a store with revisions
+	aHost                  // Options.Host
+	aPlace                 // Options.Shared
+	migrations             // Migrate and Pending
+)
+
+// missing names what the backend lacks for the rule, empty where it lacks nothing.
+func (r rule) missing(e *env) string {
+	some := func(has func(p probe) bool) bool {
+		for _, p := range e.probes {
+			if has(p) {
+				return true
+			}
+		}
+		return false
+	}
+	switch {
+	case !some(func(probe) bool { return true }):
+		return "store"
+	case r.needs == aReader && !some(func(p probe) bool { return p.reads }):
+		return "store that reads outside of transactions"
+	case r.needs == aList && !some(func(p probe) bool { return p.list != nil }):
+		return "store with a list"
+	case r.needs == aRevision && !some(func(p probe) bool { return p.bump != nil }):
+		return "store with revisions"
+	case r.needs == aHost && e.host == nil:
+		return "host transactions"
+	case r.needs == aPlace && e.shared == nil:
+		return "shared place"
+	case r.needs == migrations && !is[migrator](e.b):
+		return "migrations"
+	}
+	return ""
+}
+
+// check runs the rule and explains it where it fails.
+func (r rule) check(e *env) {
+	e.Helper()
+	ctx, cancel := context.WithTimeout(e.Context(), patience)
+	defer cancel()
+	e.ctx = ctx
+	defer func() {
+		if e.Failed() {
+			e.Logf("%s: %s\n%s", r.id, r.name, r.explanation)
+		}
+	}()
+	r.run(e)
+}
+
+// rules returns all rules, by subject.
+func rules() []rule {
+	return slices.Concat(transactionRules, hostRules, identifierRules, pageRules, migrationRules)
+}

@@ -1,0 +1,127 @@
+package storagetest_test
+
+import (
+	"context"
+	"database/sql"
+	"path/filepath"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/lumelle/adminkit/storage/internal/pgtest"
+	"github.com/lumelle/adminkit/storage/postgres"
+	"github.com/lumelle/adminkit/storage/sqlite"
+	"github.com/lumelle/adminkit/storage/storagetest"
+	"github.com/lumelle/adminkit/storage/storagetest/eachtest"
+)
+
+func TestBackendsOfTheKitKeepTheRules(t *testing.T) {
+	shared := map[string]func(t *testing.T) func(ctx context.Context) (storagetest.Backend, error){
+		"sqlite": func(t *testing.T) func(ctx context.Context) (storagetest.Backend, error) {
+			path := filepath.Join(t.TempDir(), "shared.db")
+			return func(ctx context.Context) (storagetest.Backend, error) {
+				return sqlite.Open(ctx, path, sqlite.Config{})
+			}
+		},
+		"postgres": func(t *testing.T) func(ctx context.Context) (storagetest.Backend, error) {
+			dsn := pgtest.DSN(t)
+			return func(ctx context.Context) (storagetest.Backend, error) {
+				return postgres.Open(ctx, dsn, postgres.Config{})
+			}
+		},
+	}
+	for _, kind := range eachtest.Kinds(t) {
+		t.Run(kind.Name, func(t *testing.T) {
+			storagetest.Run(t, storagetest.Options{
+				New:    func(t *testing.T) storagetest.Backend { return kind.Open(t) },
+				Shared: shared[kind.Name],
+			})
+		})
+	}
+}
+
+// The same backends in a database that belongs to the host.
+func TestBackendsInAHostsDatabaseKeepTheRules(t *testing.T) {
+	hosted := map[string]storagetest.Options{
+		"sqlite":   {New: newHostedSQLite, Host: beginSQLite},
+		"postgres": {New: newHostedPostgres, Host: beginPostgres},
+	}
+	for _, kind := range eachtest.Kinds(t) {
+		if options, ok := hosted[kind.Name]; ok {
+			t.Run(kind.Name, func(t *testing.T) { storagetest.Run(t, options) })
+		}
+	}
+}
+
+type hostedSQLite struct {
+	*sqlite.Backend
+	db *sql.DB
+}
+
+func newHostedSQLite(t *testing.T) storagetest.Backend {
+	dsn := "file:" + filepath.Join(t.TempDir(), "host.db") +
+		"?_pragma=journal_mode(wal)&_pragma=synchronous(FULL)&_pragma=foreign_keys(ON)&_pragma=busy_timeout(5000)&_txlock=immediate"
+	db, err := sql.Open("sqlite", dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := sqlite.New(t.Context(), db, sqlite.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := b.Close(context.WithoutCancel(t.Context())); err != nil {
+			t.Error(err)
+		}
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return hostedSQLite{b, db}
+}
+
+func beginSQLite(t *testing.T, ctx context.Context, b storagetest.Backend) storagetest.Host {
+	h := b.(hostedSQLite)
+	tx, err := h.db.BeginTx(ctx, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return storagetest.Host{Context: h.WithTx(ctx, tx), Commit: tx.Commit, Rollback: tx.Rollback}
+}
+
+type hostedPostgres struct {
+	*postgres.Backend
+	pool *pgxpool.Pool
+}
+
+func newHostedPostgres(t *testing.T) storagetest.Backend {
+	pool, err := pgxpool.New(t.Context(), pgtest.DSN(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := postgres.New(t.Context(), pool, postgres.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := b.Close(context.WithoutCancel(t.Context())); err != nil {
+			t.Error(err)
+		}
+		pool.Close()
+	})
+	return hostedPostgres{b, pool}
+}
+
+func beginPostgres(t *testing.T, ctx context.Context, b storagetest.Backend) storagetest.Host {
+	h := b.(hostedPostgres)
+	tx, err := h.pool.BeginTx(ctx, pgx.TxOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return storagetest.Host{
+		Context:  h.WithTx(ctx, tx),
+		Commit:   func() error { return tx.Commit(ctx) },
+		Rollback: func() error { return tx.Rollback(ctx) },
+	}
+}
