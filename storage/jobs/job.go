@@ -107,7 +107,7 @@ func (e *retryError) Error() string {
 func (e *retryError) Unwrap() error { return e.err }
 
 // RetryAt returns an error with which a handler has its job started again at a time
-// of its own choice. err says why and may be nil. Such a retry counts as an attempt
+// of its own choice, at once where it is zero. err says why and may be nil. Such a retry counts as an attempt
 // and is never refused: the handler decides itself when it has tried enough.
 func RetryAt(at time.Time, err error) error { return &retryError{at: at, err: err} }
 

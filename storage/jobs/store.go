@@ -130,8 +130,10 @@ type Claim struct {
 
 // Claimed answers a [Claim].
 type Claimed struct {
-	// Lanes are the lanes that were taken; with Sync all that the worker owns.
-	Lanes []Lane
+	// Taken are the lanes that were taken.
+	Taken []Lane
+	// Held are the lanes that the worker owned before, answered with Sync only.
+	Held []Lane
 	// Owned is how many lanes have an owner. It is counted with Sync only.
 	Owned int
 }

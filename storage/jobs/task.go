@@ -36,8 +36,8 @@ type Task struct {
 	started time.Time
 
 	mu        sync.Mutex
-	asked     bool // a settlement was written
-	committed bool // and its transaction committed
+	outcome   Outcome // what was written, with an empty Result for nothing
+	committed bool    // whether its transaction is known to have committed
 }
 
 // Complete ends the job: it will not start again.
@@ -45,8 +45,8 @@ func (t *Task) Complete(ctx context.Context) error {
 	return t.settle(ctx, Outcome{Result: Completed})
 }
 
-// RetryAt ends the attempt and has the job started again at a time. reason says why
-// and may be empty.
+// RetryAt ends the attempt and has the job started again at a time, at once where it is
+// zero. reason says why and may be empty.
 func (t *Task) RetryAt(ctx context.Context, at time.Time, reason string) error {
 	return t.settle(ctx, Outcome{Result: Retried, Due: at, Reason: reason})
 }
@@ -59,6 +59,9 @@ func (t *Task) Bury(ctx context.Context, reason string) error {
 func (t *Task) settle(ctx context.Context, o Outcome) error {
 	o.Job, o.Reason = t.fetched, clip(o.Reason)
 	o.Started, o.Ended = t.started, t.now()
+	if o.Result == Retried {
+		o.Due = dueAt(o.Due, o.Ended)
+	}
 	missed, err := t.store.Settle(ctx, t.worker, []Outcome{o})
 	if err != nil {
 		return err
@@ -67,7 +70,7 @@ func (t *Task) settle(ctx context.Context, o Outcome) error {
 		return ErrFenced
 	}
 	t.mu.Lock()
-	t.asked = true
+	t.outcome = o
 	t.mu.Unlock()
 	storage.AfterCommit(ctx, func() {
 		t.mu.Lock()
@@ -77,12 +80,20 @@ func (t *Task) settle(ctx context.Context, o Outcome) error {
 	return nil
 }
 
-// settled reports whether the handler settled the task, and whether that is known to
+// settled returns what the handler settled the task with, and whether that is known to
 // have been committed.
-func (t *Task) settled() (asked, committed bool) {
+func (t *Task) settled() (outcome Outcome, committed bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.asked, t.committed
+	return t.outcome, t.committed
+}
+
+// dueAt is the time of a retry: what was asked for, or now where that is no time.
+func dueAt(at, now time.Time) time.Time {
+	if at.IsZero() {
+		return now
+	}
+	return at
 }
 
 // clip makes the text of an error fit for storage: valid UTF-8 without NUL, of at most

@@ -202,27 +202,25 @@ func (s jobStore) Claim(ctx context.Context, claim jobs.Claim) (claimed jobs.Cla
 			for row := range jobLaneTable.ascend(v, jobLanesByOwner, jobLaneRow{Owner: 1}) {
 				claimed.Owned++
 				if row.Owner == claim.Worker {
-					claimed.Lanes = append(claimed.Lanes, jobs.Lane{LaneID: row.LaneID, LaneConfig: jobs.LaneConfig{Cap: row.Cap}})
+					claimed.Held = append(claimed.Held, jobs.Lane{LaneID: row.LaneID, LaneConfig: jobs.LaneConfig{Cap: row.Cap}})
 				}
 			}
 		}
-		taken := 0
 		for row := range jobLaneTable.ascend(v, jobLanesByOwner, jobLaneRow{}) {
-			if row.Owner != 0 || taken == claim.Take {
+			if row.Owner != 0 || len(claimed.Taken) == claim.Take {
 				break
 			}
 			if !laneHasDue(v, row.LaneID, claim.Now) {
 				continue
 			}
-			claimed.Lanes = append(claimed.Lanes, jobs.Lane{
+			claimed.Taken = append(claimed.Taken, jobs.Lane{
 				LaneID: row.LaneID, LaneConfig: jobs.LaneConfig{Cap: row.Cap}, Suspect: row.Suspect,
 			})
 			row.Owner, row.Suspect = claim.Worker, false
 			jobLaneTable.put(v, row)
-			taken++
 		}
 		if claim.Sync {
-			claimed.Owned += taken
+			claimed.Owned += len(claimed.Taken)
 		}
 		return nil
 	})

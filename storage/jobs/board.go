@@ -1,0 +1,311 @@
+package jobs
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+const (
+	// windowMin and windowMax bound how many jobs of a lane are read ahead; in between
+	// it is four times the lane's cap.
+	windowMin, windowMax = 16, 512
+	// maxBuffered is how many jobs are read ahead over all lanes. Beyond it a lane that
+	// has nothing to start still gets as many jobs as its cap.
+	maxBuffered = 16_384
+	// maxFetch is how many jobs one fetch may answer, roughly.
+	maxFetch = 8_192
+	// rewindAfter is how long a lane with a backlog is read forward only. A job that
+	// was committed behind the cursor waits for the next rewind.
+	rewindAfter = time.Second
+	// idleAfter is how long a lane without jobs is kept.
+	idleAfter = 10 * time.Second
+)
+
+// A board is what one tenure of a worker knows of its lanes: which jobs are read and
+// not yet started, which run, and which lane is next. Caps, order and fairness are
+// decided here and nowhere else, because a lane has one owner. A board does no work
+// itself and is guarded by its worker's mutex.
+type board struct {
+	lanes    map[LaneID]*lane
+	turns    []*lane // lanes with a job to start, next first
+	dirty    []*lane // lanes to read, first come first served
+	buffered int     // jobs that are read and not started
+}
+
+func newBoard() *board { return &board{lanes: map[LaneID]*lane{}} }
+
+// A lane is one lane in the hands of its owner.
+type lane struct {
+	id  LaneID
+	cap int
+
+	ready   []Fetched // read and not started, in order
+	running int       // handlers at work, announced starts included
+	alone   bool      // what runs must run alone in the lane
+
+	// held are the jobs that are ready, running, or ended and not yet settled. The store
+	// still answers them.
+	held map[int64]struct{}
+	// gone are jobs that were settled while a fetch was under way: its answer may be
+	// older than the settlement and must not start them again.
+	gone     map[int64]struct{}
+	fetching bool
+
+	after   Position  // the cursor; zero where the lane is read from its start
+	rewound time.Time // when it was last there
+	more    bool      // the last fetch was cut off by its limit
+
+	// suspectUntil is the latest due time of jobs that a dead owner may have started.
+	suspectUntil time.Time
+	idleSince    time.Time
+
+	hasTurn, isDirty bool
+}
+
+// add takes a lane over, or takes over its new cap where it is known. due is the time by
+// which jobs are due.
+func (b *board) add(l Lane, due, now time.Time) {
+	if l.Cap == 0 {
+		l.Cap = DefaultCap
+	}
+	if known := b.lanes[l.LaneID]; known != nil {
+		known.cap = l.Cap
+		b.enturn(known)
+		return
+	}
+	fresh := &lane{id: l.LaneID, cap: l.Cap, held: map[int64]struct{}{}, idleSince: now}
+	if l.Suspect {
+		fresh.suspectUntil = due
+	}
+	b.lanes[l.LaneID] = fresh
+	b.soil(fresh)
+}
+
+// remove gives a lane up. Nothing of it may be running or unsettled.
+func (b *board) remove(l *lane) {
+	delete(b.lanes, l.id)
+	b.buffered -= len(l.ready)
+	l.ready = nil
+	l.hasTurn, l.isDirty = false, false
+}
+
+// owns reports whether l is still this board's: a lane that was given away and taken
+// again is another one.
+func (b *board) owns(l *lane) bool { return b.lanes[l.id] == l }
+
+// free reports whether nothing of the lane is started or unsettled.
+func (l *lane) free() bool { return len(l.held) == len(l.ready) }
+
+// window is how many jobs of the lane are read ahead.
+func (l *lane) window() int { return min(max(4*l.cap, windowMin), windowMax) }
+
+// soil marks a lane as one to read.
+func (b *board) soil(l *lane) {
+	if !l.isDirty {
+		l.isDirty = true
+		b.dirty = append(b.dirty, l)
+	}
+}
+
+// wants returns the lanes that are to be read now, with how much of each. Their answer
+// must be handed to deliver, or to dismiss.
+func (b *board) wants(now time.Time) (lanes []*lane, fetches []LaneFetch) {
+	budget := maxFetch
+	var rest []*lane
+	for i, l := range b.dirty {
+		if !l.isDirty || !b.owns(l) {
+			continue
+		}
+		if budget <= 0 {
+			rest = append(rest, b.dirty[i:]...)
+			break
+		}
+		l.isDirty = false
+		want := l.window() - len(l.ready)
+		if b.buffered >= maxBuffered {
+			want = l.cap - len(l.ready)
+		}
+		if want <= 0 || len(l.ready) > l.window()/2 {
+			continue
+		}
+		if l.after != (Position{}) && now.Sub(l.rewound) >= rewindAfter {
+			l.after = Position{}
+		}
+		if l.after == (Position{}) {
+			l.rewound = now
+			want += len(l.held) // they stand in front and are answered again
+		}
+		budget -= want
+		l.fetching = true
+		lanes = append(lanes, l)
+		fetches = append(fetches, LaneFetch{LaneID: l.id, After: l.after, Limit: want})
+	}
+	b.dirty = rest
+	return lanes, fetches
+}
+
+// deliver takes the answer of a fetch.
+func (b *board) deliver(lanes []*lane, fetches []LaneFetch, jobs []Fetched, now time.Time) {
+	byLane := make(map[LaneID][]Fetched, len(lanes))
+	for _, j := range jobs {
+		id := LaneID{j.Tenant, j.Lane}
+		byLane[id] = append(byLane[id], j)
+	}
+	for i, l := range lanes {
+		if b.owns(l) {
+			b.receive(l, byLane[l.id], fetches[i].Limit, now)
+		}
+		l.fetching, l.gone = false, nil
+	}
+}
+
+func (b *board) receive(l *lane, jobs []Fetched, limit int, now time.Time) {
+	for _, j := range jobs {
+		_, held := l.held[j.ID]
+		_, gone := l.gone[j.ID]
+		if held || gone {
+			continue
+		}
+		l.held[j.ID] = struct{}{}
+		l.ready = append(l.ready, j)
+		b.buffered++
+	}
+	slices.SortFunc(l.ready, byDue)
+	l.more = len(jobs) >= limit
+	l.after = Position{}
+	if l.more {
+		last := jobs[len(jobs)-1]
+		l.after = Position{At: last.Due, ID: last.ID}
+	}
+	if len(l.held) > 0 {
+		l.idleSince = now
+	}
+	b.enturn(l)
+	b.refill(l)
+}
+
+func byDue(a, b Fetched) int { return cmp.Or(a.Due.Compare(b.Due), cmp.Compare(a.ID, b.ID)) }
+
+// dismiss ends a fetch that failed. The lanes stay to be read.
+func (b *board) dismiss(lanes []*lane) {
+	for _, l := range lanes {
+		l.fetching, l.gone = false, nil
+		if b.owns(l) {
+			b.soil(l)
+		}
+	}
+}
+
+// refill has a lane read again when it runs low and the store has more.
+func (b *board) refill(l *lane) {
+	if l.more && len(l.ready) <= l.window()/2 {
+		b.soil(l)
+	}
+}
+
+// startable reports whether the lane may start its next job now.
+func (l *lane) startable() bool {
+	switch {
+	case len(l.ready) == 0 || l.running >= l.cap || l.alone:
+		return false
+	case l.ready[0].Lost > 0:
+		return l.running == 0
+	}
+	return true
+}
+
+// enturn gives a lane a turn if it can use one.
+func (b *board) enturn(l *lane) {
+	if !l.hasTurn && l.startable() {
+		l.hasTurn = true
+		b.turns = append(b.turns, l)
+	}
+}
+
+// next starts a job of the lane whose turn it is and sends that lane to the end of the
+// line. The job counts as running until finish.
+func (b *board) next() (l *lane, job Fetched, ok bool) {
+	for len(b.turns) > 0 {
+		l = b.turns[0]
+		b.turns = b.turns[1:]
+		if !l.hasTurn {
+			continue
+		}
+		l.hasTurn = false
+		if !b.owns(l) || !l.startable() {
+			continue
+		}
+		job = l.ready[0]
+		l.ready = l.ready[1:]
+		b.buffered--
+		l.running++
+		l.alone = job.Lost > 0
+		b.enturn(l)
+		b.refill(l)
+		return l, job, true
+	}
+	return nil, Fetched{}, false
+}
+
+// suspect reports whether the start of a job is to be announced before it happens.
+func (l *lane) suspect(j Fetched) bool {
+	return j.Lost > 0 || !j.Due.After(l.suspectUntil)
+}
+
+// finish ends the running of a job. Its place in the lane is free; the job itself is
+// held until settled.
+func (b *board) finish(l *lane) {
+	l.running--
+	l.alone = false
+	if b.owns(l) {
+		b.enturn(l)
+	}
+}
+
+// settled lets go of a job: it is gone from the store, or due again.
+func (b *board) settled(l *lane, id int64, now time.Time) {
+	delete(l.held, id)
+	l.idleSince = now
+	if l.fetching {
+		if l.gone == nil {
+			l.gone = map[int64]struct{}{}
+		}
+		l.gone[id] = struct{}{}
+	}
+}
+
+// poll has every lane read that has room.
+func (b *board) poll() {
+	for _, l := range b.lanes {
+		b.soil(l)
+	}
+}
+
+// idle returns lanes that had nothing to do for so long that they are given back.
+func (b *board) idle(now time.Time) []*lane {
+	var idle []*lane
+	for _, l := range b.lanes {
+		if len(l.held) == 0 && !l.fetching && now.Sub(l.idleSince) >= idleAfter {
+			idle = append(idle, l)
+		}
+	}
+	return idle
+}
+
+// surplus returns up to n lanes that can be given away at once, those with the least
+// waiting first.
+func (b *board) surplus(n int) []*lane {
+	var free []*lane
+	for _, l := range b.lanes {
+		// A suspect lane stays until its backlog was announced: the next owner would
+		// not know that it has to.
+		if l.free() && !l.fetching && (l.suspectUntil.IsZero() || len(l.held) == 0 && !l.more) {
+			free = append(free, l)
+		}
+	}
+	slices.SortFunc(free, func(x, y *lane) int {
+		return cmp.Or(cmp.Compare(len(x.ready), len(y.ready)), cmp.Compare(x.id.Tenant, y.id.Tenant), cmp.Compare(x.id.Lane, y.id.Lane))
+	})
+	return free[:min(n, len(free))]
+}

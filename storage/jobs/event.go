@@ -1,0 +1,31 @@
+package jobs
+
+// An EventKind says what an [Event] tells.
+type EventKind string
+
+const (
+	// EventBuried tells that a job was moved to the dead letters.
+	EventBuried EventKind = "buried"
+	// EventFenced tells that the outcome of a job was refused, because the lease it ran
+	// under was lost. The owner of its lane runs the job again.
+	EventFenced EventKind = "fenced"
+	// EventDouble tells that the outcome of a job found the job settled already, while
+	// the lease was held all the time. No run of this package brings that about:
+	// somebody wrote to the store's tables, or the store is broken.
+	EventDouble EventKind = "double"
+	// EventLeaseLost tells that the worker lost its lease and with it all its lanes. It
+	// names no job. The worker goes on under a new one.
+	EventLeaseLost EventKind = "lease_lost"
+)
+
+// An Event is something an operator wants to hear of. Package jobs records nothing
+// itself; the host's wiring turns events into audit records and alarms.
+type Event struct {
+	Kind EventKind
+	// Worker is the id of the worker as the store knows it.
+	Worker int64
+	// Job is the job it is about, zero for none.
+	Job Job
+	// Reason is the text of the error, empty for none. It is for operators.
+	Reason string
+}

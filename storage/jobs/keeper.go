@@ -1,0 +1,130 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// An observer finds out which workers died. It knows no clock but its own.
+type observer struct {
+	seen map[int64]sighting
+}
+
+type sighting struct {
+	peer  Peer
+	since time.Time // when this count of beats was first seen
+}
+
+func newObserver() *observer { return &observer{seen: map[int64]sighting{}} }
+
+// look takes in who lives by the store's account.
+func (o *observer) look(now time.Time, peers []Peer) {
+	seen := make(map[int64]sighting, len(peers))
+	for _, p := range peers {
+		s, known := o.seen[p.ID]
+		if !known || s.peer != p {
+			s = sighting{peer: p, since: now}
+		}
+		seen[p.ID] = s
+	}
+	o.seen = seen
+}
+
+// dead returns the workers whose beats stood still for their lease.
+func (o *observer) dead(now time.Time) []Peer {
+	var dead []Peer
+	for _, s := range o.seen {
+		if now.Sub(s.since) >= s.peer.Lease {
+			dead = append(dead, s.peer)
+		}
+	}
+	return dead
+}
+
+// next returns how long until somebody more would be dead, at most limit.
+func (o *observer) next(now time.Time, limit time.Duration) time.Duration {
+	for _, s := range o.seen {
+		if left := s.peer.Lease - now.Sub(s.since); left > 0 {
+			limit = min(limit, left)
+		}
+	}
+	return limit
+}
+
+// keep holds the lease: it beats, ends dead workers, and enrols anew when the lease
+// was lost.
+func (w *Worker) keep(peers []Peer) {
+	watch := newObserver()
+	watch.look(time.Now(), peers)
+	wait := w.config.Heartbeat
+	for {
+		timer := time.NewTimer(wait)
+		select {
+		case <-w.quit:
+			timer.Stop()
+			return
+		case <-w.lost:
+		case <-timer.C:
+		}
+		timer.Stop()
+		if t := w.current(); t != nil {
+			wait = w.beat(t, watch)
+		} else {
+			wait = w.reenrol(watch)
+		}
+	}
+}
+
+// beat gives a sign of life and returns when to give the next.
+func (w *Worker) beat(t *tenure, watch *observer) time.Duration {
+	sent := time.Now()
+	dead := watch.dead(sent)
+	ctx, cancel := context.WithDeadline(t.ctx, t.until)
+	defer cancel()
+	p, err := w.store.Beat(ctx, Beat{Worker: t.worker, Lease: w.config.Lease, Dead: dead})
+	now := time.Now()
+	switch {
+	case errors.Is(err, ErrFenced):
+		w.lose(t, "another worker found this one dead")
+		return 0
+	case err != nil && !now.Before(t.until):
+		w.lose(t, "no beat reached the store for a whole lease")
+		return 0
+	case err != nil:
+		w.config.Logger.Warn("a beat failed", "worker", t.worker, "error", err)
+		return w.config.Heartbeat / 4
+	}
+	watch.look(now, p.Peers)
+	w.mu.Lock()
+	t.until = sent.Add(w.config.Lease)
+	t.peers = len(p.Peers)
+	t.sync = true
+	t.scan = t.scan || len(dead) > 0
+	w.mu.Unlock()
+	signal(w.wake)
+	return watch.next(now, w.config.Heartbeat)
+}
+
+// reenrol begins a new tenure after the old one was lost, and returns when to look
+// again.
+func (w *Worker) reenrol(watch *observer) time.Duration {
+	ctx, cancel := context.WithTimeout(w.ctx, w.config.Lease)
+	defer cancel()
+	t, peers, err := w.enrol(ctx)
+	if err != nil {
+		if w.ctx.Err() == nil {
+			w.config.Logger.Warn("enrolling failed", "error", err)
+		}
+		return w.config.Heartbeat
+	}
+	watch.look(time.Now(), peers)
+	t.ctx, t.cancel = context.WithCancelCause(w.ctx)
+	w.mu.Lock()
+	if w.state == stateStarted || w.state == stateClosing {
+		w.tenure = t
+	}
+	w.mu.Unlock()
+	signal(w.wake)
+	return w.config.Heartbeat
+}

@@ -1,0 +1,225 @@
+package jobs
+
+import (
+	"errors"
+	"time"
+)
+
+const (
+	// takeAlone is how many lanes one claim takes at most.
+	takeAlone = 1024
+	// maxUnsettled is how many outcomes may wait for the store before starting stops.
+	maxUnsettled = 4096
+)
+
+// pick finds work and starts it, until the worker closes.
+func (w *Worker) pick() {
+	for {
+		poll := time.NewTimer(w.config.Poll)
+		polled := false
+		for !polled {
+			wait := w.round(false)
+			alarm := time.NewTimer(wait)
+			select {
+			case <-w.quit:
+				poll.Stop()
+				alarm.Stop()
+				return
+			case <-w.wake:
+			case <-alarm.C:
+			case <-poll.C:
+				polled = true
+			}
+			alarm.Stop()
+		}
+		w.round(true)
+	}
+}
+
+// round claims, fetches and starts until there is nothing more to be had. It returns
+// how long until the next alarm, at most a poll.
+func (w *Worker) round(poll bool) time.Duration {
+	for {
+		w.mu.Lock()
+		t := w.tenure
+		if t == nil || w.state != stateStarted {
+			w.mu.Unlock()
+			return w.config.Poll
+		}
+		wait := w.ringLocked(t)
+		if poll {
+			t.board.poll()
+			t.scan = true
+			clear(t.foreign)
+			w.giveBackLocked(t)
+		}
+		poll = false
+		claim, claiming := w.claimLocked(t)
+		w.mu.Unlock()
+		if claiming && !w.claim(t, claim) {
+			return min(wait, w.config.Poll)
+		}
+		more, ok := w.fetch(t)
+		if !ok {
+			return min(wait, w.config.Poll)
+		}
+		w.dispatch()
+		if !more {
+			return wait
+		}
+	}
+}
+
+// ringLocked has the lanes looked at whose alarms are due, and returns how long until
+// the next.
+func (w *Worker) ringLocked(t *tenure) time.Duration {
+	now := w.queue.now()
+	for {
+		lane, ok := w.alarms.due(now)
+		if !ok {
+			break
+		}
+		t.expect(lane)
+	}
+	if at, ok := w.alarms.next(); ok {
+		return min(at.Sub(now), w.config.Poll)
+	}
+	return w.config.Poll
+}
+
+// giveBackLocked gives up lanes that are idle, and those that are more than this
+// worker's share.
+func (w *Worker) giveBackLocked(t *tenure) {
+	give := t.board.idle(time.Now())
+	if t.peers > 0 {
+		share := t.owned/(t.peers+1) + 1
+		if spare := len(t.board.lanes) - len(give) - share; spare > share/8 {
+			give = append(give, t.board.surplus(spare)...)
+		}
+	}
+	for _, l := range give {
+		if t.board.owns(l) {
+			t.board.remove(l)
+			t.release = append(t.release, l.id)
+		}
+	}
+}
+
+// claimLocked returns the claim that is due, if any is.
+func (w *Worker) claimLocked(t *tenure) (Claim, bool) {
+	if !t.scan && !t.sync && len(t.release) == 0 {
+		return Claim{}, false
+	}
+	claim := Claim{Worker: t.worker, Release: t.release, Now: w.queue.now(), Sync: t.sync}
+	if t.scan {
+		claim.Take = takeAlone
+		if t.peers > 0 {
+			share := t.owned/(t.peers+1) + 1
+			claim.Take = min(takeAlone, max(0, share+max(16, share/8)-len(t.board.lanes)))
+		}
+	}
+	if len(t.release) > 0 {
+		claim.Take = 0 // or it would take them back
+	}
+	t.scan, t.sync, t.release = false, false, nil
+	return claim, true
+}
+
+// claim gives lanes back and takes others. It reports whether to go on.
+func (w *Worker) claim(t *tenure, claim Claim) bool {
+	claimed, err := w.store.Claim(t.ctx, claim)
+	if errors.Is(err, ErrFenced) {
+		w.lose(t, "another worker found this one dead")
+		return false
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.tenure != t {
+		return false
+	}
+	if err != nil {
+		// Perhaps it took place: what was released is released again, and what was
+		// taken comes with the next sync.
+		t.release = append(t.release, claim.Release...)
+		t.sync, t.scan = true, true
+		w.config.Logger.Warn("claiming lanes failed", "worker", t.worker, "error", err)
+		return false
+	}
+	for _, l := range claimed.Held {
+		// One that is not known was taken by a claim whose answer was lost.
+		l.Suspect = true
+		t.board.add(l, claim.Now, time.Now())
+	}
+	for _, l := range claimed.Taken {
+		t.board.add(l, claim.Now, time.Now())
+		delete(t.awaited, l.LaneID)
+	}
+	if claim.Sync {
+		t.owned = claimed.Owned
+	}
+	if claim.Take > 0 {
+		for id := range t.awaited {
+			t.foreign[id] = struct{}{}
+		}
+		clear(t.awaited)
+	}
+	return true
+}
+
+// fetch reads the lanes that have room. It reports whether there is more to read, and
+// whether to go on.
+func (w *Worker) fetch(t *tenure) (more, ok bool) {
+	w.mu.Lock()
+	lanes, fetches := t.board.wants(time.Now())
+	w.mu.Unlock()
+	if len(lanes) == 0 {
+		return false, true
+	}
+	jobs, err := w.store.Fetch(t.ctx, w.queue.now(), fetches)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err != nil {
+		t.board.dismiss(lanes)
+		if w.tenure == t {
+			w.config.Logger.Warn("reading lanes failed", "worker", t.worker, "error", err)
+		}
+		return false, false
+	}
+	t.board.deliver(lanes, fetches, jobs, time.Now())
+	return len(t.board.dirty) > 0, true
+}
+
+// dispatch starts jobs while there are slots, one of a lane at a time.
+func (w *Worker) dispatch() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.dispatchLocked()
+}
+
+func (w *Worker) dispatchLocked() {
+	t := w.tenure
+	if t == nil {
+		return
+	}
+	now := time.Now()
+	for w.state == stateStarted && now.Before(t.until) &&
+		w.running < w.config.Slots && len(w.settlements) < maxUnsettled {
+		l, job, ok := t.board.next()
+		if !ok {
+			break
+		}
+		w.running++
+		switch {
+		case job.Lost >= w.config.MaxLost:
+			w.endLocked(t, l)
+			w.submitLocked(w.unstarted(t, l, job, Buried, "its process died each time it was started"))
+		case l.suspect(job):
+			w.submitLocked(w.unstarted(t, l, job, Begun, ""))
+		default:
+			go w.run(t, l, job)
+		}
+	}
+	if len(t.board.dirty) > 0 {
+		signal(w.wake)
+	}
+}

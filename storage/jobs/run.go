@@ -1,0 +1,93 @@
+package jobs
+
+import (
+	"errors"
+	"fmt"
+	"runtime/debug"
+)
+
+// asStarted returns the job as its handler sees it: a start that was lost was a start.
+func (f Fetched) asStarted() Job {
+	j := f.Job
+	j.Attempt += f.Lost
+	return j
+}
+
+// errExited is what became of a handler that ended its goroutine.
+var errExited = errors.New("the handler ended its goroutine")
+
+// run works one job and sees to its outcome.
+func (w *Worker) run(t *tenure, l *lane, job Fetched) {
+	task := &Task{
+		Job: job.asStarted(), store: w.store, now: w.queue.now,
+		worker: t.worker, fetched: job, started: w.queue.now(),
+	}
+	err := errExited
+	defer func() {
+		if r := recover(); r != nil {
+			w.config.Logger.Error("a handler panicked", "kind", job.Kind, "job", job.ID,
+				"panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+			err = fmt.Errorf("panic: %v", r)
+		}
+		w.ended(t, l, task, err)
+	}()
+	if handler, ok := w.handlers[job.Kind]; ok {
+		err = handler(t.ctx, task)
+	} else {
+		err = fmt.Errorf("no handler for kind %q", job.Kind)
+	}
+}
+
+// ended frees the slot of a job and takes its outcome on.
+func (w *Worker) ended(t *tenure, l *lane, task *Task, err error) {
+	outcome, committed := task.settled()
+	var event *Event
+	w.mu.Lock()
+	w.endLocked(t, l)
+	if committed {
+		event = w.noteLocked(&settlement{tenure: t, lane: l, outcome: outcome}, false)
+	} else {
+		w.submitLocked(w.judge(t, l, task, err))
+	}
+	w.restLocked()
+	w.dispatchLocked()
+	w.mu.Unlock()
+	w.tell(event)
+}
+
+// endLocked frees the slot of a job, and its place in the lane.
+func (w *Worker) endLocked(t *tenure, l *lane) {
+	w.running--
+	t.board.finish(l)
+}
+
+// judge decides what becomes of a job by what its handler returned.
+func (w *Worker) judge(t *tenure, l *lane, task *Task, err error) *settlement {
+	s := &settlement{tenure: t, lane: l, outcome: Outcome{
+		Job: task.fetched, Result: Retried, Started: task.started, Ended: w.queue.now(),
+	}}
+	o := &s.outcome
+	o.Due = o.Ended.Add(w.config.Backoff(task.Job.Attempt))
+	if err != nil {
+		o.Reason = clip(err.Error())
+	}
+	var retry *retryError
+	var bury *buryError
+	asked, _ := task.settled()
+	switch {
+	case asked.Result != "" || errors.Is(err, ErrFenced):
+		// The handler settled in a transaction that is not known to have committed. If
+		// it did commit, this finds the job settled and changes nothing.
+		s.doubtful = true
+		if o.Reason == "" {
+			o.Reason = "settled in a transaction that did not commit"
+		}
+	case err == nil:
+		o.Result = Completed
+	case errors.As(err, &retry):
+		o.Due = dueAt(retry.at, o.Ended)
+	case errors.As(err, &bury), task.Job.Attempt+1 >= w.config.MaxAttempts:
+		o.Result = Buried
+	}
+	return s
+}

@@ -1,0 +1,179 @@
+package jobs
+
+import (
+	"errors"
+	"time"
+)
+
+// A settlement is an outcome on its way to the store.
+type settlement struct {
+	tenure  *tenure
+	lane    *lane
+	outcome Outcome
+	// doubtful is true where the outcome may be in the store already: then it is no
+	// alarm when it is found settled.
+	doubtful bool
+}
+
+// maxBatch is how many outcomes are written in one transaction.
+const maxBatch = 1000
+
+// unstarted is the settlement of a job that was not started.
+func (w *Worker) unstarted(t *tenure, l *lane, job Fetched, result Result, reason string) *settlement {
+	now := w.queue.now()
+	return &settlement{tenure: t, lane: l, outcome: Outcome{
+		Job: job, Result: result, Reason: reason, Started: now, Ended: now,
+	}}
+}
+
+// submitLocked hands an outcome to the settler.
+func (w *Worker) submitLocked(s *settlement) {
+	if w.state == stateClosed {
+		return
+	}
+	w.settlements = append(w.settlements, s)
+	signal(w.unsettled)
+}
+
+// settle writes outcomes, as many at a time as there are, until the worker is closed.
+func (w *Worker) settle() {
+	for {
+		batch := w.batch()
+		if len(batch) == 0 {
+			select {
+			case <-w.quit:
+				return
+			case <-w.unsettled:
+				continue
+			}
+		}
+		w.write(batch)
+		w.mu.Lock()
+		w.settling = 0
+		w.restLocked()
+		w.mu.Unlock()
+	}
+}
+
+// batch takes outcomes of one tenure off the queue.
+func (w *Worker) batch() []*settlement {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := 0
+	for n < len(w.settlements) && n < maxBatch && w.settlements[n].tenure == w.settlements[0].tenure {
+		n++
+	}
+	batch := w.settlements[:n:n]
+	w.settlements = w.settlements[n:]
+	w.settling = n
+	return batch
+}
+
+// write stores outcomes. It tries until it succeeds, or until the lease they were made
+// under is lost.
+func (w *Worker) write(batch []*settlement) {
+	t := batch[0].tenure
+	outcomes := make([]Outcome, len(batch))
+	for i, s := range batch {
+		outcomes[i] = s.outcome
+	}
+	for pause := 10 * time.Millisecond; ; pause = min(2*pause, time.Second) {
+		missed, err := w.store.Settle(t.ctx, t.worker, outcomes)
+		switch {
+		case err == nil:
+			w.wrote(batch, missed)
+			return
+		case errors.Is(err, ErrFenced):
+			w.lose(t, "another worker found this one dead")
+			w.fenced(batch)
+			return
+		case t.ctx.Err() != nil:
+			w.fenced(batch)
+			return
+		}
+		w.config.Logger.Warn("settling jobs failed", "worker", t.worker, "jobs", len(batch), "error", err)
+		for _, s := range batch {
+			s.doubtful = true
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-t.ctx.Done():
+			timer.Stop()
+		}
+	}
+}
+
+// wrote takes note of outcomes that are in the store now.
+func (w *Worker) wrote(batch []*settlement, missed []int64) {
+	lost := make(map[int64]bool, len(missed))
+	for _, id := range missed {
+		lost[id] = true
+	}
+	var events []*Event
+	w.mu.Lock()
+	for _, s := range batch {
+		if e := w.noteLocked(s, lost[s.outcome.Job.ID]); e != nil {
+			events = append(events, e)
+		}
+	}
+	w.dispatchLocked()
+	w.mu.Unlock()
+	for _, e := range events {
+		w.tell(e)
+	}
+}
+
+// noteLocked takes note of one outcome that is in the store, or was missed there. It
+// returns what is to be told of it, nil for nothing.
+func (w *Worker) noteLocked(s *settlement, missed bool) *Event {
+	o := &s.outcome
+	if o.Result == Begun {
+		if !missed {
+			go w.run(s.tenure, s.lane, o.Job)
+			return nil
+		}
+		w.endLocked(s.tenure, s.lane)
+	}
+	s.tenure.board.settled(s.lane, o.Job.ID, time.Now())
+	switch {
+	case missed && !s.doubtful:
+		return s.event(EventDouble)
+	case missed:
+		return nil
+	case o.Result == Buried:
+		return s.event(EventBuried)
+	case o.Result == Retried:
+		w.alarms.set(o.Due, s.lane.id)
+		signal(w.wake)
+	}
+	return nil
+}
+
+// fenced takes note of outcomes that do not count.
+func (w *Worker) fenced(batch []*settlement) {
+	for _, s := range batch {
+		if s.outcome.Result != Begun {
+			w.tell(s.event(EventFenced))
+			continue
+		}
+		w.mu.Lock()
+		w.endLocked(s.tenure, s.lane)
+		w.mu.Unlock()
+	}
+	signal(w.wake)
+}
+
+func (s *settlement) event(kind EventKind) *Event {
+	return &Event{Kind: kind, Worker: s.tenure.worker, Job: s.outcome.Job.asStarted(), Reason: s.outcome.Reason}
+}
+
+// tell reports an event to the log and to the host.
+func (w *Worker) tell(e *Event) {
+	if e == nil {
+		return
+	}
+	w.config.Logger.Warn("jobs: "+string(e.Kind), "worker", e.Worker, "job", e.Job.ID, "tenant", e.Job.Tenant,
+		"lane", e.Job.Lane, "kind", e.Job.Kind, "attempt", e.Job.Attempt, "reason", e.Reason)
+	w.config.OnEvent(*e)
+}

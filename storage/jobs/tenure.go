@@ -1,0 +1,85 @@
+package jobs
+
+import (
+	"context"
+	"time"
+)
+
+// A tenure is one incarnation of a worker: the time from an enrolment to the loss of
+// its lease. Everything that was read or started under it carries it along, so that
+// nothing of a lost lease can be settled under the next one.
+type tenure struct {
+	worker int64
+	// ctx ends when the lease is lost. Handlers run under it.
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+
+	// The rest is guarded by the worker's mutex.
+
+	// until is when the lease ends by the clock of this process, counted from before
+	// the last beat was sent. No job is started after it.
+	until time.Time
+	board *board
+	peers int
+
+	scan    bool                // a lane that is not ours has work
+	foreign map[LaneID]struct{} // lanes a scan did not bring since the last poll
+	awaited map[LaneID]struct{} // lanes the next scan is for
+	sync    bool                // ask for all our lanes: a claim's answer was lost, or a cap was set
+	release []LaneID            // lanes given up and not yet given back
+	owned   int                 // lanes owned by anyone, at the last sync
+}
+
+func newTenure(worker int64, until time.Time, peers int) *tenure {
+	return &tenure{
+		worker: worker, until: until, peers: peers, board: newBoard(), scan: true, sync: true,
+		foreign: map[LaneID]struct{}{}, awaited: map[LaneID]struct{}{},
+	}
+}
+
+// expect has a lane looked at because a job of it is due. A lane of another worker is
+// scanned for once between two polls, not for each of its jobs.
+func (t *tenure) expect(id LaneID) {
+	if l := t.board.lanes[id]; l != nil {
+		t.board.soil(l)
+		return
+	}
+	if _, foreign := t.foreign[id]; !foreign {
+		t.awaited[id] = struct{}{}
+		t.scan = true
+	}
+}
+
+// lose ends a tenure whose lease is lost. Everything read ahead under it is dropped;
+// its handlers see their ctx end and cannot settle anything.
+func (w *Worker) lose(t *tenure, why string) {
+	w.mu.Lock()
+	current := w.tenure == t
+	if current {
+		w.tenure = nil
+	}
+	w.mu.Unlock()
+	if !current {
+		return
+	}
+	t.cancel(ErrFenced)
+	w.tell(&Event{Kind: EventLeaseLost, Worker: t.worker, Reason: why})
+	signal(w.lost)
+}
+
+// current returns the tenure of the moment, nil for none.
+func (w *Worker) current() *tenure {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.tenure
+}
+
+// enrol begins a tenure with the store.
+func (w *Worker) enrol(ctx context.Context) (*tenure, []Peer, error) {
+	sent := time.Now()
+	p, err := w.store.Beat(ctx, Beat{Lease: w.config.Lease})
+	if err != nil {
+		return nil, nil, err
+	}
+	return newTenure(p.Worker.ID, sent.Add(w.config.Lease), len(p.Peers)), p.Peers, nil
+}
