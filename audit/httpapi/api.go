@@ -27,14 +27,24 @@ type Identify func(r *http.Request) (Identity, error)
 type Config struct {
 	// Identify is required.
 	Identify Identify
-	// Tx and Idempotency make POSTs repeatable. Where both are nil, a request with an
-	// Idempotency-Key is refused, because a promise that is not kept is worse than none.
+	// Tx, Idempotency and Vault make POSTs repeatable and go together. Where they are
+	// nil, a request with an Idempotency-Key is refused, because a promise that is not
+	// kept is worse than none.
 	Tx          storage.Transactor
 	Idempotency idempotency.Store
+	// Vault seals the bodies of kept answers: one of them may show a secret that is
+	// shown once. A secrets.Vault is one.
+	Vault Vault
 	// Logger gets the causes of 5xx answers; nil discards them.
 	Logger *slog.Logger
 	// Now defaults to the clock.
 	Now func() time.Time
+}
+
+// A Vault encrypts what is kept, bound to a tenant, a purpose and an id.
+type Vault interface {
+	Seal(ctx context.Context, tenant, purpose, id string, plain []byte) ([]byte, error)
+	Open(ctx context.Context, tenant, purpose, id string, sealed []byte) ([]byte, error)
 }
 
 // An API registers handlers under a [Config].
@@ -45,8 +55,8 @@ func New(cfg Config) (*API, error) {
 	if cfg.Identify == nil {
 		return nil, errors.New("httpapi: no Identify")
 	}
-	if (cfg.Tx == nil) != (cfg.Idempotency == nil) {
-		return nil, errors.New("httpapi: Tx and Idempotency go together")
+	if (cfg.Tx == nil) != (cfg.Idempotency == nil) || (cfg.Tx == nil) != (cfg.Vault == nil) {
+		return nil, errors.New("httpapi: Tx, Idempotency and Vault go together")
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)

@@ -3,7 +3,9 @@
 //
 // A surface is an http.Handler made from a [Config]:
 //
-//	api, err := httpapi.New(httpapi.Config{Identify: identify, Tx: backend, Idempotency: backend.Idempotency()})
+//	api, err := httpapi.New(httpapi.Config{
+//		Identify: identify, Tx: backend, Idempotency: backend.Idempotency(), Vault: vault,
+//	})
 //	mux := http.NewServeMux()
 //	api.Handle(mux, "POST /endpoints", func(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
 //		var in endpointInput
@@ -23,7 +25,7 @@
 // more than [MaxDepth] levels. So what a reviewer saw is what a handler reads.
 //
 // A POST with an Idempotency-Key runs in one transaction with the record of its
-// answer. An answer below 400 is kept and given again; a refusal commits its own
+// answer. An answer below 400 is kept, sealed, and given again; a refusal commits its own
 // record and leaves the key free; any other error leaves nothing.
 //
 // [Edge] is the middleware that a host puts around everything once: it continues the

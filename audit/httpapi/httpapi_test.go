@@ -16,6 +16,7 @@ import (
 	"github.com/lumelle/adminkit/audit/httpapi"
 	"github.com/lumelle/adminkit/storage"
 	"github.com/lumelle/adminkit/storage/memory"
+	"github.com/lumelle/adminkit/storage/secrets"
 )
 
 type input struct {
@@ -103,6 +104,19 @@ func TestStepUpProblemCarriesTheChallenge(t *testing.T) {
 	}
 }
 
+func vault(t *testing.T) *secrets.Vault {
+	t.Helper()
+	keys, err := secrets.Generate()
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := secrets.New(keys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
 // server answers POST /do by what do says and counts how often it ran.
 func server(t *testing.T, do func(ctx context.Context) error) (url string, runs *int) {
 	t.Helper()
@@ -120,6 +134,7 @@ func server(t *testing.T, do func(ctx context.Context) error) (url string, runs 
 		},
 		Tx:          backend,
 		Idempotency: backend.Idempotency(),
+		Vault:       vault(t),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 
@@ -11,6 +12,10 @@ import (
 	"github.com/lumelle/adminkit/storage"
 	"github.com/lumelle/adminkit/storage/idempotency"
 )
+
+// purpose is what the bodies of kept answers are sealed for. Their id is the key, in
+// the tenant's name; the actor is part of the record's own key.
+const purpose = "httpapi.answer"
 
 // kept are the headers of an answer that are given again with it.
 var kept = []string{"Content-Type", "Location"}
@@ -44,8 +49,7 @@ func (a *API) once(w http.ResponseWriter, r *http.Request, who Identity, keys []
 			return err
 		}
 		if done != nil {
-			answer.replay(done)
-			return nil
+			return a.replay(ctx, answer, done)
 		}
 		req := r.WithContext(ctx)
 		req.Body = io.NopCloser(bytes.NewReader(body))
@@ -64,7 +68,11 @@ func (a *API) once(w http.ResponseWriter, r *http.Request, who Identity, keys []
 				header[name] = v
 			}
 		}
-		return a.cfg.Idempotency.Finish(ctx, who.Tenant, actor, key, answer.status, header, answer.body.Bytes())
+		sealed, err := a.cfg.Vault.Seal(ctx, who.Tenant, purpose, key, answer.body.Bytes())
+		if err != nil {
+			return err
+		}
+		return a.cfg.Idempotency.Finish(ctx, who.Tenant, actor, key, answer.status, header, sealed)
 	})
 	if err == nil {
 		err = refusal
@@ -73,6 +81,23 @@ func (a *API) once(w http.ResponseWriter, r *http.Request, who Identity, keys []
 		return err
 	}
 	answer.copyTo(w)
+	return nil
+}
+
+// replay gives the answer of the first request again.
+func (a *API) replay(ctx context.Context, b *buffer, rec *idempotency.Record) error {
+	body, err := a.cfg.Vault.Open(ctx, rec.Tenant, purpose, rec.Key, rec.Body)
+	if err != nil {
+		return fmt.Errorf("open a kept answer: %w", err)
+	}
+	for name, v := range rec.Header {
+		b.header.Set(name, v)
+	}
+	b.header.Set("Idempotent-Replayed", "true")
+	b.header.Set("Cache-Control", "no-store")
+	b.header.Set("X-Content-Type-Options", "nosniff")
+	b.status = rec.Status
+	b.body.Write(body)
 	return nil
 }
 
@@ -96,17 +121,6 @@ func (b *buffer) WriteHeader(status int) {
 func (b *buffer) Write(p []byte) (int, error) {
 	b.WriteHeader(http.StatusOK)
 	return b.body.Write(p)
-}
-
-func (b *buffer) replay(rec *idempotency.Record) {
-	for name, v := range rec.Header {
-		b.header.Set(name, v)
-	}
-	b.header.Set("Idempotent-Replayed", "true")
-	b.header.Set("Cache-Control", "no-store")
-	b.header.Set("X-Content-Type-Options", "nosniff")
-	b.status = rec.Status
-	b.body.Write(rec.Body)
 }
 
 func (b *buffer) copyTo(w http.ResponseWriter) {

@@ -18,6 +18,7 @@ type app struct {
 	cfg    config
 	log    *slog.Logger
 	db     backend
+	vault  *secrets.Vault
 	people *directory
 	pages  *pages
 	orders *shop.Store
@@ -38,7 +39,7 @@ func openApp(ctx context.Context, cfg config, log *slog.Logger) (_ *app, err err
 			err = errors.Join(err, db.Close(context.WithoutCancel(ctx)))
 		}
 	}()
-	a := &app{cfg: cfg, log: log, db: db}
+	a := &app{cfg: cfg, log: log, db: db, vault: vault}
 	if a.pages, err = newPages(); err != nil {
 		return nil, err
 	}
@@ -85,4 +86,3 @@ func sessionKey(ctx context.Context, settings *shop.Store, vault *secrets.Vault)
 	}
 	return key, nil
 }
-

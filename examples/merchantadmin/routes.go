@@ -10,7 +10,7 @@ import (
 
 // handler returns everything the admin serves, behind what every request passes.
 func (a *app) handler() (http.Handler, error) {
-	cfg := httpapi.Config{Identify: a.people.identify, Tx: a.db, Idempotency: a.db.Idempotency(), Logger: a.log}
+	cfg := httpapi.Config{Identify: a.people.identify, Tx: a.db, Idempotency: a.db.Idempotency(), Vault: a.vault, Logger: a.log}
 	api, err := httpapi.New(cfg)
 	if err != nil {
 		return nil, err
