@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 
 	"github.com/lumelle/adminkit/audit/correlation"
+	"github.com/lumelle/adminkit/audit/internal/text"
 	"github.com/lumelle/adminkit/audit/jcs"
 	"github.com/lumelle/adminkit/storage"
 )
@@ -23,7 +24,9 @@ const (
 func (e *Event) check() error {
 	c := checker{}
 	c.id("/id", e.ID)
-	c.id("/source", e.Source)
+	if c.id("/source", e.Source); !text.URIReference(e.Source) && e.Source != "" {
+		c.bad = c.bad.Add("/source", "must be a URI reference")
+	}
 	c.id("/type", e.Type)
 	c.id("/action", e.Action)
 	c.id("/tenant", e.Tenant)
@@ -81,9 +84,12 @@ func (e *Event) check() error {
 // A checker collects what is wrong with the fields of an event.
 type checker struct{ bad *storage.InvalidError }
 
+// id wants a name that stands alone: in a list, a log line, an attribute.
 func (c *checker) id(pointer, s string) {
 	if err := storage.CheckID(pointer, s); err != nil {
 		c.merge(err)
+	} else if message := text.Printable(s); message != "" {
+		c.bad = c.bad.Add(pointer, message)
 	}
 }
 
@@ -110,7 +116,8 @@ func (c *checker) actor(pointer string, a Actor) {
 	}
 }
 
-// json brings a field into its canonical form. A field without bytes becomes nil.
+// json brings a field into its canonical form. A field without bytes becomes nil, and
+// so does null: it says as much.
 func (c *checker) json(pointer string, field *json.RawMessage) {
 	if len(*field) == 0 {
 		*field = nil
@@ -121,7 +128,9 @@ func (c *checker) json(pointer string, field *json.RawMessage) {
 		c.bad = addJSON(c.bad, pointer, err)
 		return
 	}
-	*field = canonical
+	if *field = canonical; string(canonical) == "null" {
+		*field = nil
+	}
 }
 
 // merge adds the fields of err, which storage's checks return.
