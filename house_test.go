@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -213,6 +214,40 @@ func TestADomainWithMemoryIsLight(t *testing.T) {
 		}
 		if len(outside) > 3 {
 			t.Errorf("%s with memory links %d outside modules, want at most 3: %v", domain, len(outside), outside)
+		}
+	}
+}
+
+// TestTheREADMEShowsTheExample holds the quick start equal to the Example, which is
+// compiled and whose output is checked, and short.
+func TestTheREADMEShowsTheExample(t *testing.T) {
+	t.Parallel()
+	source, err := os.ReadFile("example_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, example, _ := strings.Cut(string(source), "func Example() {\n")
+	example, _, ok := strings.Cut(example, "\t// Output:")
+	if !ok {
+		t.Fatal("example_test.go has no Example with an output")
+	}
+	var want []string
+	for line := range strings.Lines(example) {
+		want = append(want, strings.TrimPrefix(line, "\t"))
+	}
+	if n := len(want); n > 30 {
+		t.Errorf("the quick start has %d lines, want at most 30", n)
+	}
+	if block := "```go\n" + strings.Join(want, "") + "```\n"; !strings.Contains(string(readme), block) {
+		t.Errorf("README.md does not show the Example; its quick start must be\n%s", block)
+	}
+	for _, command := range []string{"go run ./examples/merchantadmin", "go test ./..."} {
+		if !strings.Contains(string(readme), command) {
+			t.Errorf("README.md does not name %q", command)
 		}
 	}
 }
