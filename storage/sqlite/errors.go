@@ -75,7 +75,8 @@ func translate(err error) error {
 		return err
 	case errors.Is(err, sql.ErrTxDone):
 		return fmt.Errorf("sqlite: %w", storage.ErrTxDone)
-	case errors.Is(err, sql.ErrConnDone), errors.Is(err, driver.ErrBadConn), errors.Is(err, errClosed):
+	case errors.Is(err, sql.ErrConnDone), errors.Is(err, driver.ErrBadConn), errors.Is(err, errClosed),
+		strings.Contains(err.Error(), "sql: database is closed"):
 		return unavailable(err)
 	}
 	switch c := code(err); {
