@@ -77,11 +77,8 @@ var errUngoverned = errors.New("approvals: the applier changed something without
 
 // Handlers returns the work of the Service by job kind, for a jobs.Worker.
 func (s *Service) Handlers() map[string]jobs.Handler {
-	return map[string]jobs.Handler{
-		applyKind:  s.handle(s.workApply),
-		expireKind: s.handle(s.workExpire),
-		askKind:    s.handle(s.workAsk),
-	}
+	handler := func(ctx context.Context, t *jobs.Task) error { return s.work(ctx, t.Job, t) }
+	return map[string]jobs.Handler{applyKind: handler, expireKind: handler, askKind: handler}
 }
 
 // A settler ends a job in the transaction of ctx. *jobs.Task is one.
@@ -89,19 +86,25 @@ type settler interface {
 	Complete(ctx context.Context) error
 }
 
-// handle reads the payload of a job and gives ctx the trace it was asked for under.
-func (s *Service) handle(work func(ctx context.Context, tenant string, t task, attempt int, done settler) error) jobs.Handler {
-	return func(ctx context.Context, job *jobs.Task) error {
-		var t task
-		if err := json.Unmarshal(job.Job.Payload, &t); err != nil {
-			return jobs.Bury(fmt.Errorf("approvals: %s: %w", job.Job.Kind, err))
-		}
-		if trace, ok := correlation.Parse(job.Job.Trace); ok {
-			ctx = correlation.With(ctx, trace.Child())
-		}
-		ctx = audit.WithActor(ctx, system)
-		return work(ctx, job.Job.Tenant, t, job.Job.Attempt, job)
+// work does one job, as the system and under the trace it was asked for.
+func (s *Service) work(ctx context.Context, job jobs.Job, done settler) error {
+	var t task
+	if err := json.Unmarshal(job.Payload, &t); err != nil {
+		return jobs.Bury(fmt.Errorf("approvals: payload of job %q: %w", job.Kind, err))
 	}
+	if trace, ok := correlation.Parse(job.Trace); ok {
+		ctx = correlation.With(ctx, trace.Child())
+	}
+	ctx = audit.WithActor(ctx, system)
+	switch job.Kind {
+	case applyKind:
+		return s.workApply(ctx, job.Tenant, t, job.Attempt, done)
+	case expireKind:
+		return s.workExpire(ctx, job.Tenant, t, done)
+	case askKind:
+		return s.workAsk(ctx, job.Tenant, t, done)
+	}
+	return jobs.Bury(fmt.Errorf("approvals: there are no jobs of kind %q", job.Kind))
 }
 
 // workApply applies an approved request: first it claims the request, visibly and for
@@ -287,7 +290,7 @@ func (r *Request) event() audit.Event {
 
 // workExpire ends a request that is undecided at its timeout. A timer that a revision
 // or a decision overtook changes nothing.
-func (s *Service) workExpire(ctx context.Context, tenant string, t task, _ int, done settler) error {
+func (s *Service) workExpire(ctx context.Context, tenant string, t task, done settler) error {
 	var early error
 	err := s.tx.InTx(ctx, func(ctx context.Context) error {
 		r, err := s.store.Lock(ctx, tenant, t.Request)

@@ -43,7 +43,7 @@ type Answer struct {
 
 // workAsk asks the approver of a stage and records its answer as the decision of the
 // approver's own actor. A stage that is decided or revised meanwhile is left alone.
-func (s *Service) workAsk(ctx context.Context, tenant string, t task, _ int, done settler) error {
+func (s *Service) workAsk(ctx context.Context, tenant string, t task, done settler) error {
 	r, err := s.store.Get(ctx, tenant, t.Request)
 	if err != nil {
 		return err

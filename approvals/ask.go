@@ -16,6 +16,7 @@ func (s *Service) ask(ctx context.Context, e audit.Event, v audit.Verdict) (Requ
 	if err != nil {
 		return Request{}, err
 	}
+	v.Reason.Detail = "" // for operators, who find it with the decision
 	r.Cause = Cause{DecisionID: v.DecisionID, Reason: v.Reason, Rules: v.Rules, PolicyVersion: v.PolicyVersion}
 	err = s.tx.InTx(ctx, func(ctx context.Context) error {
 		opened, err := s.submit(ctx, r, r.Requester)

@@ -161,7 +161,7 @@ func (s approvalsStore) Get(ctx context.Context, tenant, id string) (approvals.R
 	if err != nil {
 		return approvals.Request{}, err
 	}
-	return one(ctx, c, tenant, selectRequest+`
+	return oneRequest(ctx, c, tenant, selectRequest+`
 WHERE tenant = $1 AND id = $2`, tenant, id)
 }
 
@@ -170,7 +170,7 @@ func (s approvalsStore) Lock(ctx context.Context, tenant, id string) (approvals.
 	if err != nil {
 		return approvals.Request{}, err
 	}
-	return one(ctx, c, tenant, selectRequest+`
+	return oneRequest(ctx, c, tenant, selectRequest+`
 WHERE tenant = $1 AND id = $2`+s.db.Dialect().ForUpdate, tenant, id)
 }
 
@@ -179,13 +179,13 @@ func (s approvalsStore) Open(ctx context.Context, tenant, dedupeKey string) (app
 	if err != nil {
 		return approvals.Request{}, err
 	}
-	return one(ctx, c, tenant, selectRequest+`
+	return oneRequest(ctx, c, tenant, selectRequest+`
 WHERE tenant = $1 AND open_key = $2`, tenant, dedupeKey)
 }
 
-// one returns the request that a query answers, or storage.ErrNotFound.
-func one(ctx context.Context, c storage.Conn, tenant, query string, args ...any) (approvals.Request, error) {
-	rs, err := all(ctx, c, func(rows storage.Rows) (approvals.Request, error) { return scanRequest(rows, tenant) }, query, args...)
+// oneRequest returns the request that a query answers, or storage.ErrNotFound.
+func oneRequest(ctx context.Context, c storage.Conn, tenant, query string, args ...any) (approvals.Request, error) {
+	rs, err := scanAll(ctx, c, func(rows storage.Rows) (approvals.Request, error) { return scanRequest(rows, tenant) }, query, args...)
 	if err != nil {
 		return approvals.Request{}, err
 	}
@@ -195,8 +195,8 @@ func one(ctx context.Context, c storage.Conn, tenant, query string, args ...any)
 	return rs[0], nil
 }
 
-// all returns what scan makes of each row of a query.
-func all[T any](ctx context.Context, c storage.Conn, scan func(storage.Rows) (T, error), query string, args ...any) ([]T, error) {
+// scanAll returns what scan makes of each row of a query.
+func scanAll[T any](ctx context.Context, c storage.Conn, scan func(storage.Rows) (T, error), query string, args ...any) ([]T, error) {
 	rows, err := c.Query(ctx, query, args...)
 	if err != nil {
 		return nil, err
@@ -234,7 +234,7 @@ ORDER BY created_at DESC, id DESC LIMIT $5`
 	if q.After != nil {
 		at, id = micros(q.After.CreatedAt), q.After.ID
 	}
-	return all(ctx, c, func(rows storage.Rows) (approvals.Request, error) { return scanRequest(rows, tenant) },
+	return scanAll(ctx, c, func(rows storage.Rows) (approvals.Request, error) { return scanRequest(rows, tenant) },
 		statement, tenant, string(q.Tab), at, id, q.Limit)
 }
 
@@ -244,7 +244,7 @@ func (s approvalsStore) Counts(ctx context.Context, tenant string) (map[approval
 		return nil, err
 	}
 	counts := map[approvals.Tab]int{}
-	_, err = all(ctx, c, func(rows storage.Rows) (struct{}, error) {
+	_, err = scanAll(ctx, c, func(rows storage.Rows) (struct{}, error) {
 		var tab string
 		var n int
 		err := rows.Scan(&tab, &n)
@@ -262,14 +262,14 @@ func (s approvalsStore) History(ctx context.Context, tenant, id string) (h appro
 	if err != nil {
 		return h, err
 	}
-	if h.Revisions, err = all(ctx, c, scanRevision, `
+	if h.Revisions, err = scanAll(ctx, c, scanRevision, `
 SELECT number, payload, base_revision, before_doc, after_doc, reason, content_hash, editor, created_at
 FROM adminkit_approvals_revision
 WHERE tenant = $1 AND request_id = $2
 ORDER BY number`, tenant, id); err != nil {
 		return h, err
 	}
-	if h.Decisions, err = all(ctx, c, scanDecision, `
+	if h.Decisions, err = scanAll(ctx, c, scanDecision, `
 SELECT id, revision, stage, choice, actor, comment, content_hash, decided_at, traceparent, tracestate
 FROM adminkit_approvals_decision
 WHERE tenant = $1 AND request_id = $2
@@ -277,7 +277,7 @@ ORDER BY seq`, tenant, id); err != nil {
 		return h, err
 	}
 	var request string
-	h.Steps, err = all(ctx, c, scanStep(&request), `
+	h.Steps, err = scanAll(ctx, c, scanStep(&request), `
 SELECT request_id, seq, stepped_at, step_trigger, verb, from_state, to_state, revision, actor, comment, trace_id, link_id
 FROM adminkit_approvals_step
 WHERE tenant = $1 AND request_id = $2
@@ -292,7 +292,7 @@ func (s approvalsStore) Trace(ctx context.Context, tenant, traceID string) ([]ap
 	}
 	var request string
 	scan := scanStep(&request)
-	traced, err := all(ctx, c, func(rows storage.Rows) (approvals.TracedStep, error) {
+	traced, err := scanAll(ctx, c, func(rows storage.Rows) (approvals.TracedStep, error) {
 		step, err := scan(rows)
 		return approvals.TracedStep{Step: step, Request: approvals.Request{ID: request}}, err
 	}, `

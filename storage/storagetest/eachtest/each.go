@@ -27,6 +27,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/lumelle/adminkit/approvals"
 	"github.com/lumelle/adminkit/audit"
 	"github.com/lumelle/adminkit/storage"
 	"github.com/lumelle/adminkit/storage/idempotency"
@@ -42,6 +43,7 @@ type Backend interface {
 	storage.Transactor
 	// Each domain's store; a domain adds its line when all backends have it.
 
+	Approvals() approvals.Store
 	Audit() audit.Store
 	Idempotency() idempotency.Store
 	Webhooks() webhooks.Store
