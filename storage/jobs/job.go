@@ -53,6 +53,9 @@ func (j Job) check() error {
 	if len(j.Payload) > MaxPayload {
 		bad = bad.Add("/payload", "must be at most 64 KiB long")
 	}
+	if j.Due.Year() > 9999 {
+		bad = bad.Add("/due", "must be before the year 10000")
+	}
 	var invalid *storage.InvalidError
 	if errors.As(storage.CheckText("/trace", j.Trace, MaxTrace), &invalid) {
 		bad = bad.Add(invalid.Fields[0].Pointer, invalid.Fields[0].Message)

@@ -72,10 +72,11 @@ func (q *Queue) Enqueue(ctx context.Context, jobs ...Job) error {
 				bad = bad.Add(fmt.Sprintf("/%d%s", i, f.Pointer), f.Message)
 			}
 		}
-		if j.Due.IsZero() {
-			j.Due = now
-		}
+		j.Due = dueAt(j.Due, now)
 		j.ID, j.Attempt = 0, 0
+		if len(j.Payload) == 0 {
+			j.Payload = nil
+		}
 		stored[i] = j
 	}
 	if err := bad.Err(); err != nil {

@@ -88,9 +88,10 @@ func (t *Task) settled() (outcome Outcome, committed bool) {
 	return t.outcome, t.committed
 }
 
-// dueAt is the time of a retry: what was asked for, or now where that is no time.
+// dueAt is the time of a start: what was asked for, or now where that is no time. No
+// time is anything before 1970, behind which no position stands in any store.
 func dueAt(at, now time.Time) time.Time {
-	if at.IsZero() {
+	if at.UnixMicro() <= 0 {
 		return now
 	}
 	return at

@@ -1,0 +1,287 @@
+package sqlstore
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/lumelle/adminkit/storage"
+	"github.com/lumelle/adminkit/storage/jobs"
+)
+
+// The way of a job through the store: in, out to its owner, and away.
+
+// Enqueue implements jobs.Store.
+func (s jobStore) Enqueue(ctx context.Context, list []jobs.Job) error {
+	return s.inTx(ctx, func(ctx context.Context, c storage.Conn) error {
+		if s.db.Dialect().Postgres {
+			return enqueueBatch(ctx, c, list)
+		}
+		return enqueueRows(ctx, c, list)
+	})
+}
+
+// enqueueBatch inserts lanes in their order, so that two batches do not wait for each
+// other in a circle, and jobs in theirs, which is the order of their ids.
+func enqueueBatch(ctx context.Context, c storage.Conn, list []jobs.Job) error {
+	n := len(list)
+	tenants, lanes, kinds, traces := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
+	due, payloads := make([]int64, n), make([][]byte, n)
+	for i, j := range list {
+		tenants[i], lanes[i], kinds[i], traces[i] = j.Tenant, j.Lane, j.Kind, j.Trace
+		due[i], payloads[i] = micros(j.Due), notNull(j.Payload)
+	}
+	_, err := c.Exec(ctx, `
+		WITH new_lane AS (
+			INSERT INTO adminkit_jobs_lane (tenant, lane)
+			SELECT DISTINCT x.tenant, x.lane FROM unnest($1::text[], $2::text[]) AS x (tenant, lane)
+			ORDER BY x.tenant, x.lane
+			ON CONFLICT (tenant, lane) DO NOTHING)
+		INSERT INTO adminkit_jobs_job (tenant, lane, kind, due, attempt, lost, trace, payload)
+		SELECT x.tenant, x.lane, x.kind, x.due, 0, 0, x.trace, x.payload
+		FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::bytea[])
+			WITH ORDINALITY AS x (tenant, lane, kind, due, trace, payload, number)
+		ORDER BY x.number`,
+		tenants, lanes, kinds, due, traces, payloads)
+	if err != nil {
+		return fmt.Errorf("insert jobs: %w", err)
+	}
+	return nil
+}
+
+func enqueueRows(ctx context.Context, c storage.Conn, list []jobs.Job) error {
+	for _, j := range list {
+		if _, err := c.Exec(ctx, `
+			INSERT INTO adminkit_jobs_lane (tenant, lane) VALUES ($1, $2) ON CONFLICT (tenant, lane) DO NOTHING`,
+			j.Tenant, j.Lane); err != nil {
+			return fmt.Errorf("insert lane: %w", err)
+		}
+		if _, err := c.Exec(ctx, `
+			INSERT INTO adminkit_jobs_job (tenant, lane, kind, due, attempt, lost, trace, payload)
+			VALUES ($1, $2, $3, $4, 0, 0, $5, $6)`,
+			j.Tenant, j.Lane, j.Kind, micros(j.Due), j.Trace, notNull(j.Payload)); err != nil {
+			return fmt.Errorf("insert job: %w", err)
+		}
+	}
+	return nil
+}
+
+// Fetch implements jobs.Store.
+func (s jobStore) Fetch(ctx context.Context, now time.Time, lanes []jobs.LaneFetch) ([]jobs.Fetched, error) {
+	c, err := s.db.Reader(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if s.db.Dialect().Postgres {
+		return fetchBatch(ctx, c, now, lanes)
+	}
+	var list []jobs.Fetched
+	for _, f := range lanes {
+		rows, err := c.Query(ctx, `
+			SELECT id, tenant, lane, kind, due, attempt, lost, trace, payload FROM adminkit_jobs_job
+			WHERE tenant = $1 AND lane = $2 AND (due, id) > ($3, $4) AND due <= $5
+			ORDER BY due, id LIMIT $6`,
+			f.Tenant, f.Lane, micros(f.After.At), f.After.ID, micros(now), f.Limit)
+		if err != nil {
+			return nil, fmt.Errorf("read jobs: %w", err)
+		}
+		if list, err = scanJobs(rows, list); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
+}
+
+func fetchBatch(ctx context.Context, c storage.Conn, now time.Time, lanes []jobs.LaneFetch) ([]jobs.Fetched, error) {
+	n := len(lanes)
+	tenants, names := make([]string, n), make([]string, n)
+	due, ids, limits := make([]int64, n), make([]int64, n), make([]int64, n)
+	for i, f := range lanes {
+		tenants[i], names[i] = f.Tenant, f.Lane
+		due[i], ids[i], limits[i] = micros(f.After.At), f.After.ID, int64(f.Limit)
+	}
+	rows, err := c.Query(ctx, `
+		SELECT j.id, j.tenant, j.lane, j.kind, j.due, j.attempt, j.lost, j.trace, j.payload
+		FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[])
+			WITH ORDINALITY AS f (tenant, lane, due, id, max, number)
+		CROSS JOIN LATERAL (
+			SELECT * FROM adminkit_jobs_job
+			WHERE tenant = f.tenant COLLATE "C" AND lane = f.lane COLLATE "C"
+				AND (adminkit_jobs_job.due, adminkit_jobs_job.id) > (f.due, f.id) AND adminkit_jobs_job.due <= $6
+			ORDER BY adminkit_jobs_job.due, adminkit_jobs_job.id LIMIT f.max) j
+		ORDER BY f.number, j.due, j.id`,
+		tenants, names, due, ids, limits, micros(now))
+	if err != nil {
+		return nil, fmt.Errorf("read jobs: %w", err)
+	}
+	return scanJobs(rows, nil)
+}
+
+func scanJobs(rows storage.Rows, list []jobs.Fetched) ([]jobs.Fetched, error) {
+	defer rows.Close()
+	for rows.Next() {
+		var f jobs.Fetched
+		var due int64
+		if err := rows.Scan(&f.ID, &f.Tenant, &f.Lane, &f.Kind, &due, &f.Attempt, &f.Lost, &f.Trace, &f.Payload); err != nil {
+			return nil, fmt.Errorf("read jobs: %w", err)
+		}
+		f.Due, f.Payload = fromMicros(due), orNil(f.Payload)
+		list = append(list, f)
+	}
+	return list, rows.Err()
+}
+
+// Settle implements jobs.Store.
+func (s jobStore) Settle(ctx context.Context, worker int64, outcomes []jobs.Outcome) (missed []int64, err error) {
+	err = s.inTx(ctx, func(ctx context.Context, c storage.Conn) error {
+		missed = nil
+		if s.db.Dialect().Postgres {
+			missed, err = settleBatch(ctx, c, worker, outcomes)
+			return err
+		}
+		if err := s.fence(ctx, c, worker); err != nil {
+			return err
+		}
+		for _, o := range outcomes {
+			settled, err := settleRow(ctx, c, worker, o)
+			if err != nil {
+				return err
+			}
+			if !settled {
+				missed = append(missed, o.Job.ID)
+			}
+		}
+		return nil
+	})
+	return missed, err
+}
+
+// settleRow stores one outcome, and reports whether the job was there to be settled.
+func settleRow(ctx context.Context, c storage.Conn, worker int64, o jobs.Outcome) (settled bool, err error) {
+	number := o.Job.Attempt + o.Job.Lost
+	if o.Result == jobs.Buried {
+		if _, err := c.Exec(ctx, `
+			INSERT INTO adminkit_jobs_dead (id, tenant, lane, kind, due, attempt, trace, payload, reason, died)
+			SELECT id, tenant, lane, kind, due, $4, trace, payload, $5, $6 FROM adminkit_jobs_job
+			WHERE id = $1 AND tenant = $2 AND attempt = $3`,
+			o.Job.ID, o.Job.Tenant, o.Job.Attempt, number+1, o.Reason, micros(o.Ended)); err != nil {
+			return false, fmt.Errorf("bury job: %w", err)
+		}
+	}
+	var n int64
+	switch o.Result {
+	case jobs.Completed, jobs.Buried:
+		n, err = c.Exec(ctx, `
+			DELETE FROM adminkit_jobs_job WHERE id = $1 AND tenant = $2 AND attempt = $3`,
+			o.Job.ID, o.Job.Tenant, o.Job.Attempt)
+	case jobs.Retried:
+		n, err = c.Exec(ctx, `
+			UPDATE adminkit_jobs_job SET attempt = $4, lost = 0, due = $5 WHERE id = $1 AND tenant = $2 AND attempt = $3`,
+			o.Job.ID, o.Job.Tenant, o.Job.Attempt, number+1, micros(o.Due))
+	case jobs.Begun:
+		n, err = c.Exec(ctx, `
+			UPDATE adminkit_jobs_job SET lost = $4 WHERE id = $1 AND tenant = $2 AND attempt = $3`,
+			o.Job.ID, o.Job.Tenant, o.Job.Attempt, o.Job.Lost+1)
+	}
+	if err != nil {
+		return false, fmt.Errorf("settle job: %w", err)
+	}
+	if n == 0 || o.Result == jobs.Begun {
+		return n > 0, nil
+	}
+	if _, err := c.Exec(ctx, `
+		INSERT INTO adminkit_jobs_attempt (tenant, job, number, worker, result, reason, started, ended)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+		o.Job.Tenant, o.Job.ID, number, worker, string(o.Result), o.Reason, micros(o.Started), micros(o.Ended)); err != nil {
+		return false, fmt.Errorf("record attempt: %w", err)
+	}
+	return true, nil
+}
+
+// settleBatch stores outcomes in one statement. A statement that waits for the worker's
+// row while the worker is ended finds no row once it has it, so the fence holds although
+// everything else of the statement reads one snapshot.
+func settleBatch(ctx context.Context, c storage.Conn, worker int64, outcomes []jobs.Outcome) (missed []int64, err error) {
+	n := len(outcomes)
+	ids, attempts, losts, due := make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n)
+	tenants, results, reasons := make([]string, n), make([]string, n), make([]string, n)
+	started, ended := make([]int64, n), make([]int64, n)
+	for i, o := range outcomes {
+		ids[i], tenants[i], attempts[i], losts[i] = o.Job.ID, o.Job.Tenant, int64(o.Job.Attempt), int64(o.Job.Lost)
+		results[i], reasons[i], due[i] = string(o.Result), o.Reason, micros(o.Due)
+		started[i], ended[i] = micros(o.Started), micros(o.Ended)
+	}
+	rows, err := c.Query(ctx, `
+		WITH alive AS MATERIALIZED (
+			SELECT id FROM adminkit_jobs_worker WHERE id = $1 FOR KEY SHARE),
+		x AS MATERIALIZED (
+			SELECT x.* FROM unnest($2::bigint[], $3::text[], $4::bigint[], $5::bigint[], $6::text[],
+				$7::text[], $8::bigint[], $9::bigint[], $10::bigint[])
+				AS x (job, tenant, attempt, lost, result, reason, due, started, ended)
+			CROSS JOIN alive),
+		removed AS (
+			DELETE FROM adminkit_jobs_job j USING x
+			WHERE j.id = x.job AND j.tenant = x.tenant COLLATE "C" AND j.attempt = x.attempt
+				AND x.result IN ('completed', 'buried')
+			RETURNING j.*),
+		retried AS (
+			UPDATE adminkit_jobs_job j SET attempt = x.attempt + x.lost + 1, lost = 0, due = x.due FROM x
+			WHERE j.id = x.job AND j.tenant = x.tenant COLLATE "C" AND j.attempt = x.attempt AND x.result = 'retried'
+			RETURNING j.id),
+		begun AS (
+			UPDATE adminkit_jobs_job j SET lost = x.lost + 1 FROM x
+			WHERE j.id = x.job AND j.tenant = x.tenant COLLATE "C" AND j.attempt = x.attempt AND x.result = 'begun'
+			RETURNING j.id),
+		dead AS (
+			INSERT INTO adminkit_jobs_dead (id, tenant, lane, kind, due, attempt, trace, payload, reason, died)
+			SELECT r.id, r.tenant, r.lane, r.kind, r.due, x.attempt + x.lost + 1, r.trace, r.payload, x.reason, x.ended
+			FROM removed r JOIN x ON x.job = r.id WHERE x.result = 'buried'),
+		settled AS (
+			SELECT id FROM removed UNION ALL SELECT id FROM retried),
+		recorded AS (
+			INSERT INTO adminkit_jobs_attempt (tenant, job, number, worker, result, reason, started, ended)
+			SELECT x.tenant, x.job, x.attempt + x.lost, $1, x.result, x.reason, x.started, x.ended
+			FROM x JOIN settled s ON s.id = x.job)
+		SELECT id FROM settled UNION ALL SELECT id FROM begun UNION ALL SELECT 0 FROM alive`,
+		worker, ids, tenants, attempts, losts, results, reasons, due, started, ended)
+	if err != nil {
+		return nil, fmt.Errorf("settle jobs: %w", err)
+	}
+	defer rows.Close()
+	done := make(map[int64]bool, n+1) // 0 stands for the worker
+	for rows.Next() {
+		var id int64
+		if err := rows.Scan(&id); err != nil {
+			return nil, fmt.Errorf("settle jobs: %w", err)
+		}
+		done[id] = true
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("settle jobs: %w", err)
+	}
+	if !done[0] {
+		return nil, jobs.ErrFenced
+	}
+	for _, id := range ids {
+		if !done[id] {
+			missed = append(missed, id)
+		}
+	}
+	return missed, nil
+}
+
+// notNull returns an empty slice for nil, which the engines would store as NULL.
+func notNull(b []byte) []byte {
+	if b == nil {
+		return []byte{}
+	}
+	return b
+}
+
+// orNil is the inverse of notNull.
+func orNil(b []byte) []byte {
+	if len(b) == 0 {
+		return nil
+	}
+	return b
+}

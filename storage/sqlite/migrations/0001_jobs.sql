@@ -1,0 +1,63 @@
+-- The work engine. A worker row is the fence: whoever settles a job reads it, whoever
+-- ends the worker deletes it. AUTOINCREMENT, so that no id is ever given again.
+CREATE TABLE adminkit_jobs_worker (
+	id    INTEGER PRIMARY KEY AUTOINCREMENT,
+	beats INTEGER NOT NULL,
+	lease INTEGER NOT NULL -- microseconds without a beat
+) STRICT;
+
+CREATE TABLE adminkit_jobs_lane (
+	tenant  TEXT    NOT NULL,
+	lane    TEXT    NOT NULL,
+	cap     INTEGER NOT NULL DEFAULT 0, -- 0 is the default of the program
+	owner   INTEGER NOT NULL DEFAULT 0, -- a worker, 0 where the lane is free
+	suspect INTEGER NOT NULL DEFAULT FALSE, -- its last owner was found dead
+	PRIMARY KEY (tenant, lane)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX adminkit_jobs_lane_free ON adminkit_jobs_lane (tenant, lane) WHERE owner = 0;
+CREATE INDEX adminkit_jobs_lane_owner ON adminkit_jobs_lane (owner) WHERE owner <> 0;
+
+CREATE TABLE adminkit_jobs_job (
+	id      INTEGER PRIMARY KEY AUTOINCREMENT,
+	tenant  TEXT    NOT NULL,
+	lane    TEXT    NOT NULL,
+	kind    TEXT    NOT NULL,
+	due     INTEGER NOT NULL,
+	attempt INTEGER NOT NULL, -- settled attempts
+	lost    INTEGER NOT NULL, -- starts since then that were announced and never settled
+	trace   TEXT    NOT NULL,
+	payload BLOB    NOT NULL
+) STRICT;
+
+CREATE INDEX adminkit_jobs_job_head ON adminkit_jobs_job (tenant, lane, due, id);
+
+CREATE TABLE adminkit_jobs_attempt (
+	id      INTEGER PRIMARY KEY,
+	tenant  TEXT    NOT NULL,
+	job     INTEGER NOT NULL,
+	number  INTEGER NOT NULL,
+	worker  INTEGER NOT NULL,
+	result  TEXT    NOT NULL,
+	reason  TEXT    NOT NULL,
+	started INTEGER NOT NULL,
+	ended   INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX adminkit_jobs_attempt_job ON adminkit_jobs_attempt (tenant, job, id);
+CREATE INDEX adminkit_jobs_attempt_age ON adminkit_jobs_attempt (ended, id);
+
+CREATE TABLE adminkit_jobs_dead (
+	id      INTEGER PRIMARY KEY, -- the job's
+	tenant  TEXT    NOT NULL,
+	lane    TEXT    NOT NULL,
+	kind    TEXT    NOT NULL,
+	due     INTEGER NOT NULL,
+	attempt INTEGER NOT NULL,
+	trace   TEXT    NOT NULL,
+	payload BLOB    NOT NULL,
+	reason  TEXT    NOT NULL,
+	died    INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX adminkit_jobs_dead_order ON adminkit_jobs_dead (tenant, died, id);
