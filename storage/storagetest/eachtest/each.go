@@ -32,6 +32,7 @@ import (
 	"github.com/lumelle/adminkit/storage"
 	"github.com/lumelle/adminkit/storage/idempotency"
 	"github.com/lumelle/adminkit/storage/internal/pgtest"
+	"github.com/lumelle/adminkit/storage/jobs"
 	"github.com/lumelle/adminkit/storage/memory"
 	"github.com/lumelle/adminkit/storage/postgres"
 	"github.com/lumelle/adminkit/storage/sqlite"
@@ -46,6 +47,7 @@ type Backend interface {
 	Approvals() approvals.Store
 	Audit() audit.Store
 	Idempotency() idempotency.Store
+	Jobs() jobs.Store
 	Webhooks() webhooks.Store
 
 	// Ping reports whether the store answers.
