@@ -45,8 +45,8 @@ func (r Request) Attributes() []slog.Attr {
 	}
 }
 
-// attributes describes what came of an attempt.
-func (r Result) attributes() []slog.Attr {
+// Attributes describes what came of an attempt, for a span.
+func (r Result) Attributes() []slog.Attr {
 	attrs := []slog.Attr{slog.String(AttrStatus, r.Class)}
 	if r.StatusCode != 0 {
 		attrs = append(attrs, slog.Int(AttrStatusCode, r.StatusCode))
@@ -54,8 +54,9 @@ func (r Result) attributes() []slog.Attr {
 	return attrs
 }
 
-// err is what a span ends with.
-func (r Result) err() error {
+// Err is what a span of the attempt ends with: nil where the message was accepted, else
+// an error that names the class.
+func (r Result) Err() error {
 	if r.Outcome == Accepted {
 		return nil
 	}

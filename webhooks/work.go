@@ -320,8 +320,8 @@ func (s *Service) attempt(ctx context.Context, t try) (Result, correlation.Trace
 	ctx, cancel := context.WithTimeout(ctx, r.Timeout+Grace)
 	defer cancel()
 	result := s.contain(ctx, r)
-	span.Set(result.attributes()...)
-	span.End(result.err())
+	span.Set(result.Attributes()...)
+	span.End(result.Err())
 	return result, correlation.From(ctx), nil
 }
 
