@@ -11,6 +11,8 @@ import (
 	"github.com/lumelle/adminkit/audit"
 	"github.com/lumelle/adminkit/storage"
 	"github.com/lumelle/adminkit/storage/idempotency"
+	"github.com/lumelle/adminkit/storage/jobs"
+	"github.com/lumelle/adminkit/webhooks"
 )
 
 // A probe drives one store of a backend in the few ways that all stores have in
@@ -31,6 +33,10 @@ type probe struct {
 	put func(ctx context.Context, tenant, id string) error
 	// has reports whether the record is there, with the content put gave it.
 	has func(ctx context.Context, tenant, id string) (bool, error)
+
+	// get reads the record and returns the store's error for it, nil where has needs
+	// more than one call.
+	get func(ctx context.Context, tenant, id string) error
 
 	// list returns the ids of one page in order, nil where the store has no list.
 	order order
@@ -53,6 +59,12 @@ func probes(b Backend) []probe {
 	if b, ok := b.(interface{ Audit() audit.Store }); ok {
 		all = append(all, auditProbe(b.Audit()))
 	}
+	if b, ok := b.(interface{ Webhooks() webhooks.Store }); ok {
+		all = append(all, webhooksProbe(b.Webhooks()))
+	}
+	if b, ok := b.(interface{ Jobs() jobs.Store }); ok {
+		all = append(all, jobsProbe(b.Jobs()))
+	}
 	if b, ok := b.(interface{ Idempotency() idempotency.Store }); ok {
 		all = append(all, idempotencyProbe(b.Idempotency()))
 	}
@@ -60,6 +72,20 @@ func probes(b Backend) []probe {
 		all = append(all, connProbe(b, c))
 	}
 	return all
+}
+
+// found is the answer of a probe that read a record: whether it is there, given
+// whether it reads as it was put.
+func found(same bool, err error) (bool, error) {
+	switch {
+	case errors.Is(err, storage.ErrNotFound):
+		return false, nil
+	case err != nil:
+		return false, err
+	case !same:
+		return false, errors.New("the record does not read as it was put")
+	}
+	return true, nil
 }
 
 func auditProbe(s audit.Store) probe {
@@ -82,10 +108,11 @@ func auditProbe(s audit.Store) probe {
 		},
 		has: func(ctx context.Context, tenant, id string) (bool, error) {
 			r, err := s.Get(ctx, tenant, source, id)
-			if errors.Is(err, storage.ErrNotFound) {
-				return false, nil
-			}
-			return bytes.Equal(r.Canonical, canonical(id)), err
+			return found(bytes.Equal(r.Canonical, canonical(id)), err)
+		},
+		get: func(ctx context.Context, tenant, id string) error {
+			_, err := s.Get(ctx, tenant, source, id)
+			return err
 		},
 		list: func(ctx context.Context, tenant string, after storage.Cursor, limit int) ([]string, storage.Cursor, error) {
 			page, err := s.List(ctx, tenant, audit.Query{After: after, Limit: limit})
@@ -100,6 +127,74 @@ func auditProbe(s audit.Store) probe {
 				ids = append(ids, note.ID)
 			}
 			return ids, page.Next, err
+		},
+	}
+}
+
+// webhooksProbe drives endpoints.
+func webhooksProbe(s webhooks.Store) probe {
+	note := func(id string, revision int64) webhooks.Endpoint {
+		return webhooks.Endpoint{
+			ID: id, URL: "https://example.com/" + id, EventTypes: []string{"note.*"},
+			Status: webhooks.Enabled, Revision: revision, CreatedAt: noon, UpdatedAt: noon,
+		}
+	}
+	revision := func(ctx context.Context, tenant, id string) (int64, error) {
+		e, _, err := s.GetEndpoint(ctx, tenant, id, false)
+		return e.Revision, err
+	}
+	return probe{
+		name:  "webhooks",
+		reads: true,
+		order: byID,
+		put: func(ctx context.Context, tenant, id string) error {
+			return s.InsertEndpoint(ctx, tenant, note(id, 1), webhooks.Secret{ID: id, Sealed: []byte(id), CreatedAt: noon})
+		},
+		has: func(ctx context.Context, tenant, id string) (bool, error) {
+			e, _, err := s.GetEndpoint(ctx, tenant, id, false)
+			return found(e.ID == id && e.URL == "https://example.com/"+id && e.Tenant == tenant, err)
+		},
+		get: func(ctx context.Context, tenant, id string) error {
+			_, _, err := s.GetEndpoint(ctx, tenant, id, false)
+			return err
+		},
+		list: func(ctx context.Context, tenant string, after storage.Cursor, limit int) ([]string, storage.Cursor, error) {
+			page, err := s.ListEndpoints(ctx, tenant, webhooks.EndpointQuery{After: after, Limit: limit})
+			var ids []string
+			for _, e := range page.Items {
+				ids = append(ids, e.ID)
+			}
+			return ids, page.Next, err
+		},
+		drop: func(ctx context.Context, tenant, id string) error {
+			r, err := revision(ctx, tenant, id)
+			if err != nil {
+				return err
+			}
+			return s.DeleteEndpoint(ctx, tenant, id, r)
+		},
+		revision: revision,
+		bump: func(ctx context.Context, tenant, id string, revision int64) error {
+			return s.UpdateEndpoint(ctx, tenant, note(id, revision+1), revision)
+		},
+	}
+}
+
+// jobsProbe enqueues one job into a lane of its own for each record.
+func jobsProbe(s jobs.Store) probe {
+	return probe{
+		name:  "jobs",
+		reads: true,
+		put: func(ctx context.Context, tenant, id string) error {
+			return s.Enqueue(ctx, []jobs.Job{{Tenant: tenant, Lane: id, Kind: "note", Due: noon, Payload: []byte(id)}})
+		},
+		has: func(ctx context.Context, tenant, id string) (bool, error) {
+			lane := jobs.LaneFetch{LaneID: jobs.LaneID{Tenant: tenant, Lane: id}, Limit: 2}
+			due, err := s.Fetch(ctx, noon, []jobs.LaneFetch{lane})
+			if err != nil || len(due) == 0 {
+				return false, err
+			}
+			return found(len(due) == 1 && due[0].Tenant == tenant && string(due[0].Payload) == id, nil)
 		},
 	}
 }
@@ -124,7 +219,17 @@ func idempotencyProbe(s idempotency.Store) probe {
 			if err == nil && done == nil {
 				return false, s.Release(ctx, tenant, "sam", id)
 			}
-			return done != nil && string(done.Body) == id, err
+			if err != nil {
+				return false, err
+			}
+			return found(string(done.Body) == id, nil)
+		},
+		get: func(ctx context.Context, tenant, id string) error {
+			err := s.Release(ctx, tenant, "sam", id)
+			if errors.Is(err, storage.ErrConflict) { // it is there, and finished
+				return nil
+			}
+			return err
 		},
 	}
 }
@@ -162,7 +267,10 @@ func connProbe(b Backend, c conn) probe {
 			}
 			var n int64
 			err = storage.QueryRow(ctx, host, `SELECT COUNT(*) FROM storagetest_note WHERE tenant = $1 AND id = $2`, []any{tenant, id}, &n)
-			return n == 1, err
+			if err != nil || n == 0 {
+				return false, err
+			}
+			return found(n == 1, nil)
 		},
 	}
 }

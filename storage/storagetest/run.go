@@ -197,5 +197,5 @@ func (r rule) check(e *env) {
 
 // rules returns all rules, by subject.
 func rules() []rule {
-	return slices.Concat(transactionRules, hostRules, identifierRules, pageRules, migrationRules)
+	return slices.Concat(transactionRules, hostRules, tenantRules, identifierRules, pageRules, revisionRules, migrationRules)
 }

@@ -1,0 +1,331 @@
+package storagetest
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/lumelle/adminkit/audit"
+	"github.com/lumelle/adminkit/storage/idempotency"
+	"github.com/lumelle/adminkit/storage/jobs"
+	"github.com/lumelle/adminkit/webhooks"
+)
+
+// The matrix of TN-004 calls every method of every store that takes a tenant. The
+// owner's records all bear the id matrixID, and their contents the word matrixSecret;
+// the stranger's calls are given nothing but matrixID, and what they answer must not
+// hold matrixSecret.
+const (
+	matrixID     = "shared"
+	matrixSecret = "canary"
+)
+
+// accessors are the methods by which backends offer stores.
+var accessors = []string{"Audit", "Authz", "Approvals", "Webhooks", "Jobs", "Idempotency"}
+
+// A call is one method of a store that takes a tenant.
+type call struct {
+	name   string
+	method reflect.Value
+}
+
+// calls returns the methods of b's stores whose second parameter is the tenant. What
+// serves all tenants at once (the consuming side of jobs) is left out by that.
+func calls(b Backend) []call {
+	var all []call
+	for _, accessor := range accessors {
+		m := reflect.ValueOf(b).MethodByName(accessor)
+		if !m.IsValid() {
+			continue
+		}
+		// The interface, not the type behind it, says what a store's methods are.
+		iface, store := m.Type().Out(0), m.Call(nil)[0]
+		for i := range iface.NumMethod() {
+			method := store.MethodByName(iface.Method(i).Name)
+			t := method.Type()
+			if t.NumIn() > 1 && t.In(0) == reflect.TypeFor[context.Context]() && t.In(1).Kind() == reflect.String {
+				all = append(all, call{accessor + "." + iface.Method(i).Name, method})
+			}
+		}
+	}
+	return all
+}
+
+// run calls the method with a tenant and made-up arguments. variant chooses between
+// several fillings.
+func (c call) run(ctx context.Context, tenant string, variant int) []reflect.Value {
+	t := c.method.Type()
+	args := []reflect.Value{reflect.ValueOf(ctx), reflect.ValueOf(tenant).Convert(t.In(1))}
+	for i := 2; i < t.NumIn(); i++ {
+		v := reflect.New(t.In(i)).Elem()
+		fill(v, variant, 0)
+		args = append(args, v)
+	}
+	if t.IsVariadic() {
+		return c.method.CallSlice(args)
+	}
+	return c.method.Call(args)
+}
+
+// variants is how many fillings there are.
+const variants = 32
+
+// fill makes a value that finds the owner's records if anything does. The bits of
+// variant choose: whether booleans are set (1), whether numbers are 1, 2 or 200 (2
+// and 4), whether pointers are given (8), and whether the texts and times inside
+// structs are left empty, which in a query asks for everything (16).
+func fill(v reflect.Value, variant, depth int) {
+	number := []int64{1, 2, 200, 1}[variant>>1&3]
+	empty := variant&16 != 0 && depth > 0
+	switch v.Kind() {
+	case reflect.String:
+		// Of named types (enumerations, cursors) the zero asks for everything.
+		if v.Type() == reflect.TypeFor[string]() && !empty {
+			v.SetString(matrixID)
+		}
+	case reflect.Bool:
+		v.SetBool(variant&1 != 0)
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		v.SetInt(number)
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		v.SetUint(uint64(number))
+	case reflect.Array:
+		for i := range v.Len() {
+			fill(v.Index(i), 0, depth+1) // hashes: one value for owner and stranger
+		}
+	case reflect.Slice:
+		if v.Type().Elem().Kind() == reflect.Uint8 {
+			v.SetBytes([]byte(`"` + matrixID + `"`))
+			return
+		}
+		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
+		fill(v.Index(0), variant, depth+1)
+	case reflect.Pointer:
+		if variant&8 != 0 {
+			v.Set(reflect.New(v.Type().Elem()))
+			fill(v.Elem(), variant, depth+1)
+		}
+	case reflect.Struct:
+		if v.Type() == reflect.TypeFor[time.Time]() {
+			if !empty {
+				v.Set(reflect.ValueOf(noon.Add(time.Hour)))
+			}
+			return
+		}
+		for i := range v.NumField() {
+			if v.Field(i).CanSet() {
+				fill(v.Field(i), variant, depth+1)
+			}
+		}
+	}
+}
+
+// owned fills the stores of b with records of a tenant that hold the canary.
+func owned(ctx context.Context, b Backend, tenant string) error {
+	return b.InTx(ctx, func(ctx context.Context) error {
+		for _, add := range []func(ctx context.Context, b Backend, tenant string) error{
+			ownAudit, ownWebhooks, ownJobs, ownIdempotency,
+		} {
+			if err := add(ctx, b, tenant); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func ownAudit(ctx context.Context, b Backend, tenant string) error {
+	s, ok := b.(interface{ Audit() audit.Store })
+	if !ok {
+		return nil
+	}
+	return s.Audit().Insert(ctx, tenant, audit.Row{
+		Record: audit.Record{Canonical: []byte(`"` + matrixSecret + `"`), RecordedAt: noon},
+		Source: matrixID, ID: matrixID, Time: noon, Action: matrixID, ActorID: matrixID, ActingAs: matrixID,
+		ResourceType: matrixID, ResourceID: matrixID, SourceIP: matrixID, RequestID: matrixID,
+		TraceID: matrixID, LinkTraceID: matrixID,
+	})
+}
+
+func ownWebhooks(ctx context.Context, b Backend, tenant string) error {
+	w, ok := b.(interface{ Webhooks() webhooks.Store })
+	if !ok {
+		return nil
+	}
+	s := w.Webhooks()
+	endpoint := webhooks.Endpoint{
+		ID: matrixID, URL: matrixSecret, EventTypes: []string{matrixID}, Description: matrixSecret,
+		Status: webhooks.Enabled, Revision: 1, CreatedAt: noon, UpdatedAt: noon,
+	}
+	if err := s.InsertEndpoint(ctx, tenant, endpoint, webhooks.Secret{ID: matrixID, Sealed: []byte(matrixSecret), CreatedAt: noon}); err != nil {
+		return err
+	}
+	message := webhooks.Message{
+		ID: matrixID, EventSource: matrixID, EventID: matrixID, EventType: matrixID, Body: []byte(matrixSecret), CreatedAt: noon,
+	}
+	delivery := webhooks.Delivery{
+		ID: matrixID, MessageID: matrixID, EndpointID: matrixID, EventType: matrixID, Status: webhooks.Pending, Held: true,
+		Reason: matrixSecret, TraceID: matrixID, CreatedAt: noon, UpdatedAt: noon,
+	}
+	if _, err := s.InsertMessage(ctx, tenant, message, []webhooks.Delivery{delivery}); err != nil {
+		return err
+	}
+	return s.InsertAttempt(ctx, tenant, webhooks.Attempt{
+		DeliveryID: matrixID, N: 1, At: noon, Error: matrixSecret, Response: []byte(matrixSecret), TraceID: matrixID,
+	})
+}
+
+func ownJobs(ctx context.Context, b Backend, tenant string) error {
+	j, ok := b.(interface{ Jobs() jobs.Store })
+	if !ok {
+		return nil
+	}
+	s := j.Jobs()
+	job := jobs.Job{Tenant: tenant, Lane: matrixID, Kind: matrixID, Due: noon, Payload: []byte(matrixSecret), Trace: matrixID}
+	if err := s.Enqueue(ctx, []jobs.Job{job, job}); err != nil {
+		return err
+	}
+	// The first becomes a dead letter.
+	here, err := s.Beat(ctx, jobs.Beat{Lease: time.Hour})
+	if err != nil {
+		return err
+	}
+	if _, err := s.Claim(ctx, jobs.Claim{Worker: here.Worker.ID, Take: 1, Now: noon}); err != nil {
+		return err
+	}
+	lane := jobs.LaneFetch{LaneID: jobs.LaneID{Tenant: tenant, Lane: matrixID}, Limit: 1}
+	due, err := s.Fetch(ctx, noon, []jobs.LaneFetch{lane})
+	if err != nil {
+		return err
+	}
+	if len(due) != 1 {
+		return fmt.Errorf("fetched %d jobs, want 1", len(due))
+	}
+	_, err = s.Settle(ctx, here.Worker.ID, []jobs.Outcome{{
+		Job: due[0], Result: jobs.Buried, Reason: matrixSecret, Started: noon, Ended: noon,
+	}})
+	return err
+}
+
+func ownIdempotency(ctx context.Context, b Backend, tenant string) error {
+	i, ok := b.(interface{ Idempotency() idempotency.Store })
+	if !ok {
+		return nil
+	}
+	s := i.Idempotency()
+	var fingerprint [32]byte
+	fill(reflect.ValueOf(&fingerprint).Elem(), 0, 0)
+	if _, err := s.Begin(ctx, tenant, matrixID, matrixID, fingerprint, noon); err != nil {
+		return err
+	}
+	return s.Finish(ctx, tenant, matrixID, matrixID, 200, nil, []byte(matrixSecret))
+}
+
+// picture is everything that calls show a tenant of its own records. The calls'
+// writes are undone.
+func (e *env) picture(tenant string) []string {
+	e.Helper()
+	var lines []string
+	for _, c := range calls(e.b) {
+		for variant := range variants {
+			err := e.b.InTx(e.ctx, func(ctx context.Context) error {
+				lines = append(lines, c.name+": "+show(c.run(ctx, tenant, variant)))
+				return errUndo
+			})
+			e.wantErr(err, errUndo, c.name)
+		}
+	}
+	return lines
+}
+
+// show prints results with what they point at.
+func show(results []reflect.Value) string {
+	var b strings.Builder
+	for _, r := range results {
+		write(&b, r, 0)
+		b.WriteByte(' ')
+	}
+	return b.String()
+}
+
+func write(b *strings.Builder, v reflect.Value, depth int) {
+	if depth > 12 {
+		return
+	}
+	if v.CanInterface() {
+		switch x := v.Interface().(type) {
+		case time.Time:
+			b.WriteString(x.UTC().Format(time.RFC3339Nano))
+			return
+		case error:
+			b.WriteString(x.Error())
+			return
+		case []byte:
+			b.Write(x)
+			return
+		}
+	}
+	switch v.Kind() {
+	case reflect.Pointer, reflect.Interface:
+		if !v.IsNil() {
+			write(b, v.Elem(), depth+1)
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			write(b, v.Field(i), depth+1)
+			b.WriteByte(' ')
+		}
+	case reflect.Slice, reflect.Array:
+		for i := range v.Len() {
+			write(b, v.Index(i), depth+1)
+			b.WriteByte(' ')
+		}
+	case reflect.Map:
+		keys := v.MapKeys()
+		slices.SortFunc(keys, func(x, y reflect.Value) int { return strings.Compare(fmt.Sprint(x), fmt.Sprint(y)) })
+		for _, k := range keys {
+			fmt.Fprint(b, k, ":")
+			write(b, v.MapIndex(k), depth+1)
+			b.WriteByte(' ')
+		}
+	default:
+		fmt.Fprint(b, v)
+	}
+}
+
+func methodsKeepTenants(e *env) {
+	e.b = e.fresh() // where stores count their ids from one, as fill does
+	owner, stranger := e.tenant(), e.tenant()
+	e.must(owned(e.ctx, e.b, owner), "fill the stores")
+	before := e.picture(owner)
+	if !slices.ContainsFunc(before, func(line string) bool { return strings.Contains(line, matrixSecret) }) {
+		return // a backend without a store of the kit has nothing to show
+	}
+	for _, c := range calls(e.b) {
+		for variant := range variants {
+			// What a call refuses is undone as a whole, what it accepts is kept.
+			err := e.b.InTx(e.ctx, func(ctx context.Context) error {
+				results := c.run(ctx, stranger, variant)
+				if got := show(results); strings.Contains(got, matrixSecret) {
+					e.Errorf("%s shows a stranger %q", c.name, got)
+				}
+				if err, ok := results[len(results)-1].Interface().(error); ok {
+					return err
+				}
+				return nil
+			})
+			if err != nil && strings.Contains(err.Error(), matrixSecret) {
+				e.Errorf("%s tells a stranger %q", c.name, err)
+			}
+		}
+	}
+	after := e.picture(owner)
+	for i := range before {
+		if before[i] != after[i] {
+			e.Errorf("a stranger's calls changed what the owner sees:\nbefore %s\nafter  %s", before[i], after[i])
+		}
+	}
+}
