@@ -65,6 +65,12 @@ func code(err error) int {
 	return 0
 }
 
+// locked reports whether another connection has the lock that a statement needs.
+func locked(err error) bool {
+	primary := code(err) & 0xff
+	return primary == codeBusy || primary == codeLocked
+}
+
 // translate gives a driver's error its word of package storage, and keeps the cause
 // for errors.As.
 func translate(err error) error {
@@ -79,12 +85,14 @@ func translate(err error) error {
 		strings.Contains(err.Error(), "sql: database is closed"):
 		return unavailable(err)
 	}
-	switch c := code(err); {
-	case c == codePrimaryKey, c == codeUnique, c == codeRowID:
+	switch c := code(err); c {
+	case codePrimaryKey, codeUnique, codeRowID:
 		return fmt.Errorf("sqlite: %w: %w", storage.ErrConflict, err)
-	case c&0xff == codeBusy, c&0xff == codeLocked, c&0xff == codeNoMem, c&0xff == codeReadOnly, c&0xff == codeInterrupt,
-		c&0xff == codeIOErr, c&0xff == codeFull, c&0xff == codeCantOpen, c&0xff == codeProtocol:
-		return unavailable(err)
+	default:
+		switch c & 0xff {
+		case codeBusy, codeLocked, codeNoMem, codeReadOnly, codeInterrupt, codeIOErr, codeFull, codeCantOpen, codeProtocol:
+			return unavailable(err)
+		}
 	}
 	return fmt.Errorf("sqlite: %w", err)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/lumelle/adminkit/storage"
@@ -22,9 +23,10 @@ const maxGroup = 256
 // queued when it starts and what arrives while it runs; it never waits for more.
 //
 // The first closure of a group runs bare, the others in savepoints, so that one
-// that fails is undone alone. Closures run on the goroutines of their callers; the
-// committer's own goroutine, which lives only while there is work, hands them their
-// turn and so outlives a closure that hangs.
+// that fails is undone alone. Closures run on the goroutines of their callers. A
+// caller that is alone begins and commits on its own goroutine as well; as soon as
+// there are several, a goroutine of the committer, which lives only while there is
+// work, hands them their turns, and so outlives a closure that hangs.
 type committer struct {
 	writer *writer
 	busy   time.Duration // how long another process may hold the write lock
@@ -58,8 +60,15 @@ func (c *committer) do(ctx context.Context, owner any, timeout time.Duration, fn
 		owner: owner, ctx: ctx, timeout: timeout,
 		turn: make(chan *sqlstore.Tx, 1), ran: make(chan error, 1), answer: make(chan error, 1),
 	}
-	if err := c.enqueue(m); err != nil {
+	alone, err := c.enqueue(m)
+	if err != nil {
 		return err
+	}
+	if alone {
+		if g := c.tryBegin(); g != nil {
+			return g.lead(fn)
+		}
+		go c.run()
 	}
 	var h *sqlstore.Tx
 	select {
@@ -84,9 +93,14 @@ func (c *committer) do(ctx context.Context, owner any, timeout time.Duration, fn
 			<-m.answer
 		}
 	}()
-	err := h.Run(ctx, fn)
+	err = h.Run(ctx, fn)
 	returned = true
 	m.ran <- err
+	return m.wait(h)
+}
+
+// wait waits for the answer to a member whose closure has run.
+func (m *member) wait(h *sqlstore.Tx) error {
 	if err := <-m.answer; err != nil {
 		return err
 	}
@@ -94,19 +108,18 @@ func (c *committer) do(ctx context.Context, owner any, timeout time.Duration, fn
 	return nil
 }
 
-// enqueue puts m into the queue and sees to it that the committer runs.
-func (c *committer) enqueue(m *member) error {
+// enqueue puts m into the queue. It reports whether the caller has to see to it that
+// the committer runs.
+func (c *committer) enqueue(m *member) (alone bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
-		return unavailable(errClosed)
+		return false, unavailable(errClosed)
 	}
 	c.queue = append(c.queue, m)
-	if !c.running {
-		c.running = true
-		go c.run()
-	}
-	return nil
+	alone = !c.running
+	c.running = true
+	return alone, nil
 }
 
 // withdraw takes m out of the queue again. It returns false when m's turn has come.
@@ -177,14 +190,7 @@ func (c *committer) run() {
 			c.refuse(err)
 			continue
 		}
-		for g.open() {
-			m := c.next()
-			if m == nil {
-				break
-			}
-			g.run(m)
-		}
-		g.finish()
+		g.drain()
 	}
 }
 
@@ -197,18 +203,44 @@ func (c *committer) refuse(err error) {
 
 // begin opens the transaction of a group.
 func (c *committer) begin() (*group, error) {
-	ctx := context.Background()
-	err := c.patiently(func() error {
-		conn, err := c.writer.acquire(ctx)
-		if err == nil {
-			_, err = conn.ExecContext(ctx, "BEGIN IMMEDIATE")
-		}
-		return err
-	})
-	if err != nil {
+	if err := c.patiently(c.open); err != nil {
 		return nil, fmt.Errorf("begin: %w", translate(err))
 	}
-	return &group{c: c, session: c.writer.session(c.writer.conn)}, nil
+	return c.group(), nil
+}
+
+// tryBegin is begin without patience: it returns nil where that is needed.
+func (c *committer) tryBegin() *group {
+	if c.open() != nil {
+		return nil
+	}
+	return c.group()
+}
+
+func (c *committer) open() error {
+	ctx := context.Background()
+	conn, err := c.writer.acquire(ctx)
+	if err == nil {
+		_, err = conn.ExecContext(ctx, "BEGIN IMMEDIATE")
+	}
+	return c.spare(err)
+}
+
+// spare decides what becomes of the connection after err: one that only found the
+// database locked is still good.
+func (c *committer) spare(err error) error {
+	switch {
+	case err == nil:
+	case locked(err):
+		c.writer.release()
+	default:
+		c.writer.discard()
+	}
+	return err
+}
+
+func (c *committer) group() *group {
+	return &group{c: c, session: c.writer.session(c.writer.conn)}
 }
 
 // patiently repeats try for a while where another process holds the lock it needs.
@@ -217,16 +249,7 @@ func (c *committer) patiently(try func() error) error {
 	deadline := time.Now().Add(c.busy)
 	for wait := time.Millisecond; ; wait = min(2*wait, 20*time.Millisecond) {
 		err := try()
-		if err == nil {
-			return nil
-		}
-		primary := code(err) & 0xff
-		if primary != codeBusy && primary != codeLocked {
-			c.writer.discard() // whatever state it is in
-			return err
-		}
-		c.writer.release()
-		if time.Now().After(deadline) {
+		if err == nil || !locked(err) || time.Now().After(deadline) {
 			return err
 		}
 		time.Sleep(wait/2 + rand.N(wait))
@@ -235,20 +258,21 @@ func (c *committer) patiently(try func() error) error {
 
 // wal turns the write-ahead log on, before the committer runs.
 func (c *committer) wal(ctx context.Context) error {
-	return c.patiently(func() error {
+	err := c.patiently(func() error {
 		conn, err := c.writer.acquire(ctx)
 		if err != nil {
 			return err
 		}
 		var mode string
 		if err := conn.QueryRowContext(ctx, "PRAGMA journal_mode=WAL").Scan(&mode); err != nil {
-			return err
+			return c.spare(err)
 		}
 		if mode != "wal" {
 			return fmt.Errorf("the write-ahead log cannot be had here, journal_mode is %s", mode)
 		}
 		return nil
 	})
+	return translate(err)
 }
 
 // A group is one transaction with the members that take part in it.
@@ -267,6 +291,75 @@ type outcome struct {
 // open reports whether a further member may join.
 func (g *group) open() bool {
 	return g.session.lost == nil && len(g.members) < maxGroup && !(len(g.members) == 1 && g.members[0].err != nil)
+}
+
+// drain gives everybody in the queue a turn while there is room, and ends the group.
+func (g *group) drain() {
+	for g.open() {
+		m := g.c.next()
+		if m == nil {
+			break
+		}
+		g.run(m)
+	}
+	g.finish()
+}
+
+// lead runs the closure of the first member, which begins the group on its own
+// goroutine, and commits there too unless others have come meanwhile.
+func (g *group) lead(fn func(ctx context.Context) error) error {
+	m := g.c.next()
+	h := sqlstore.NewTx(m.owner, g.session)
+	var over atomic.Bool // the closure has returned, or has lost its transaction
+	end := func(err error) bool {
+		if !over.CompareAndSwap(false, true) {
+			return false
+		}
+		g.members = append(g.members, outcome{m, err})
+		return true
+	}
+	if m.timeout > 0 {
+		defer time.AfterFunc(m.timeout, func() {
+			if end(m.late()) {
+				h.End()
+				g.drain()
+				g.c.run()
+			}
+		}).Stop()
+	}
+	returned := false
+	defer func() {
+		if !returned && end(errAbandoned) { // a panic, or runtime.Goexit
+			g.drain()
+			go g.c.run()
+		}
+	}()
+	err := h.Run(m.ctx, fn)
+	returned = true
+	if end(err) {
+		g.follow()
+	}
+	return m.wait(h)
+}
+
+// follow goes on after the closure of the first member: at once where it is alone,
+// else on a goroutine that can outlive what comes.
+func (g *group) follow() {
+	c := g.c
+	c.mu.Lock()
+	alone := len(c.queue) == 0
+	c.mu.Unlock()
+	if !alone {
+		go func() {
+			g.drain()
+			c.run()
+		}()
+		return
+	}
+	g.finish()
+	if !c.rest() {
+		go c.run()
+	}
 }
 
 // run gives m its turn.
@@ -304,8 +397,13 @@ func (g *group) turn(m *member) error {
 		return err
 	case <-timer.C:
 		h.End()
-		return fmt.Errorf("sqlite: the function ran for more than %v: %w", m.timeout, storage.ErrTxDone)
+		return m.late()
 	}
+}
+
+// late is what a closure comes to that ran for too long.
+func (m *member) late() error {
+	return fmt.Errorf("sqlite: the function ran for more than %v: %w", m.timeout, storage.ErrTxDone)
 }
 
 // settle keeps or undoes the savepoint of a member. Where that fails the group is
