@@ -29,6 +29,7 @@ import (
 
 	"github.com/lumelle/adminkit/approvals"
 	"github.com/lumelle/adminkit/audit"
+	"github.com/lumelle/adminkit/authz"
 	"github.com/lumelle/adminkit/storage"
 	"github.com/lumelle/adminkit/storage/idempotency"
 	"github.com/lumelle/adminkit/storage/internal/pgtest"
@@ -46,6 +47,7 @@ type Backend interface {
 
 	Approvals() approvals.Store
 	Audit() audit.Store
+	Authz() authz.Store
 	Idempotency() idempotency.Store
 	Jobs() jobs.Store
 	Webhooks() webhooks.Store
