@@ -561,3 +561,29 @@ func hostDB(t *testing.T, path string, wrap func(driver.Connector) driver.Connec
 	t.Cleanup(func() { db.Close() })
 	return db
 }
+
+func TestAFunctionThatHangsAloneDoesNotKeepOthersWaiting(t *testing.T) {
+	b := open(t, file(t), sqlite.Config{TxTimeout: 30 * time.Millisecond})
+	begun, proceed, answer := make(chan struct{}), make(chan struct{}), make(chan error)
+	go func() {
+		answer <- b.InTx(t.Context(), func(ctx context.Context) error {
+			if err := insert(ctx, b, "a"); err != nil {
+				return err
+			}
+			close(begun)
+			<-proceed
+			return insert(ctx, b, "late")
+		})
+	}()
+	<-begun
+	if err := b.InTx(t.Context(), func(ctx context.Context) error { return insert(ctx, b, "b") }); err != nil {
+		t.Error(err)
+	}
+	close(proceed)
+	if err := <-answer; !errors.Is(err, storage.ErrTxDone) {
+		t.Errorf("the function that hung answers %v, want ErrTxDone", err)
+	}
+	if got := ids(t, b); got != "b" {
+		t.Errorf("stored %q, want b", got)
+	}
+}

@@ -1,0 +1,159 @@
+package migrate_test
+
+import (
+	"context"
+	"io/fs"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/lumelle/adminkit/storage"
+	"github.com/lumelle/adminkit/storage/internal/migrate"
+	"github.com/lumelle/adminkit/storage/sqlite"
+)
+
+// engine runs migrations over a SQLite database in memory that has none yet.
+type engine struct{ *sqlite.Backend }
+
+func (engine) LockMigrations(context.Context) error { return nil }
+
+func (e engine) Script(ctx context.Context, text string) error {
+	c, err := e.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = c.Exec(ctx, text)
+	return err
+}
+
+func newEngine(t *testing.T) engine {
+	t.Helper()
+	b, err := sqlite.Open(t.Context(), sqlite.Memory, sqlite.Config{NoMigrate: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { b.Close(context.Background()) })
+	return engine{b}
+}
+
+const first = `CREATE TABLE IF NOT EXISTS adminkit_migration (name TEXT PRIMARY KEY, checksum TEXT, applied_at BIGINT);`
+
+// files returns a file system with the bookkeeping and the named files.
+func files(named map[string]string) fs.FS {
+	fsys := fstest.MapFS{"0000_migration.sql": {Data: []byte(first)}}
+	for name, text := range named {
+		fsys[name] = &fstest.MapFile{Data: []byte(text)}
+	}
+	return fsys
+}
+
+func pending(t *testing.T, e engine, fsys fs.FS) string {
+	t.Helper()
+	names, err := migrate.Pending(t.Context(), e, fsys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Join(names, " ")
+}
+
+func TestEachMigrationRunsOnceInTheOrderOfItsName(t *testing.T) {
+	e := newEngine(t)
+	fsys := files(map[string]string{
+		"0002_b.sql": `INSERT INTO a VALUES (2); INSERT INTO a VALUES (3);`,
+		"0001_a.sql": `CREATE TABLE a (n BIGINT); INSERT INTO a VALUES (1);`,
+	})
+	if got := pending(t, e, fsys); got != "0001_a.sql 0002_b.sql" {
+		t.Errorf("pending before: %q", got)
+	}
+	for range 2 {
+		if err := migrate.Run(t.Context(), e, fsys, time.Now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := pending(t, e, fsys); got != "" {
+		t.Errorf("pending after: %q", got)
+	}
+	if got := numbers(t, e); !slices.Equal(got, []int{1, 2, 3}) {
+		t.Errorf("the table holds %v, want 1, 2, 3", got)
+	}
+}
+
+func numbers(t *testing.T, e engine) []int {
+	t.Helper()
+	c, err := e.Reader(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows, err := c.Query(t.Context(), `SELECT n FROM a ORDER BY rowid`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	var all []int
+	for rows.Next() {
+		var n int
+		if err := rows.Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, n)
+	}
+	return all
+}
+
+// A domain that joins later may bring an earlier number.
+func TestAMigrationThatJoinsLaterIsAppliedWhateverItsNumber(t *testing.T) {
+	e := newEngine(t)
+	if err := migrate.Run(t.Context(), e, files(map[string]string{"0003_a.sql": `CREATE TABLE a (n BIGINT)`}), time.Now); err != nil {
+		t.Fatal(err)
+	}
+	all := files(map[string]string{"0003_a.sql": `CREATE TABLE a (n BIGINT)`, "0001_b.sql": `CREATE TABLE b (n BIGINT)`})
+	if got := pending(t, e, all); got != "0001_b.sql" {
+		t.Errorf("pending: %q, want 0001_b.sql", got)
+	}
+	if err := migrate.Run(t.Context(), e, all, time.Now); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAFailedMigrationLeavesNothingOfAnyOther(t *testing.T) {
+	e := newEngine(t)
+	bad := files(map[string]string{"0001_a.sql": `CREATE TABLE a (n BIGINT)`, "0002_b.sql": `CREATE TABLE b (n BIGINT); INSERT INTO nowhere VALUES (1)`})
+	if err := migrate.Run(t.Context(), e, bad, time.Now); err == nil || !strings.Contains(err.Error(), "0002_b.sql") {
+		t.Fatalf("Run = %v, want an error that names 0002_b.sql", err)
+	}
+	if got := pending(t, e, bad); got != "0001_a.sql 0002_b.sql" {
+		t.Errorf("pending after the failure: %q", got)
+	}
+	good := files(map[string]string{"0001_a.sql": `CREATE TABLE a (n BIGINT)`, "0002_b.sql": `CREATE TABLE b (n BIGINT)`})
+	if err := migrate.Run(t.Context(), e, good, time.Now); err != nil {
+		t.Errorf("Run of the mended files: %v", err)
+	}
+}
+
+func TestHistoryIsNotRewritten(t *testing.T) {
+	e := newEngine(t)
+	if err := migrate.Run(t.Context(), e, files(map[string]string{"0001_a.sql": `CREATE TABLE a (n BIGINT)`}), time.Now); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		fsys fs.FS
+		want string
+	}{
+		"an applied file was changed":      {files(map[string]string{"0001_a.sql": `CREATE TABLE a (n TEXT)`}), "was changed after it was applied"},
+		"an applied file is unknown":       {files(nil), "newer release"},
+		"two files have one number":        {files(map[string]string{"0001_a.sql": "", "0001_b.sql": ""}), "same number"},
+		"the bookkeeping is missing":       {fstest.MapFS{}, "0000_migration.sql is missing"},
+		"a file that is not SQL is beside": {files(map[string]string{"README.md": ""}), "not an .sql file"},
+	} {
+		if err := migrate.Run(t.Context(), e, c.fsys, time.Now); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: Run = %v, want an error that says %q", name, err, c.want)
+		}
+		if _, err := migrate.Pending(t.Context(), e, c.fsys); err == nil {
+			t.Errorf("%s: Pending answers no error", name)
+		}
+	}
+}
+
+var _ storage.Transactor = engine{}
