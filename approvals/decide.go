@@ -102,6 +102,27 @@ func (s *Service) decide(ctx context.Context, r Request, a audit.Actor, c Choice
 	return s.move(ctx, r, move{trigger: trigger, actor: a, comment: c.Comment, decision: &d})
 }
 
+// CanDecide reports why [Service.Decide] would refuse an approval of r by the actor of
+// ctx, nil where it would not. A page asks it to know whether to show the form. h is
+// the history of r.
+func (s *Service) CanDecide(ctx context.Context, r Request, h History) error {
+	a, err := actor(ctx)
+	if err != nil {
+		return err
+	}
+	stage := r.OpenStage()
+	if err := s.mayDecide(ctx, &r, stage, a, Approve); err != nil {
+		return err
+	}
+	if _, err := Next(r.State, Approve); err != nil {
+		return err
+	}
+	if repeats(h.Decisions, Decision{Revision: r.Revision, Stage: stage, Choice: Approve, Actor: a}) {
+		return &AlreadyVotedError{Choice: Approve}
+	}
+	return nil
+}
+
 // count evaluates the decisions, of which d is the last, and returns the trigger that
 // d turns out to be.
 func (s *Service) count(r *Request, ds []Decision, d Decision) Trigger {

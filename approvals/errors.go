@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/lumelle/adminkit/audit"
 	"github.com/lumelle/adminkit/storage"
 )
 
@@ -21,7 +22,9 @@ const (
 	CodeNotAuthor = "not_an_author"
 )
 
-// A NotEligibleError says why somebody may not. It matches [ErrNotEligible].
+// A NotEligibleError says why somebody may not. It matches [ErrNotEligible]. It is an
+// [audit.Refusal]: the attempt is on record, so a host that brought its transaction
+// commits it.
 type NotEligibleError struct {
 	Code string
 	// Text is a sentence for them.
@@ -33,6 +36,11 @@ func (e *NotEligibleError) Error() string { return "approvals: " + e.Text }
 
 // Is reports whether target is [ErrNotEligible].
 func (e *NotEligibleError) Is(target error) bool { return target == ErrNotEligible }
+
+// Refused implements [audit.Refusal].
+func (e *NotEligibleError) Refused() audit.Outcome { return audit.Denied }
+
+var _ audit.Refusal = (*NotEligibleError)(nil)
 
 func notEligible(code string) *NotEligibleError {
 	text := map[string]string{
