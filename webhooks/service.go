@@ -131,8 +131,28 @@ func New(governor *audit.Governor, store Store, queue Queue, sealer Sealer, deli
 
 // Handlers returns the handlers of this package's jobs, for jobs.NewWorker.
 func (s *Service) Handlers() map[string]jobs.Handler {
-	return map[string]jobs.Handler{kindDeliver: s.deliver, kindResume: s.resume}
+	return map[string]jobs.Handler{kindDeliver: s.lasting(s.deliver), kindResume: s.lasting(s.resume)}
 }
+
+// maxBackoff is how long work waits at most after a failure of our own.
+const maxBackoff = 10 * time.Minute
+
+// lasting makes a handler try again for as long as our own side fails: a message that
+// was promised is not given up because a database or a key was away for long. What a
+// receiver does wrong is no error of the handler.
+func (s *Service) lasting(h jobs.Handler) jobs.Handler {
+	return func(ctx context.Context, task *jobs.Task) error {
+		err := h(ctx, task)
+		if err == nil || errors.Is(err, jobs.ErrFenced) || errors.Is(err, errBadTask) {
+			return err
+		}
+		wait := min(time.Second<<min(task.Job.Attempt, 20), maxBackoff)
+		return jobs.RetryAt(s.now().Add(wait), err)
+	}
+}
+
+// errBadTask reports a job that this package did not write.
+var errBadTask = errors.New("webhooks: the job cannot be read")
 
 // TraceLink returns where a trace can be looked at, empty where [Config.TraceURL] is
 // not set.

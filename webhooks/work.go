@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/lumelle/adminkit/audit"
@@ -37,7 +38,7 @@ type try struct {
 func (s *Service) deliver(ctx context.Context, task *jobs.Task) error {
 	t := try{began: s.now()}
 	if err := json.Unmarshal(task.Job.Payload, &t.deliverTask); err != nil {
-		return jobs.Bury(err)
+		return jobs.Bury(fmt.Errorf("%w: %w", errBadTask, err))
 	}
 	ctx = audit.WithActor(ctx, worker)
 	ready, err := s.prepare(ctx, task, &t)
@@ -251,7 +252,7 @@ func (d *Delivery) hold() { d.Held, d.NextAttemptAt = true, time.Time{} }
 func (s *Service) resume(ctx context.Context, task *jobs.Task) error {
 	var t resumeTask
 	if err := json.Unmarshal(task.Job.Payload, &t); err != nil {
-		return jobs.Bury(err)
+		return jobs.Bury(fmt.Errorf("%w: %w", errBadTask, err))
 	}
 	tenant := task.Job.Tenant
 	return s.governor.InTx(ctx, func(ctx context.Context) error {
