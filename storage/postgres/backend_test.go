@@ -14,7 +14,12 @@ import (
 // open returns a Backend in a database of its own with a table t(id, v) of the host.
 func open(t *testing.T, cfg postgres.Config) *postgres.Backend {
 	t.Helper()
-	b, err := postgres.Open(t.Context(), pgtest.DSN(t), cfg)
+	return openDSN(t, pgtest.DSN(t), cfg)
+}
+
+func openDSN(t *testing.T, dsn string, cfg postgres.Config) *postgres.Backend {
+	t.Helper()
+	b, err := postgres.Open(t.Context(), dsn, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"testing"
 )
 
 // settings are those of the cluster: small, private, and as durable as the default.
@@ -83,6 +84,32 @@ func shared() (string, error) {
 	return dsn(c.dir), nil
 }
 
+// private starts a cluster that ends with t, and at the latest with this process.
+func private(t testing.TB) (*Server, error) {
+	bin, err := binaries()
+	if err != nil {
+		return nil, err
+	}
+	c, err := start(bin, os.Getpid(), "")
+	if err != nil {
+		return nil, err
+	}
+	t.Cleanup(func() {
+		if err := c.stop(); err != nil {
+			t.Errorf("postgres: %v", err)
+		}
+		if err := os.RemoveAll(c.dir); err != nil {
+			t.Error(err)
+		}
+	})
+	return &Server{DSN: dsn(c.dir), crash: func() error {
+		if err := c.stop(); err != nil {
+			return err
+		}
+		return c.up()
+	}}, nil
+}
+
 // run returns the process whose life is that of the run: the go command that started
 // this test, else the test itself, as when its binary is run by hand.
 func run() int {
@@ -127,15 +154,14 @@ func start(bin string, owner int, along string) (_ *cluster, err error) {
 	if err := os.WriteFile(conf, fmt.Appendf(nil, "%sunix_socket_directories = '%s'\n", settings, c.dir), 0o600); err != nil {
 		return nil, err
 	}
-	if err := c.command("pg_ctl", "-D", c.data(), "-l", filepath.Join(c.dir, "log"), "-w", "-s", "start"); err != nil {
+	if err := c.up(); err != nil {
 		return nil, err
 	}
 	watcher := exec.Command("/bin/sh", "-c", watch, "watch", strconv.Itoa(owner), c.dir, along)
 	watcher.Dir = "/"
 	watcher.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := watcher.Start(); err != nil {
-		c.command("pg_ctl", "-D", c.data(), "-m", "immediate", "-s", "stop")
-		return nil, err
+		return nil, errors.Join(err, c.stop())
 	}
 	return c, nil
 }
@@ -145,6 +171,16 @@ const socket = ".s.PGSQL.5432"
 
 func dsn(dir string) string {
 	return "postgres:///postgres?" + url.Values{"host": {dir}, "port": {"5432"}, "user": {"postgres"}, "sslmode": {"disable"}}.Encode()
+}
+
+// up starts the server and waits until it answers.
+func (c *cluster) up() error {
+	return c.command("pg_ctl", "-D", c.data(), "-l", filepath.Join(c.dir, "log"), "-w", "-s", "start")
+}
+
+// stop ends the server without letting it finish anything.
+func (c *cluster) stop() error {
+	return c.command("pg_ctl", "-D", c.data(), "-m", "immediate", "-w", "-s", "stop")
 }
 
 func (c *cluster) data() string { return filepath.Join(c.dir, "data") }

@@ -96,3 +96,31 @@ func withDatabase(dsn, name string) string {
 	}
 	return dsn
 }
+
+// A Server is a cluster of one test, for tests that crash it.
+type Server struct {
+	// DSN names its database.
+	DSN string
+
+	crash func() error
+}
+
+// NewServer starts a cluster for t alone, or ends t as DSN does. Unlike DSN it needs
+// the binaries: nobody's own server is crashed.
+func NewServer(t testing.TB) *Server {
+	t.Helper()
+	s, err := private(t)
+	if err != nil {
+		Unavailable(t, err)
+	}
+	return s
+}
+
+// Crash ends the server as a power cut would, in the middle of whatever it does, and
+// starts it again. It returns when the server has recovered.
+func (s *Server) Crash(t testing.TB) {
+	t.Helper()
+	if err := s.crash(); err != nil {
+		t.Fatalf("postgres: %v", err)
+	}
+}

@@ -1,0 +1,387 @@
+package postgres_test
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/lumelle/adminkit/storage"
+	"github.com/lumelle/adminkit/storage/internal/pgtest"
+	"github.com/lumelle/adminkit/storage/postgres"
+	"github.com/lumelle/adminkit/storage/storagetest/faults"
+)
+
+var errOwn = errors.New("own")
+
+// ids returns the stored ids in order.
+func ids(t *testing.T, b *postgres.Backend) string {
+	t.Helper()
+	c, err := b.Reader(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all string
+	if err := storage.QueryRow(t.Context(), c, `SELECT COALESCE(string_agg(id, '' ORDER BY id), '') FROM t`, nil, &all); err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// hosted returns a Backend in the pool of a host.
+func hosted(t *testing.T) (*postgres.Backend, *pgxpool.Pool) {
+	t.Helper()
+	pool, err := pgxpool.New(t.Context(), pgtest.DSN(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	b, err := postgres.New(t.Context(), pool, postgres.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := pool.Exec(t.Context(), `CREATE TABLE t (id TEXT PRIMARY KEY, v BIGINT)`); err != nil {
+		t.Fatal(err)
+	}
+	return b, pool
+}
+
+func TestATransactionThatDoesNotReturnLeavesNothing(t *testing.T) {
+	b := open(t, postgres.Config{})
+	for name, leave := range map[string]func(cancel func()) error{
+		"an error":      func(func()) error { return errOwn },
+		"a panic":       func(func()) error { panic("own") },
+		"Goexit":        func(func()) error { runtime.Goexit(); return nil },
+		"its ctx ended": func(cancel func()) error { cancel(); return nil },
+	} {
+		for _, nested := range []bool{false, true} {
+			ctx, cancel := context.WithCancel(t.Context())
+			var err error
+			var wg sync.WaitGroup
+			wg.Go(func() {
+				defer func() { recover() }()
+				err = b.InTx(ctx, func(ctx context.Context) error {
+					fn := func(ctx context.Context) error {
+						if err := insert(ctx, b, "a"); err != nil {
+							return err
+						}
+						return leave(cancel)
+					}
+					if nested {
+						return b.InTx(ctx, fn)
+					}
+					return fn(ctx)
+				})
+			})
+			wg.Wait()
+			cancel()
+			if err != nil && err != errOwn && err != context.Canceled {
+				t.Errorf("%s: %v", name, err)
+			}
+			if got := ids(t, b); got != "" {
+				t.Errorf("%s, nested %v: stored %q, want nothing", name, nested, got)
+			}
+		}
+	}
+}
+
+func TestAFailedSavepointLeavesTheTransactionUsable(t *testing.T) {
+	b := open(t, postgres.Config{})
+	err := b.InTx(t.Context(), func(ctx context.Context) error {
+		if err := insert(ctx, b, "a"); err != nil {
+			return err
+		}
+		for range 2 {
+			err := b.InTx(ctx, func(ctx context.Context) error { return insert(ctx, b, "a") })
+			if !errors.Is(err, storage.ErrConflict) {
+				t.Errorf("a taken key answers %v, want ErrConflict", err)
+			}
+		}
+		return insert(ctx, b, "b")
+	})
+	if err != nil || ids(t, b) != "ab" {
+		t.Errorf("stored %q, %v; want ab", ids(t, b), err)
+	}
+}
+
+// Postgres refuses to commit after a failed statement. A function that hid the error
+// must not take that for success.
+func TestAnErrorThatTheFunctionHidIsNotACommit(t *testing.T) {
+	b := open(t, postgres.Config{})
+	err := b.InTx(t.Context(), func(ctx context.Context) error {
+		if err := insert(ctx, b, "a"); err != nil {
+			return err
+		}
+		_ = insert(ctx, b, "a")
+		return nil
+	})
+	if err == nil || errors.Is(err, storage.ErrCommitUnknown) {
+		t.Errorf("InTx = %v, want an error of a definite rollback", err)
+	}
+	if got := ids(t, b); got != "" {
+		t.Errorf("stored %q, want nothing", got)
+	}
+}
+
+func TestACancelledStatementRollsBack(t *testing.T) {
+	b := open(t, postgres.Config{})
+	ctx, cancel := context.WithCancel(t.Context())
+	err := b.InTx(ctx, func(ctx context.Context) error {
+		if err := insert(ctx, b, "a"); err != nil {
+			return err
+		}
+		time.AfterFunc(20*time.Millisecond, cancel)
+		return exec(ctx, b, `SELECT pg_sleep(60)`)
+	})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("InTx = %v, want context.Canceled", err)
+	}
+	if got := ids(t, b); got != "" {
+		t.Errorf("stored %q, want nothing", got)
+	}
+}
+
+func TestErrorsHaveTheirWords(t *testing.T) {
+	b := open(t, postgres.Config{})
+	for query, want := range map[string]error{
+		`INSERT INTO t (id) VALUES ('a'), ('a')`:                                  storage.ErrConflict,
+		`DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '40001'; END $$`:             storage.ErrUnavailable,
+		`DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '40P01'; END $$`:             storage.ErrUnavailable,
+		`DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '55P03'; END $$`:             storage.ErrUnavailable,
+		`DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '53300'; END $$`:             storage.ErrUnavailable,
+		`SELECT pg_terminate_backend(pg_backend_pid()) FROM generate_series(1,2)`: storage.ErrUnavailable,
+	} {
+		err := b.InTx(t.Context(), func(ctx context.Context) error { return exec(ctx, b, query) })
+		if !errors.Is(err, want) {
+			t.Errorf("%s: %v, want %v", query, err, want)
+		}
+	}
+	err := b.InTx(t.Context(), func(ctx context.Context) error { return exec(ctx, b, `INSERT INTO nowhere VALUES (1)`) })
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) || errors.Is(err, storage.ErrUnavailable) || errors.Is(err, storage.ErrConflict) {
+		t.Errorf("a statement that is wrong answers %v, want the plain error of Postgres", err)
+	}
+	err = b.InTx(t.Context(), func(ctx context.Context) error { return exec(ctx, b, `INSERT INTO t (v) VALUES ($1)`, "no number") })
+	if err == nil || errors.Is(err, storage.ErrUnavailable) {
+		t.Errorf("an argument that does not fit answers %v, want a plain error", err)
+	}
+}
+
+func TestTheHostDecidesAboutItsOwnTransaction(t *testing.T) {
+	for _, commit := range []bool{true, false} {
+		b, pool := hosted(t)
+		tx, err := pool.Begin(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := tx.Exec(t.Context(), `INSERT INTO t (id) VALUES ('a')`); err != nil {
+			t.Fatal(err)
+		}
+		ctx := b.WithTx(t.Context(), tx)
+		if err := insert(ctx, b, "b"); err != nil {
+			t.Fatal(err)
+		}
+		failed := b.InTx(ctx, func(ctx context.Context) error { return insert(ctx, b, "a") })
+		if !errors.Is(failed, storage.ErrConflict) {
+			t.Errorf("a taken key answers %v, want ErrConflict", failed)
+		}
+		if storage.AfterCommit(ctx, func() { t.Error("ran after the host's commit") }) {
+			t.Error("AfterCommit promised to see the host's commit")
+		}
+		if _, err := tx.Exec(t.Context(), `INSERT INTO t (id) VALUES ('c')`); err != nil {
+			t.Errorf("the host's transaction did not outlive a failed savepoint: %v", err)
+		}
+		want := ""
+		if commit {
+			err, want = tx.Commit(t.Context()), "abc"
+		} else {
+			err = tx.Rollback(t.Context())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := ids(t, b); got != want {
+			t.Errorf("commit %v: stored %q, want %q", commit, got, want)
+		}
+		for name, err := range map[string]error{
+			"a statement": insert(ctx, b, "late"),
+			"InTx":        b.InTx(ctx, func(context.Context) error { return nil }),
+		} {
+			if !errors.Is(err, storage.ErrTxDone) {
+				t.Errorf("%s after the host's end answers %v, want ErrTxDone", name, err)
+			}
+		}
+	}
+}
+
+func TestDurabilityIsNotTheDatabasesToDecide(t *testing.T) {
+	dsn := pgtest.DSN(t)
+	pool, err := pgxpool.New(t.Context(), dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	var name string
+	if err := pool.QueryRow(t.Context(), `SELECT current_database()`).Scan(&name); err != nil {
+		t.Fatal(err)
+	}
+	for setting, want := range map[string]string{"off": "on", "on": "on", "remote_write": "remote_write"} {
+		if _, err := pool.Exec(t.Context(), `ALTER DATABASE `+name+` SET synchronous_commit = `+setting); err != nil {
+			t.Fatal(err)
+		}
+		b, err := postgres.Open(t.Context(), dsn, postgres.Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = b.InTx(t.Context(), func(ctx context.Context) error {
+			c, err := b.Conn(ctx)
+			if err != nil {
+				return err
+			}
+			var got string
+			if err := storage.QueryRow(ctx, c, `SELECT current_setting('synchronous_commit')`, nil, &got); err != nil || got != want {
+				t.Errorf("the database says %s, a transaction %s, want %s (%v)", setting, got, want, err)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+		if err := b.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestProcessesThatStartTogetherMigrateOnce(t *testing.T) {
+	dsn := pgtest.DSN(t)
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			b, err := postgres.Open(t.Context(), dsn, postgres.Config{})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if pending, err := b.Pending(t.Context()); err != nil || len(pending) != 0 {
+				t.Errorf("pending after Open: %v, %v", pending, err)
+			}
+			if err := b.Close(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func TestAServerThatIsNotThereIsUnavailable(t *testing.T) {
+	_, err := postgres.Open(t.Context(), "postgres:///x?host="+t.TempDir(), postgres.Config{})
+	if !errors.Is(err, storage.ErrUnavailable) {
+		t.Errorf("Open = %v, want ErrUnavailable", err)
+	}
+	_, err = postgres.Open(t.Context(), "postgres://user:hunter2@%zz/", postgres.Config{})
+	if err == nil || errors.Is(err, storage.ErrUnavailable) || strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("Open of a name that does not parse = %v, want a plain error without the password", err)
+	}
+	b := open(t, postgres.Config{})
+	if err := b.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.InTx(t.Context(), func(context.Context) error { return nil }); !errors.Is(err, storage.ErrUnavailable) {
+		t.Errorf("InTx after Close = %v, want ErrUnavailable", err)
+	}
+	if err := b.Ping(t.Context()); !errors.Is(err, storage.ErrUnavailable) {
+		t.Errorf("Ping after Close = %v, want ErrUnavailable", err)
+	}
+}
+
+func TestNoFaultLeavesAChangeHalfDone(t *testing.T) {
+	dsn := pgtest.DSN(t)
+	clean := openDSN(t, dsn, postgres.Config{})
+	fired, unknown := 0, 0
+	for p := range faults.Sweep() {
+		cfg, err := pgxpool.ParseConfig(dsn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg.ConnConfig.DialFunc = pgconn.DialFunc(p.Dial(faults.DialFunc(cfg.ConnConfig.DialFunc)))
+		cfg.MaxConns = 1
+		pool, err := pgxpool.NewWithConfig(t.Context(), cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := postgres.New(t.Context(), pool, postgres.Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.Mode()%2 == 0 {
+			pool.Reset() // every other mode has to connect first
+		}
+		p.Arm()
+		err = change(t.Context(), b)
+		p.Disarm()
+		call, hit := p.Fired()
+		if hit {
+			fired++
+		}
+		stored := ids(t, clean)
+		switch {
+		case stored != "" && stored != "ab":
+			t.Errorf("%v: %v: stored %q", p, call, stored)
+		case err == nil && stored != "ab":
+			t.Errorf("%v: %v: acknowledged and not stored", p, call)
+		case errors.Is(err, storage.ErrCommitUnknown):
+			unknown++
+		case err != nil && stored != "":
+			t.Errorf("%v: %v: stored, but the answer was %v", p, call, err)
+		case err != nil && !errors.Is(err, storage.ErrUnavailable):
+			t.Errorf("%v: %v: %v, want ErrUnavailable", p, call, err)
+		case err == nil && hit:
+			t.Logf("%v: %v: survived", p, call)
+		}
+		if err := change(t.Context(), b); err != nil {
+			t.Errorf("%v: %v: the repetition: %v", p, call, err)
+		}
+		if stored := ids(t, clean); stored != "ab" {
+			t.Errorf("%v: %v: after the repetition %q is stored", p, call, stored)
+		}
+		pool.Close()
+		if err := clean.InTx(t.Context(), func(ctx context.Context) error { return exec(ctx, clean, `DELETE FROM t`) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if fired < 30 || unknown < 4 {
+		t.Errorf("%d faults, %d unknown commits: fewer than the change has", fired, unknown)
+	}
+	t.Logf("%d faults, %d unknown commits", fired, unknown)
+}
+
+// change is a governed change in small: a row, another inside a savepoint, and a read.
+func change(ctx context.Context, b *postgres.Backend) error {
+	return b.InTx(ctx, func(ctx context.Context) error {
+		if err := insertOnce(ctx, b, "a"); err != nil {
+			return err
+		}
+		return b.InTx(ctx, func(ctx context.Context) error {
+			if err := insertOnce(ctx, b, "b"); err != nil {
+				return err
+			}
+			c, err := b.Conn(ctx)
+			if err != nil {
+				return err
+			}
+			var n int
+			return storage.QueryRow(ctx, c, `SELECT COUNT(*) FROM t`, nil, &n)
+		})
+	})
+}
+
+func insertOnce(ctx context.Context, b *postgres.Backend, id string) error {
+	return exec(ctx, b, `INSERT INTO t (id, v) VALUES ($1, 1) ON CONFLICT DO NOTHING`, id)
+}
