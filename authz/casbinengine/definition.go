@@ -85,6 +85,9 @@ func define(text string) (d *definition, err error) {
 		d.effectColumn = -1
 	}
 	for kind, g := range m["g"] {
+		if n := len(g.ParamsTokens); n != 0 && n != 2 {
+			return nil, fmt.Errorf("casbinengine: role definition %s has %d conditions; a start and an end are what an assignment may have", kind, n)
+		}
 		d.roles[kind] = roleDefinition{
 			names:   len(g.Tokens),
 			columns: strings.Count(g.Value, "_"),

@@ -48,4 +48,8 @@
 // [ModelConfig.Ruleless] says otherwise, and no memory of past questions is kept.
 // casbin's caching enforcers and its switch that turns enforcement off are not
 // reachable from here.
+//
+// A role definition with two conditions, g = _, _, (_, _), is one of temporary roles:
+// the conditions are the start and the end ("2026-03-14 00:00:00", "_" for open) by
+// the clock of the process.
 package casbinengine

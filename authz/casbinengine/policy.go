@@ -114,6 +114,9 @@ func (p *policy) load(rows []authz.Row) (model.Model, error) {
 	if err != nil {
 		return nil, fmt.Errorf("casbinengine: load the policy: %w", err)
 	}
+	if err := p.def.bound(enforcer, rest); err != nil {
+		return nil, err
+	}
 	m = enforcer.GetModel()
 	for kind, g := range p.def.roles {
 		if g.plain {
@@ -125,6 +128,29 @@ func (p *policy) load(rows []authz.Row) (model.Model, error) {
 		}
 	}
 	return m, nil
+}
+
+// bound makes the assignments of conditional definitions depend on their condition.
+// casbin takes a link without a function for one that always holds.
+func (d *definition) bound(enforcer *casbin.Enforcer, rows []authz.Row) error {
+	for _, row := range rows {
+		g, ok := d.roles[row.Kind]
+		if !ok || g.columns == g.names {
+			continue
+		}
+		if len(row.Values) < g.columns {
+			return fmt.Errorf("casbinengine: row %q has %d columns, not %d", row.ID, len(row.Values), g.columns)
+		}
+		if g.names == 2 {
+			ok = enforcer.AddNamedLinkConditionFunc(row.Kind, row.Values[0], row.Values[1], util.TimeMatchFunc)
+		} else {
+			ok = enforcer.AddNamedDomainLinkConditionFunc(row.Kind, row.Values[0], row.Values[1], row.Values[2], util.TimeMatchFunc)
+		}
+		if !ok {
+			return fmt.Errorf("casbinengine: row %q cannot be bound to its time", row.ID)
+		}
+	}
+	return nil
 }
 
 // lockedLinker serves casbin's own role managers one reader at a time: they change
