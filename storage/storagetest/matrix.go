@@ -2,12 +2,14 @@ package storagetest
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"reflect"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/lumelle/adminkit/approvals"
 	"github.com/lumelle/adminkit/audit"
 	"github.com/lumelle/adminkit/storage/idempotency"
 	"github.com/lumelle/adminkit/storage/jobs"
@@ -82,8 +84,12 @@ func fill(v reflect.Value, variant, depth int) {
 	empty := variant&16 != 0 && depth > 0
 	switch v.Kind() {
 	case reflect.String:
-		// Of named types (enumerations, cursors) the zero asks for everything.
-		if v.Type() == reflect.TypeFor[string]() && !empty {
+		switch {
+		case v.Type() == reflect.TypeFor[approvals.Tab]():
+			v.SetString(string(approvals.TabPending))
+		case v.Type() != reflect.TypeFor[string]():
+			// An enumeration or a cursor: its zero asks for everything.
+		case !empty:
 			v.SetString(matrixID)
 		}
 	case reflect.Bool:
@@ -127,7 +133,7 @@ func fill(v reflect.Value, variant, depth int) {
 func owned(ctx context.Context, b Backend, tenant string) error {
 	return b.InTx(ctx, func(ctx context.Context) error {
 		for _, add := range []func(ctx context.Context, b Backend, tenant string) error{
-			ownAudit, ownWebhooks, ownJobs, ownIdempotency,
+			ownAudit, ownApprovals, ownWebhooks, ownJobs, ownIdempotency,
 		} {
 			if err := add(ctx, b, tenant); err != nil {
 				return err
@@ -147,6 +153,25 @@ func ownAudit(ctx context.Context, b Backend, tenant string) error {
 		Source: matrixID, ID: matrixID, Time: noon, Action: matrixID, ActorID: matrixID, ActingAs: matrixID,
 		ResourceType: matrixID, ResourceID: matrixID, SourceIP: matrixID, RequestID: matrixID,
 		TraceID: matrixID, LinkTraceID: matrixID,
+	})
+}
+
+func ownApprovals(ctx context.Context, b Backend, tenant string) error {
+	a, ok := b.(interface{ Approvals() approvals.Store })
+	if !ok {
+		return nil
+	}
+	secret := json.RawMessage(`"` + matrixSecret + `"`)
+	content := approvals.Content{Payload: secret, BaseRevision: matrixID, Before: secret, After: secret, Reason: matrixSecret}
+	return a.Approvals().Save(ctx, tenant, approvals.Write{
+		Request: approvals.Request{
+			ID: matrixID, State: approvals.StateAwaitingApproval, Revision: 1, Version: 1, Action: matrixID, EventID: matrixID,
+			Content: content, ContentHash: matrixID, DedupeKey: matrixID, SubmittedAt: noon, CreatedAt: noon, UpdatedAt: noon,
+		},
+		Step:     approvals.Step{Seq: 1, At: noon, To: approvals.StateAwaitingApproval, Revision: 1, Comment: matrixSecret, TraceID: matrixID, LinkID: matrixID},
+		Revision: &approvals.Revision{Number: 1, Content: content, ContentHash: matrixID, At: noon},
+		Decision: &approvals.Decision{ID: matrixID, Revision: 1, Choice: approvals.Approve, Comment: matrixSecret, ContentHash: matrixID, At: noon},
+		Grant:    &approvals.Grant{RequestID: matrixID, Revision: 1, ContentHash: matrixID, EventID: matrixID, At: noon},
 	})
 }
 

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/lumelle/adminkit/approvals"
 	"github.com/lumelle/adminkit/audit"
 	"github.com/lumelle/adminkit/storage"
 	"github.com/lumelle/adminkit/storage/idempotency"
@@ -58,6 +59,9 @@ func probes(b Backend) []probe {
 	var all []probe
 	if b, ok := b.(interface{ Audit() audit.Store }); ok {
 		all = append(all, auditProbe(b.Audit()))
+	}
+	if b, ok := b.(interface{ Approvals() approvals.Store }); ok {
+		all = append(all, approvalsProbe(b.Approvals()))
 	}
 	if b, ok := b.(interface{ Webhooks() webhooks.Store }); ok {
 		all = append(all, webhooksProbe(b.Webhooks()))
@@ -127,6 +131,63 @@ func auditProbe(s audit.Store) probe {
 				ids = append(ids, note.ID)
 			}
 			return ids, page.Next, err
+		},
+	}
+}
+
+// approvalsProbe drives requests that wait for a decision.
+func approvalsProbe(s approvals.Store) probe {
+	write := func(id string, version int64) approvals.Write {
+		return approvals.Write{
+			Request: approvals.Request{
+				ID: id, State: approvals.StateAwaitingApproval, Revision: 1, Version: version, Action: "note.add",
+				EventID: id, DedupeKey: id, CreatedAt: noon, UpdatedAt: noon, SubmittedAt: noon,
+			},
+			Step: approvals.Step{Seq: version, At: noon, To: approvals.StateAwaitingApproval, Revision: 1},
+		}
+	}
+	return probe{
+		name:  "approvals",
+		reads: true,
+		order: byID,
+		put: func(ctx context.Context, tenant, id string) error {
+			return s.Save(ctx, tenant, write(id, 1))
+		},
+		has: func(ctx context.Context, tenant, id string) (bool, error) {
+			r, err := s.Get(ctx, tenant, id)
+			return found(r.ID == id && r.EventID == id && r.Tenant == tenant, err)
+		},
+		get: func(ctx context.Context, tenant, id string) error {
+			_, err := s.Get(ctx, tenant, id)
+			return err
+		},
+		list: func(ctx context.Context, tenant string, after storage.Cursor, limit int) ([]string, storage.Cursor, error) {
+			// The store lists by position; cursors are its service's. One row more
+			// than asked for tells whether the list goes on.
+			q := approvals.StoreQuery{Tab: approvals.TabPending, Limit: limit + 1}
+			key, err := after.Key("storagetest.approvals "+tenant, 1)
+			if err != nil {
+				return nil, "", err
+			}
+			if key != nil {
+				q.After = &approvals.Position{CreatedAt: noon, ID: key[0]}
+			}
+			requests, err := s.List(ctx, tenant, q)
+			var ids []string
+			for _, r := range requests {
+				ids = append(ids, r.ID)
+			}
+			if len(ids) <= limit {
+				return ids, "", err
+			}
+			return ids[:limit], storage.NewCursor("storagetest.approvals "+tenant, ids[limit-1]), err
+		},
+		revision: func(ctx context.Context, tenant, id string) (int64, error) {
+			r, err := s.Get(ctx, tenant, id)
+			return r.Version, err
+		},
+		bump: func(ctx context.Context, tenant, id string, revision int64) error {
+			return s.Save(ctx, tenant, write(id, revision+1))
 		},
 	}
 }
