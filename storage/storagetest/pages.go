@@ -179,22 +179,27 @@ func pagesAreStable(e *env) {
 }
 
 func pagesSurviveDeletion(e *env) {
-	e.eachList(func(p probe, tenant string) {
-		if p.drop == nil {
-			return
-		}
-		want := p.order.of(e.fill(p, tenant, 9))
-		first, next, err := p.list(e.ctx, tenant, "", 4)
-		e.must(err, p.name+": list")
-		for _, id := range first {
-			e.must(p.drop(e.ctx, tenant, id), p.name+": delete")
-		}
-		rest, _, err := p.list(e.ctx, tenant, next, 9)
-		e.must(err, p.name+": list behind the deleted records")
-		if got := slices.Concat(first, rest); !slices.Equal(got, want) {
-			e.Errorf("%s: got %q, want %q", p.name, got, want)
-		}
-	})
+	for what, gone := range map[string]func(page []string) []string{
+		"the last record of the page": func(page []string) []string { return page[len(page)-1:] },
+		"the whole page":              func(page []string) []string { return page },
+	} {
+		e.eachList(func(p probe, tenant string) {
+			if p.drop == nil {
+				return
+			}
+			want := p.order.of(e.fill(p, tenant, 9))
+			first, next, err := p.list(e.ctx, tenant, "", 4)
+			e.must(err, p.name+": list")
+			for _, id := range gone(first) {
+				e.must(p.drop(e.ctx, tenant, id), p.name+": delete")
+			}
+			rest, _, err := p.list(e.ctx, tenant, next, 9)
+			e.must(err, p.name+": list behind what was deleted")
+			if got := slices.Concat(first, rest); !slices.Equal(got, want) {
+				e.Errorf("%s: %s was deleted: got %q, want %q", p.name, what, got, want)
+			}
+		})
+	}
 }
 
 func foreignCursorsAreRefused(e *env) {

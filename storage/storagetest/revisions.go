@@ -3,7 +3,6 @@ package storagetest
 import (
 	"context"
 	"errors"
-	"sync"
 	"sync/atomic"
 
 	"github.com/lumelle/adminkit/storage"
@@ -54,25 +53,19 @@ func staleIsRefused(e *env) {
 func updatesAreNotLost(e *env) {
 	e.eachRevision(func(p probe, tenant string) {
 		var won atomic.Int64
-		var wg sync.WaitGroup
-		for range writers {
-			wg.Go(func() {
-				for range rounds {
-					revision, err := p.revision(e.ctx, tenant, "a")
-					if err == nil {
-						err = p.bump(e.ctx, tenant, "a", revision)
-					}
-					switch {
-					case err == nil:
-						won.Add(1)
-					case !errors.Is(err, storage.ErrConflict):
-						e.Errorf("%s: got %v, want nil or ErrConflict", p.name, err)
-					}
-				}
-			})
+		together(rounds, writers, func(_, round int) {
+			err := p.bump(e.ctx, tenant, "a", int64(1+round))
+			switch {
+			case err == nil:
+				won.Add(1)
+			case !errors.Is(err, storage.ErrConflict):
+				e.Errorf("%s: got %v, want nil or ErrConflict", p.name, err)
+			}
+		})
+		if won.Load() != rounds {
+			e.Errorf("%s: %d updates for %d revisions succeeded, want one each", p.name, won.Load(), rounds)
 		}
-		wg.Wait()
-		e.wantRevision(p, tenant, 1+won.Load(), "after as many updates as were answered nil")
+		e.wantRevision(p, tenant, 1+rounds, "after all writers are done")
 	})
 }
 
