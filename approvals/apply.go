@@ -98,7 +98,11 @@ func (s *Service) work(ctx context.Context, job jobs.Job, done settler) error {
 	ctx = audit.WithActor(ctx, system)
 	switch job.Kind {
 	case applyKind:
-		return s.workApply(ctx, job.Tenant, t, job.Attempt, done)
+		err := s.workApply(ctx, job.Tenant, t, job.Attempt, done)
+		if err != nil && !errors.Is(err, jobs.ErrFenced) {
+			err = jobs.RetryAt(s.now().Add(s.cfg.Backoff(job.Attempt)), err)
+		}
+		return err
 	case expireKind:
 		return s.workExpire(ctx, job.Tenant, t, done)
 	case askKind:
@@ -106,6 +110,32 @@ func (s *Service) work(ctx context.Context, job jobs.Job, done settler) error {
 	}
 	return jobs.Bury(fmt.Errorf("approvals: there are no jobs of kind %q", job.Kind))
 }
+
+// Apply applies an approved request now, as the job does that waits for a worker, and
+// returns the request afterwards: [StateApplied], or [StateFailed]. The job then finds
+// nothing left to do. A request that nobody has approved is an
+// [IllegalTransitionError]; an error that may pass is returned, and the job tries again.
+func (s *Service) Apply(ctx context.Context, tenant, id string) (Request, error) {
+	r, err := s.store.Get(ctx, tenant, id)
+	if err != nil {
+		return r, err
+	}
+	if r.State != StateApplying {
+		if _, err := Next(r.State, Start); err != nil {
+			return r, err
+		}
+	}
+	ctx = audit.WithActor(ctx, system)
+	if err := s.workApply(ctx, tenant, task{Request: id, Revision: r.Revision}, 0, unsettled{}); err != nil {
+		return r, err
+	}
+	return s.store.Get(ctx, tenant, id)
+}
+
+// unsettled leaves the job of a request to its worker.
+type unsettled struct{}
+
+func (unsettled) Complete(context.Context) error { return nil }
 
 // workApply applies an approved request: first it claims the request, visibly and for
 // good, then it makes the change and settles request, grant and job in one
@@ -116,7 +146,7 @@ func (s *Service) workApply(ctx context.Context, tenant string, t task, attempt 
 	if err != nil || !claimed {
 		return err
 	}
-	err = s.tx.InTx(ctx, func(ctx context.Context) error {
+	return s.tx.InTx(ctx, func(ctx context.Context) error {
 		r, err := s.store.Lock(ctx, tenant, t.Request)
 		if err != nil {
 			return err
@@ -139,10 +169,6 @@ func (s *Service) workApply(ctx context.Context, tenant string, t task, attempt 
 		}
 		return done.Complete(ctx)
 	})
-	if err == nil || errors.Is(err, jobs.ErrFenced) {
-		return err
-	}
-	return jobs.RetryAt(s.now().Add(s.cfg.Backoff(attempt)), err)
 }
 
 // claim moves an approved request to applying and reports whether it is ours to

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/lumelle/adminkit/audit"
+	"github.com/lumelle/adminkit/audit/correlation"
 	"github.com/lumelle/adminkit/storage"
 )
 
@@ -248,6 +249,9 @@ func (s *Service) Rerequest(ctx context.Context, tenant, id string) (Request, er
 		e := old.event()
 		e.ID = s.cfg.NewID()
 		e.Actor, e.OnBehalfOf = a, nil
+		if e.Trace = correlation.From(ctx); !e.Trace.Valid() {
+			e.Trace = correlation.New()
+		}
 		r, err := s.prepare(e, old.PolicyName)
 		if err != nil {
 			return old, err

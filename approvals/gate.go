@@ -71,6 +71,7 @@ func (g gate) redeem(ctx context.Context, e audit.Event, p *pass) (audit.Verdict
 	asked := e
 	asked.Time = p.request.SubmittedAt
 	v, err := g.inner.Check(ctx, asked)
+	v.ApprovalID = p.request.ID
 	if err != nil || v.Effect != audit.Allow && v.Effect != audit.NeedsApproval {
 		return v, err
 	}
@@ -81,6 +82,7 @@ func (g gate) redeem(ctx context.Context, e audit.Event, p *pass) (audit.Verdict
 	covered := hash == p.grant.ContentHash && e.ID == p.grant.EventID
 	switch {
 	case !covered && v.Effect == audit.Allow:
+		v.ApprovalID = "" // another change, which needs none
 		return v, nil
 	case !covered:
 		return deny(v, "not_what_was_approved", "this is not the change that was approved"), nil
@@ -95,7 +97,7 @@ func (g gate) redeem(ctx context.Context, e audit.Event, p *pass) (audit.Verdict
 		return audit.Verdict{}, err
 	}
 	p.used = true
-	v.Effect, v.ApprovalID, v.ApprovedBy = audit.Allow, p.request.ID, p.request.ApprovedBy()
+	v.Effect, v.ApprovedBy = audit.Allow, p.request.ApprovedBy()
 	return v, nil
 }
 

@@ -294,3 +294,10 @@ func (s *memorySink) find(action string, outcome audit.Outcome) (found []audit.E
 	}
 	return found
 }
+
+// keep drops every job but those of a kind.
+func (q *handQueue) keep(kind string) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.jobs = slices.DeleteFunc(q.jobs, func(j jobs.Job) bool { return j.Kind != kind })
+}

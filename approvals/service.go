@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -110,6 +109,11 @@ func (cfg Config) normalize(catalog *audit.Catalog) (Config, error) {
 	policies := map[string]Policy{"": {}}
 	maps.Copy(policies, cfg.Policies)
 	cfg.Approvers = maps.Clone(cfg.Approvers)
+	for name, a := range cfg.Approvers {
+		if a == nil || storage.CheckID("", approverActor(name).ID) != nil {
+			return cfg, fmt.Errorf("approvals: approver %q is nil or its name is no identifier", name)
+		}
+	}
 	for _, name := range slices.Sorted(maps.Keys(policies)) {
 		p, err := policies[name].normalize(cfg.Approvers)
 		if err != nil {
@@ -252,5 +256,5 @@ var system = audit.Actor{Type: audit.SystemActor, ID: "approvals"}
 
 // approverActor is the actor that an [Approver] decides as.
 func approverActor(name string) audit.Actor {
-	return audit.Actor{Type: audit.SystemActor, ID: "approvals." + strings.TrimSpace(name), Name: name}
+	return audit.Actor{Type: audit.SystemActor, ID: "approvals." + name, Name: name}
 }

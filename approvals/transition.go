@@ -154,7 +154,8 @@ func (s *Service) enqueue(ctx context.Context, r Request, tr Transition, before 
 		return err
 	}
 	open := r.OpenStage()
-	if open >= 0 && (open != before || tr.Trigger == Revise) && r.Policy.Stages[open].Approver != "" {
+	opened := open >= 0 && (open != before || tr.Trigger == Revise || tr.Trigger == Resubmit)
+	if opened && r.Policy.Stages[open].Approver != "" {
 		if err := add(askKind, time.Time{}, task{Request: r.ID, Revision: r.Revision, Stage: open}); err != nil {
 			return err
 		}

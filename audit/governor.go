@@ -149,7 +149,7 @@ func refuse(e Event, v Verdict, err error) (attempt, error) {
 		known = &DeniedError{Verdict: v}
 		e.Outcome = Denied
 	}
-	e.DecisionID = v.DecisionID
+	e.DecisionID, e.ApprovalID = v.DecisionID, v.ApprovalID
 	if e.Outcome == Denied {
 		e.Reason = v.Reason.Code
 	}

@@ -67,7 +67,8 @@ type Verdict struct {
 	Obligations   Obligations
 	// DecisionID is the record of the decision, empty where none was made.
 	DecisionID string
-	// ApprovalID and ApprovedBy are set on an Allow that an approval gave.
+	// ApprovalID and ApprovedBy are set on an Allow that an approval gave. On a refusal
+	// ApprovalID is the request that is waited for, or that came to nothing.
 	ApprovalID string
 	ApprovedBy []Actor
 }
