@@ -44,7 +44,7 @@ type Backend struct {
 
 var (
 	_ storage.Transactor = (*Backend)(nil)
-	_ sqlstore.DB        = (*Backend)(nil)
+	_ sqlstore.DB        = seam{}
 )
 
 // Open connects to the database that dsn names, as a URL (postgres://...) or in
@@ -83,7 +83,7 @@ func New(ctx context.Context, pool *pgxpool.Pool, cfg Config) (*Backend, error) 
 		cfg.Now = time.Now
 	}
 	b := &Backend{cfg: cfg, pool: pool, begin: "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"}
-	b.Stores = sqlstore.NewStores(b)
+	b.Stores = sqlstore.NewStores(seam{b})
 	if err := b.durable(ctx); err != nil {
 		return nil, err
 	}
@@ -238,8 +238,11 @@ func (b *Backend) tx(ctx context.Context) (*sqlstore.Tx, error) {
 	return tx.(*sqlstore.Tx), nil
 }
 
-// Dialect implements the seam to the shared SQL. Hosts have no use for it.
-func (b *Backend) Dialect() *sqlstore.Dialect { return dialect }
+// seam is what the shared SQL sees of a Backend.
+type seam struct{ *Backend }
+
+// Dialect implements sqlstore.DB.
+func (seam) Dialect() *sqlstore.Dialect { return dialect }
 
 var dialect = &sqlstore.Dialect{
 	Postgres:   true,

@@ -1,3 +1,57 @@
 // Package postgres keeps the records of all domains in a Postgres database, through
 // pgx.
+//
+//	backend, err := postgres.Open(ctx, "postgres://app@db.internal/admin", postgres.Config{})
+//	if err != nil {
+//		return err
+//	}
+//	defer backend.Close(ctx)
+//
+// Open connects and brings the tables up to date. [New] works with a host's own
+// *pgxpool.Pool. A [Backend] has a method for the Store of each domain (Audit, Authz,
+// Approvals, Webhooks, Jobs, Idempotency) and is the storage.Transactor that services
+// ask for. All tables begin with adminkit_; to keep them apart, name a schema in the
+// connection string (search_path=adminkit).
+//
+// # Transactions
+//
+// InTx runs a function in a transaction that its ctx carries; package storage has the
+// rules. The host's own tables take part through [Backend.Conn]; a host that has begun
+// a transaction joins it with [Backend.WithTx], and the kit's writes are then durable
+// when the host commits.
+//
+// A statement that fails ends its transaction on Postgres: every later one fails too,
+// up to the end of the innermost InTx. Where a failure is part of the plan, give the
+// statement an InTx of its own, which is a savepoint. A function that hides such an
+// error and returns nil is answered with an error, not with a commit.
+//
+// A ctx that ends interrupts the statement that is running, and with it the
+// transaction.
+//
+// # Durability
+//
+// InTx returns after the change is on the server's disk. Where the role or the database
+// have synchronous_commit=off as their default, transactions of the kit turn it on. A
+// commit whose answer is lost, because the connection broke or the server crashed, is
+// storage.ErrCommitUnknown: repeat the change under the same ids.
+//
+// # Errors
+//
+// A taken key is storage.ErrConflict. A connection that cannot be made or was lost, a
+// server that is full or shuts down, a deadlock and a serialization failure are
+// storage.ErrUnavailable: the change did not happen and may be repeated. The
+// *pgconn.PgError stays within reach of errors.As.
+//
+// # PgBouncer
+//
+// The kit keeps nothing in a session: no temporary tables, no session locks, no
+// LISTEN. Behind a pooler in transaction mode that does not know prepared statements
+// (PgBouncer before 1.21) add default_query_exec_mode=exec to the connection string.
+//
+// # Migrations
+//
+// Open and New call [Backend.Migrate], under an advisory lock, so that processes may
+// start together. Hosts with a tool of their own set Config.NoMigrate and feed the files
+// of [Migrations] to it. Migrations only go forward: a program refuses a database that a
+// newer release has migrated.
 package postgres

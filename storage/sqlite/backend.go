@@ -65,7 +65,7 @@ type Backend struct {
 
 var (
 	_ storage.Transactor = (*Backend)(nil)
-	_ sqlstore.DB        = (*Backend)(nil)
+	_ sqlstore.DB        = seam{}
 )
 
 // Open opens the database file at path, makes it where there is none, and brings its
@@ -142,7 +142,7 @@ func newBackend(cfg Config, w *writer, read *sql.DB) *Backend {
 		committer: &committer{writer: w, busy: cfg.BusyTimeout},
 		reader:    &reader{db: read},
 	}
-	b.Stores = sqlstore.NewStores(b)
+	b.Stores = sqlstore.NewStores(seam{b})
 	return b
 }
 
@@ -279,8 +279,11 @@ func (b *Backend) tx(ctx context.Context) (*sqlstore.Tx, error) {
 	return tx.(*sqlstore.Tx), nil
 }
 
-// Dialect implements the seam to the shared SQL. Hosts have no use for it.
-func (b *Backend) Dialect() *sqlstore.Dialect { return dialect }
+// seam is what the shared SQL sees of a Backend.
+type seam struct{ *Backend }
+
+// Dialect implements sqlstore.DB.
+func (seam) Dialect() *sqlstore.Dialect { return dialect }
 
 var dialect = &sqlstore.Dialect{
 	In:   func(n int) string { return "IN (SELECT value FROM json_each($" + strconv.Itoa(n) + "))" },

@@ -1,3 +1,79 @@
-// Package sqlite keeps the records of all domains in a SQLite database, through the
-// pure Go driver modernc.org/sqlite or the host's own.
+// Package sqlite keeps the records of all domains in one SQLite database, by default
+// through the pure Go driver modernc.org/sqlite: nothing to install, no cgo.
+//
+//	backend, err := sqlite.Open(ctx, "admin.db", sqlite.Config{})
+//	if err != nil {
+//		return err
+//	}
+//	defer backend.Close(ctx)
+//
+// Open makes the file where there is none and brings its tables up to date. The path
+// [Memory] is a database in memory. [New] works inside a host's own *sql.DB, whatever
+// its driver. A [Backend] has a method for the Store of each domain (Audit, Authz,
+// Approvals, Webhooks, Jobs, Idempotency) and is the storage.Transactor that services
+// ask for. All tables begin with adminkit_.
+//
+// # Transactions
+//
+// InTx runs a function in a transaction that its ctx carries; package storage has the
+// rules. The host's own tables take part through [Backend.Conn]:
+//
+//	err := backend.InTx(ctx, func(ctx context.Context) error {
+//		c, err := backend.Conn(ctx)
+//		if err != nil {
+//			return err
+//		}
+//		if _, err := c.Exec(ctx, `UPDATE orders SET refunded = $2 WHERE id = $1`, id, amount); err != nil {
+//			return err
+//		}
+//		return log.Append(ctx, event)
+//	})
+//
+// A host that has begun a transaction joins it: ctx = backend.WithTx(ctx, tx). The
+// kit's writes are then durable when the host commits.
+//
+// # One writer, one commit for many
+//
+// SQLite has one writer at a time, and a durable commit waits for the disk. So
+// functions given to InTx at the same time run one after another inside one SQLite
+// transaction, each undone alone where it fails, and are answered together after one
+// commit. A writer that is alone loses nothing by that; 32 of them make several times
+// as many changes a second as with a transaction each.
+//
+// What follows from it for functions given to InTx:
+//
+//   - Keep them short, and do nothing slow in them, such as a call over the network:
+//     all writers of the process wait. A function that runs longer than
+//     Config.TxTimeout loses its transaction.
+//   - Do not begin another transaction inside one with a detached ctx. It waits for the
+//     one around it, until that loses its transaction.
+//   - A function may be undone although it succeeded: when SQLite ends the transaction
+//     of the group, as it does on a full disk, all of them answer
+//     storage.ErrUnavailable, and none of their changes is stored.
+//   - A ctx that ends does not interrupt a statement, because SQLite would undo the
+//     others' changes with it. It is looked at before each statement, and before the
+//     commit.
+//
+// Reads outside of a transaction see what is committed, do not wait for writers and do
+// not make them wait; with [Memory] they wait for each other.
+//
+// # Durability
+//
+// InTx returns after the change is on disk: the database uses the write-ahead log with
+// synchronous=FULL, so that neither a killed process nor a power cut loses what was
+// acknowledged. A commit whose outcome cannot be known is storage.ErrCommitUnknown.
+// Several processes on one machine may share a file; one that finds it locked waits for
+// Config.BusyTimeout. Network file systems do not work with the write-ahead log.
+//
+// # Errors
+//
+// A taken key is storage.ErrConflict. A database that is locked for too long, full, not
+// writable or closed is storage.ErrUnavailable: the change did not happen. The driver's
+// own error stays within reach of errors.As.
+//
+// # Migrations
+//
+// Open and New call [Backend.Migrate]. Hosts with a tool of their own set
+// Config.NoMigrate and feed the files of [Migrations] to it. Migrations only go forward:
+// a program refuses a database that a newer release has migrated.
 package sqlite

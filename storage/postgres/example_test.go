@@ -1,0 +1,42 @@
+package postgres_test
+
+import (
+	"context"
+	"log"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/lumelle/adminkit/storage/postgres"
+)
+
+// A host that has a pool keeps it, and joins the kit to its own transactions. The
+// example needs a server, so it is compiled and not run.
+func ExampleBackend_WithTx() {
+	ctx := context.Background()
+	pool, err := pgxpool.New(ctx, "postgres://app@db.internal/admin")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer pool.Close()
+	backend, err := postgres.New(ctx, pool, postgres.Config{})
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	tx, err := pool.Begin(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer tx.Rollback(ctx)
+	if _, err := tx.Exec(ctx, `UPDATE orders SET refunded = 1250 WHERE id = $1`, "o-1"); err != nil {
+		log.Fatal(err)
+	}
+	joined := backend.WithTx(ctx, tx)
+	// What services of the kit write with this ctx belongs to tx.
+	if err := backend.InTx(joined, func(ctx context.Context) error { return nil }); err != nil {
+		log.Fatal(err)
+	}
+	if err := tx.Commit(ctx); err != nil {
+		log.Fatal(err)
+	}
+}
