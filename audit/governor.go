@@ -46,6 +46,8 @@ func (g *Governor) InTx(ctx context.Context, fn func(ctx context.Context) error)
 // transaction: the one of ctx, or one of its own. It returns the event as it was
 // appended.
 //
+// A caller who leaves e.Time empty has the event dated when the gate has answered.
+//
 // apply makes the change with the ctx it is given and may complete the event (its
 // After, its Resource). It runs at most once.
 //
@@ -58,7 +60,7 @@ func (g *Governor) InTx(ctx context.Context, fn func(ctx context.Context) error)
 // [ErrAlreadyRecorded] and nothing happens; so a change whose commit was
 // [storage.ErrCommitUnknown] is repeated under the same id.
 func (g *Governor) Change(ctx context.Context, e Event, apply func(ctx context.Context, e *Event) error) (Event, error) {
-	repeatable := e.ID != ""
+	repeatable, timed := e.ID != "", !e.Time.IsZero()
 	if err := g.catalog.Complete(ctx, &e); err != nil {
 		return e, err
 	}
@@ -70,6 +72,10 @@ func (g *Governor) Change(ctx context.Context, e Event, apply func(ctx context.C
 			}
 		}
 		verdict, err := g.gate.Check(ctx, e)
+		if !timed {
+			// The gate's own records are of an earlier moment than what they led to.
+			e.Time = g.catalog.Now()
+		}
 		if err != nil || verdict.Effect != Allow {
 			attempt, err := refuse(e, verdict, err)
 			if err != nil {

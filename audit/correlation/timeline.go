@@ -17,6 +17,9 @@ const (
 	KindAttempt  = "attempt"
 )
 
+// causes orders the kinds as they lead to each other.
+var causes = [...]string{KindDecision, KindApproval, KindAudit, KindDelivery, KindAttempt}
+
 // An Entry is one thing that happened under a trace.
 type Entry struct {
 	At      time.Time `json:"at"`
@@ -32,8 +35,8 @@ type Source interface {
 }
 
 // Timeline asks every source and returns the entries in order of time. Entries of
-// the same instant keep the order of the sources, so name the sources in the order
-// of cause: decisions, approvals, audit, deliveries.
+// the same microsecond stand in the order of cause: decision, approval, audit,
+// delivery, attempt, then what other kinds there are.
 func Timeline(ctx context.Context, tenant, traceID string, sources ...Source) ([]Entry, error) {
 	var all []Entry
 	var errs []error
@@ -48,6 +51,16 @@ func Timeline(ctx context.Context, tenant, traceID string, sources ...Source) ([
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	slices.SortStableFunc(all, func(a, b Entry) int { return cmp.Compare(a.At.UnixMicro(), b.At.UnixMicro()) })
+	slices.SortStableFunc(all, func(a, b Entry) int {
+		return cmp.Or(cmp.Compare(a.At.UnixMicro(), b.At.UnixMicro()), cmp.Compare(rank(a.Kind), rank(b.Kind)))
+	})
 	return all, nil
+}
+
+// rank is the place of a kind among its causes; unknown kinds come last.
+func rank(kind string) int {
+	if i := slices.Index(causes[:], kind); i >= 0 {
+		return i
+	}
+	return len(causes)
 }
