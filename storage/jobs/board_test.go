@@ -1,0 +1,295 @@
+package jobs
+
+import (
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+)
+
+var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+func laneNamed(name string) LaneID { return LaneID{"acme", name} }
+
+// boardWith returns a board that owns lanes of a cap.
+func boardWith(cap int, names ...string) *board {
+	b := newBoard()
+	for _, n := range names {
+		b.add(Lane{LaneID: laneNamed(n), LaneConfig: LaneConfig{Cap: cap}}, noon, noon)
+	}
+	return b
+}
+
+func fetchedJob(lane string, id int64) Fetched {
+	return Fetched{Job: Job{ID: id, Tenant: "acme", Lane: lane, Due: noon}}
+}
+
+// fill answers what the board wants to read with jobs.
+func fill(b *board, jobs ...Fetched) {
+	lanes, fetches := b.wants(noon)
+	b.deliver(lanes, fetches, jobs, noon)
+}
+
+// nextID starts the next job and returns its id, zero where there is none.
+func nextID(b *board) int64 {
+	_, j, _ := b.next()
+	return j.ID
+}
+
+func TestLanesTakeTurns(t *testing.T) {
+	b := boardWith(2, "a", "b")
+	fill(b, fetchedJob("a", 1), fetchedJob("a", 2), fetchedJob("a", 3), fetchedJob("b", 4), fetchedJob("b", 5))
+	var got []int64
+	for id := nextID(b); id != 0; id = nextID(b) {
+		got = append(got, id)
+	}
+	if want := []int64{1, 4, 2, 5}; !slices.Equal(got, want) {
+		t.Errorf("started %v, want %v: one of a lane at a time, no more than its cap", got, want)
+	}
+}
+
+func TestALaneAtItsCapGoesOnWhenAJobEnds(t *testing.T) {
+	b := boardWith(1, "a")
+	fill(b, fetchedJob("a", 1), fetchedJob("a", 2))
+	l, j, _ := b.next()
+	if id := nextID(b); id != 0 {
+		t.Fatalf("job %d was started over the cap", id)
+	}
+	b.finish(l)
+	b.settled(l, j.ID, noon)
+	if id := nextID(b); id != 2 {
+		t.Errorf("job %d was started, want 2", id)
+	}
+}
+
+func TestARaisedCapStartsWaitingJobs(t *testing.T) {
+	b := boardWith(1, "a")
+	fill(b, fetchedJob("a", 1), fetchedJob("a", 2))
+	b.next()
+	b.add(Lane{LaneID: laneNamed("a"), LaneConfig: LaneConfig{Cap: 2}}, noon, noon)
+	if id := nextID(b); id != 2 {
+		t.Errorf("job %d was started, want 2", id)
+	}
+}
+
+// Pitfall 1 of the prototype, in the order of events that shows it.
+func TestAFetchOlderThanASettlementStartsNothingAgain(t *testing.T) {
+	b := boardWith(8, "a")
+	fill(b, fetchedJob("a", 1))
+	l, j, _ := b.next()
+	b.soil(l)
+	lanes, fetches := b.wants(noon) // reads job 1, which runs
+	b.finish(l)
+	b.settled(l, j.ID, noon) // and is settled before the answer comes
+	b.deliver(lanes, fetches, []Fetched{fetchedJob("a", 1), fetchedJob("a", 2)}, noon)
+	if id := nextID(b); id != 2 {
+		t.Errorf("job %d was started, want 2", id)
+	}
+	if id := nextID(b); id != 0 {
+		t.Errorf("job %d was started a second time", id)
+	}
+	b.soil(l)
+	fill(b, fetchedJob("a", 1)) // a later fetch finds a job that is due again
+	if id := nextID(b); id != 1 {
+		t.Errorf("job %d was started, want the retried job 1", id)
+	}
+}
+
+// Pitfall 3 of the prototype.
+func TestAnAnswerForALaneGivenAwayIsNotApplied(t *testing.T) {
+	b := boardWith(8, "a")
+	lanes, fetches := b.wants(noon)
+	b.remove(lanes[0])
+	b.add(Lane{LaneID: laneNamed("a")}, noon, noon)
+	b.deliver(lanes, fetches, []Fetched{fetchedJob("a", 1)}, noon)
+	if id := nextID(b); id != 0 {
+		t.Errorf("job %d of the lane's earlier time was started", id)
+	}
+	if b.buffered != 0 {
+		t.Errorf("%d jobs are buffered, want none", b.buffered)
+	}
+}
+
+func TestALaneWithABacklogIsReadInPiecesAndFromItsStartAgain(t *testing.T) {
+	b := boardWith(4, "a") // a window of 16
+	var backlog []Fetched
+	for id := int64(1); id <= 100; id++ {
+		backlog = append(backlog, fetchedJob("a", id))
+	}
+	serve := func(now time.Time) (read int) {
+		lanes, fetches := b.wants(now)
+		for i, f := range fetches {
+			rest := backlog
+			for len(rest) > 0 && rest[0].ID <= f.After.ID {
+				rest = rest[1:]
+			}
+			rest = rest[:min(len(rest), f.Limit)]
+			read += len(rest)
+			b.deliver(lanes[i:i+1], fetches[i:i+1], rest, now)
+		}
+		return read
+	}
+	if n := serve(noon); n != 16 {
+		t.Fatalf("read %d jobs, want 16", n)
+	}
+	l := b.lanes[laneNamed("a")]
+	for range 8 {
+		_, j, _ := b.next()
+		b.finish(l)
+		b.settled(l, j.ID, noon)
+		backlog = slices.DeleteFunc(backlog, func(f Fetched) bool { return f.ID == j.ID })
+	}
+	if l.after.ID != 16 {
+		t.Errorf("the cursor stands at %d, want 16", l.after.ID)
+	}
+	if n := serve(noon); n != 8 || len(l.ready) != 16 {
+		t.Errorf("read %d jobs and have %d, want 8 and 16", n, len(l.ready))
+	}
+	for range 8 {
+		b.next()
+		b.finish(l) // ended, and not settled: they still stand in front
+	}
+	if n := serve(noon.Add(rewindAfter)); n != 24 || len(l.ready) != 16 {
+		t.Errorf("read %d jobs and have %d, want 24 and 16: all that are held, and 8 more", n, len(l.ready))
+	}
+}
+
+func TestWhatIsReadAheadIsBounded(t *testing.T) {
+	b := newBoard()
+	for i := range 4000 {
+		b.add(Lane{LaneID: laneNamed(strconv.Itoa(i)), LaneConfig: LaneConfig{Cap: 8}}, noon, noon)
+	}
+	id := int64(0)
+	for len(b.dirty) > 0 {
+		lanes, fetches := b.wants(noon)
+		asked := 0
+		var jobs []Fetched
+		for _, f := range fetches {
+			asked += f.Limit
+			for range f.Limit {
+				id++
+				jobs = append(jobs, fetchedJob(f.Lane, id))
+			}
+		}
+		if asked > maxFetch+windowMax {
+			t.Fatalf("one fetch asks for %d jobs", asked)
+		}
+		b.deliver(lanes, fetches, jobs, noon)
+		if len(lanes) == 0 {
+			break
+		}
+	}
+	if most := maxBuffered + maxFetch + 4000*8; b.buffered > most {
+		t.Errorf("%d jobs are read ahead, want at most %d", b.buffered, most)
+	}
+	if len(b.turns) != 4000 {
+		t.Errorf("%d lanes have something to start, want all 4000", len(b.turns))
+	}
+}
+
+func TestAJobWhoseStartWasLostRunsAlone(t *testing.T) {
+	b := boardWith(8, "a")
+	lost := fetchedJob("a", 2)
+	lost.Lost = 1
+	fill(b, fetchedJob("a", 1), lost, fetchedJob("a", 3))
+	l, _, _ := b.next()
+	if id := nextID(b); id != 0 {
+		t.Fatalf("job %d was started beside job 1", id)
+	}
+	b.finish(l)
+	if id := nextID(b); id != 2 {
+		t.Fatalf("job %d was started, want 2", id)
+	}
+	if id := nextID(b); id != 0 {
+		t.Fatalf("job %d was started beside the suspect", id)
+	}
+	b.finish(l)
+	if id := nextID(b); id != 3 {
+		t.Errorf("job %d was started, want 3", id)
+	}
+}
+
+func TestASuspectLaneSuspectsWhatWasDueAndNothingLater(t *testing.T) {
+	b := newBoard()
+	b.add(Lane{LaneID: laneNamed("a"), Suspect: true}, noon, noon)
+	l := b.lanes[laneNamed("a")]
+	later := fetchedJob("a", 2)
+	later.Due = noon.Add(time.Microsecond)
+	if !l.suspect(fetchedJob("a", 1)) || l.suspect(later) {
+		t.Errorf("suspects what was due: %t, and what was not: %t", l.suspect(fetchedJob("a", 1)), l.suspect(later))
+	}
+}
+
+func TestOnlyLanesWithNothingStartedAreGivenAway(t *testing.T) {
+	b := boardWith(1, "busy", "ended", "waiting", "empty")
+	fill(b, fetchedJob("busy", 1), fetchedJob("ended", 2))
+	b.next()
+	ended, _, _ := b.next()
+	b.finish(ended) // its outcome is on the way
+	b.soil(b.lanes[laneNamed("waiting")])
+	fill(b, fetchedJob("waiting", 3))
+	var got []string
+	for _, l := range b.surplus(10) {
+		got = append(got, l.id.Lane)
+	}
+	if want := []string{"empty", "waiting"}; !slices.Equal(got, want) {
+		t.Errorf("gives away %v, want %v", got, want)
+	}
+	var idle []string
+	for _, l := range b.idle(noon.Add(idleAfter)) {
+		idle = append(idle, l.id.Lane)
+	}
+	if want := []string{"empty"}; !slices.Equal(idle, want) {
+		t.Errorf("idle are %v, want %v", idle, want)
+	}
+}
+
+func TestAnObserverCallsDeadWhoStoodStillForALease(t *testing.T) {
+	o := newObserver()
+	still := Peer{ID: 1, Beats: 5, Lease: time.Second}
+	o.look(noon, []Peer{still, {ID: 2, Beats: 1, Lease: time.Second}})
+	if wait := o.next(noon, time.Minute); wait != time.Second {
+		t.Errorf("looks again in %s, want 1s", wait)
+	}
+	o.look(noon.Add(900*time.Millisecond), []Peer{still, {ID: 2, Beats: 2, Lease: time.Second}})
+	if dead := o.dead(noon.Add(999 * time.Millisecond)); len(dead) != 0 {
+		t.Errorf("%v are dead too early", dead)
+	}
+	if dead := o.dead(noon.Add(time.Second)); !slices.Equal(dead, []Peer{still}) {
+		t.Errorf("%v are dead, want %v", dead, still)
+	}
+	o.look(noon.Add(time.Second), nil)
+	if dead := o.dead(noon.Add(time.Hour)); len(dead) != 0 {
+		t.Errorf("%v are dead and gone", dead)
+	}
+}
+
+func TestBackoffDoublesToTenMinutes(t *testing.T) {
+	for attempt, base := range []time.Duration{time.Second, 2 * time.Second, 4 * time.Second} {
+		if got := backoff(attempt); got < base-base/20 || got > base+base/20 {
+			t.Errorf("attempt %d waits %s, want about %s", attempt, got, base)
+		}
+	}
+	if got := backoff(1_000_000); got > 11*time.Minute {
+		t.Errorf("a late attempt waits %s", got)
+	}
+}
+
+func TestAReasonIsMadeFitForStorage(t *testing.T) {
+	for _, c := range []struct{ name, in, want string }{
+		{"a short text is kept", "kaputt ü", "kaputt ü"},
+		{"NULs are dropped", "a\x00b", "ab"},
+		{"bytes that are not UTF-8 are replaced", "a\xffb", "a\uFFFDb"},
+	} {
+		if got := clip(c.in); got != c.want {
+			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
+		}
+	}
+	long := make([]byte, 0, 2*MaxReason)
+	for len(long) < 2*MaxReason {
+		long = append(long, "ü"...)
+	}
+	if got := clip("x" + string(long)); len(got) > MaxReason || got[len(got)-2:] != "ü" {
+		t.Errorf("a long text is cut to %d bytes, ending in %q", len(got), got[len(got)-2:])
+	}
+}
