@@ -54,7 +54,7 @@ func shared() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	owner := run()
+	owner := life()
 	base := filepath.Join(os.TempDir(), fmt.Sprintf("adminkit-pgtest-%d-%d", os.Getuid(), owner))
 	lock, err := os.OpenFile(base+".lock", os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -110,9 +110,9 @@ func private(t testing.TB) (*Server, error) {
 	}}, nil
 }
 
-// run returns the process whose life is that of the run: the go command that started
+// life returns the process whose life is that of the run: the go command that started
 // this test, else the test itself, as when its binary is run by hand.
-func run() int {
+func life() int {
 	parent := os.Getppid()
 	name, err := exec.Command("ps", "-o", "comm=", "-p", strconv.Itoa(parent)).Output()
 	if err == nil && filepath.Base(strings.TrimSpace(string(name))) == "go" {
