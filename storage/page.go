@@ -75,6 +75,10 @@ func (c Cursor) Key(list string, n int) ([]string, error) {
 	if err != nil || len(b) < 10 || b[0] != cursorVersion {
 		return nil, ErrBadCursor
 	}
+	// The decoder skips line breaks. A cursor has one spelling.
+	if base64.RawURLEncoding.EncodedLen(len(b)) != len(c) {
+		return nil, ErrBadCursor
+	}
 	body, sum := b[:len(b)-8], binary.BigEndian.Uint64(b[len(b)-8:])
 	if cursorSum(list, body) != sum {
 		return nil, ErrBadCursor
