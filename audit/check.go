@@ -2,6 +2,7 @@ package audit
 
 import (
 	"encoding/json"
+	"slices"
 
 	"github.com/lumelle/adminkit/audit/correlation"
 	"github.com/lumelle/adminkit/audit/internal/text"
@@ -49,14 +50,10 @@ func (e *Event) check() error {
 	c.text("/decision_id", e.DecisionID, storage.MaxID)
 	c.text("/approval_id", e.ApprovalID, storage.MaxID)
 	c.text("/causation_id", e.CausationID, storage.MaxID)
-	switch e.Category {
-	case Activity, DataAccess, System, Policy, Domain:
-	default:
+	if !slices.Contains(Categories(), e.Category) {
 		c.bad = c.bad.Add("/category", "is none of the categories")
 	}
-	switch e.Outcome {
-	case Success, Failure, Denied, Pending:
-	default:
+	if !slices.Contains(Outcomes(), e.Outcome) {
 		c.bad = c.bad.Add("/outcome", "is none of the outcomes")
 	}
 	if y := e.Time.Year(); y < 1970 || y > 9999 {

@@ -25,6 +25,9 @@ const (
 	Domain Category = "domain"
 )
 
+// Categories returns every category.
+func Categories() []Category { return []Category{Activity, DataAccess, System, Policy, Domain} }
+
 // An Outcome says how what the event records ended.
 type Outcome string
 
@@ -35,6 +38,9 @@ const (
 	Denied  Outcome = "denied"
 	Pending Outcome = "pending"
 )
+
+// Outcomes returns every outcome.
+func Outcomes() []Outcome { return []Outcome{Success, Failure, Denied, Pending} }
 
 // The types of actors. A host may use others.
 const (

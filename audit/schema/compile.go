@@ -54,7 +54,7 @@ func (c *Compiler) Compile(schema []byte) (audit.Validator, error) {
 	compiler := jsonschema.NewCompiler()
 	compiler.Draft = jsonschema.Draft7
 	compiler.Formats["uri"] = ofString(text.URI)
-	compiler.Formats["uri-reference"] = ofString(text.URIReference)
+	compiler.Formats["uri-reference"] = ofString(func(s string) bool { return s == "" || text.URIReference(s) })
 	var missing string
 	compiler.LoadURL = func(uri string) (io.ReadCloser, error) {
 		if doc, ok := c.documents[uri]; ok {
