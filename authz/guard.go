@@ -147,9 +147,6 @@ func (g *Guard) Authorize(ctx context.Context, r Request) (Decision, error) {
 		Actor:    actor,
 		Resource: audit.Resource{Type: r.Resource.Type, ID: r.Resource.ID},
 	}
-	if !actor.Same(subject) {
-		e.OnBehalfOf = &subject
-	}
 	record, err := decisionEvent(e, r.Action, subject, d)
 	if err != nil {
 		return Decision{}, err
