@@ -213,7 +213,7 @@ func (s *Service) apply(ctx context.Context, r Request) (out Result, err error) 
 		var err error
 		out, err = call(withPass(ctx, p), applier, Approved{Request: r, Event: e})
 		switch {
-		case errors.As(err, &refusal):
+		case refused(err, &refusal):
 			return nil // its record stays
 		case err == nil && !p.used:
 			return errUngoverned
@@ -274,7 +274,7 @@ func (s *Service) classify(err error, attempt int) *Failure {
 	var refusal audit.Refusal
 	var permanent *permanentError
 	switch {
-	case errors.As(err, &refusal):
+	case refused(err, &refusal):
 		return &Failure{FailedDenied, "the change is no longer allowed"}
 	case errors.Is(err, storage.ErrConflict), errors.Is(err, storage.ErrNotFound), errors.Is(err, audit.ErrAlreadyRecorded):
 		return &Failure{FailedConflict, "what it changes is no longer as it was when approval was asked for"}
@@ -288,6 +288,15 @@ func (s *Service) classify(err error, attempt int) *Failure {
 		return &Failure{FailedAttempts, "it could not be applied in time"}
 	}
 	return nil
+}
+
+// refused reports a gate that said no, as opposed to one that could not say.
+func refused(err error, refusal *audit.Refusal) bool {
+	var denied *audit.DeniedError
+	if errors.As(err, &denied) && denied.Err != nil {
+		return false
+	}
+	return errors.As(err, refusal)
 }
 
 // lost reports errors after which the transaction cannot hold a record of them.

@@ -142,7 +142,7 @@ func (g *Guard[T]) decode(payload json.RawMessage) (v T, err error) {
 	if err != nil {
 		return v, err
 	}
-	d := json.NewDecoder(bytes.NewReader(payload))
+	d := json.NewDecoder(bytes.NewReader(seen))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&v); err != nil {
 		return v, storage.Invalid("/payload", "is not a payload of this action")

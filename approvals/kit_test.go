@@ -16,6 +16,7 @@ import (
 	"github.com/lumelle/adminkit/audit/correlation"
 	"github.com/lumelle/adminkit/storage"
 	"github.com/lumelle/adminkit/storage/jobs"
+	"github.com/lumelle/adminkit/storage/memory"
 	"github.com/lumelle/adminkit/storage/storagetest/eachtest"
 )
 
@@ -54,6 +55,7 @@ type kit struct {
 	clock    time.Time
 	verdict  func(e audit.Event) audit.Verdict
 	revision string
+	gateErr  error
 	fail     func(attempt int) error
 	attempts int
 	refunded []int // what was refunded in committed transactions
@@ -70,7 +72,7 @@ func newKit(t *testing.T, b eachtest.Backend, o options) *kit {
 	t.Helper()
 	k := &kit{
 		backend: b, clock: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), revision: "1",
-		log: &memorySink{}, queue: &handQueue{},
+		log: &memorySink{backend: b}, queue: &handQueue{},
 		verdict: func(e audit.Event) audit.Verdict {
 			var r refund
 			if json.Unmarshal(e.Payload, &r) != nil || r.Amount <= 100 {
@@ -101,7 +103,7 @@ func newKit(t *testing.T, b eachtest.Backend, o options) *kit {
 	sink := audit.Tee(append([]audit.AuditSink{k.log}, o.sinks...)...)
 	k.service, err = approvals.New(b, b.Approvals(), o.queue, o.directory, k.catalog, sink, o.config)
 	must(t, err)
-	inner := audit.GateFunc(func(_ context.Context, e audit.Event) (audit.Verdict, error) { return k.verdict(e), nil })
+	inner := audit.GateFunc(func(_ context.Context, e audit.Event) (audit.Verdict, error) { return k.verdict(e), k.gateErr })
 	k.governor, err = audit.NewGovernor(b, approvals.Gate(inner, k.service), sink, k.catalog)
 	must(t, err)
 	k.refund, err = approvals.NewGuard(k.governor, k.service, "orders.refund", k.apply, approvals.GuardConfig{Revision: k.revisionOf})
@@ -133,12 +135,28 @@ func (k *kit) apply(ctx context.Context, e *audit.Event, r refund) error {
 		}
 	}
 	e.After = json.RawMessage(`{"refunded":` + strconv.Itoa(r.Amount) + `}`)
-	storage.AfterCommit(ctx, func() {
-		k.mu.Lock()
-		defer k.mu.Unlock()
-		k.refunded = append(k.refunded, r.Amount)
+	return whenCommitted(ctx, k.backend, &k.mu, &k.refunded, r.Amount)
+}
+
+// whenCommitted appends values to a list, unless the transaction of ctx is rolled
+// back. On memory it holds even where the outcome of the commit is reported unknown.
+func whenCommitted[T any](ctx context.Context, b eachtest.Backend, mu *sync.Mutex, list *[]T, values ...T) error {
+	add := func() {
+		mu.Lock()
+		defer mu.Unlock()
+		*list = append(*list, values...)
+	}
+	m, ok := b.(*memory.Backend)
+	if !ok {
+		storage.AfterCommit(ctx, add)
+		return nil
+	}
+	add()
+	return m.OnRollback(ctx, func() {
+		mu.Lock()
+		defer mu.Unlock()
+		*list = (*list)[:len(*list)-len(values)]
 	})
-	return nil
 }
 
 func (k *kit) revisionOf(context.Context, string, audit.Resource) (string, error) {
@@ -260,17 +278,13 @@ func (q *handQueue) due(now time.Time) (jobs.Job, bool) {
 
 // A memorySink keeps the events of committed transactions.
 type memorySink struct {
-	mu     sync.Mutex
-	events []audit.Event
+	backend eachtest.Backend
+	mu      sync.Mutex
+	events  []audit.Event
 }
 
 func (s *memorySink) Append(ctx context.Context, events ...audit.Event) error {
-	storage.AfterCommit(ctx, func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.events = append(s.events, events...)
-	})
-	return nil
+	return whenCommitted(ctx, s.backend, &s.mu, &s.events, events...)
 }
 
 // actions returns "action outcome" of every event, without the prefix of the package.

@@ -31,14 +31,13 @@ func (s *Service) move(ctx context.Context, r Request, m move) (Request, error) 
 		return r, err
 	}
 	now := s.now()
-	before := r.OpenStage()
 	r.State = tr.To
 	r.Version++
 	r.UpdatedAt = now
 	if r.Version == 1 {
 		r.CreatedAt = now
 	}
-	s.openStage(&r, now)
+	opened := r.openStage(now)
 	w := Write{Request: r, Revision: m.revision, Decision: m.decision, Step: Step{
 		Seq: r.Version, At: now, Trigger: tr.Trigger, Verb: tr.Verb, From: tr.From, To: tr.To,
 		Revision: r.Revision, Actor: m.actor, Comment: m.comment, TraceID: r.Trace.TraceID,
@@ -55,14 +54,18 @@ func (s *Service) move(ctx context.Context, r Request, m move) (Request, error) 
 	if err := s.record(ctx, r, w.Step, m.decision); err != nil {
 		return r, err
 	}
-	return r, s.enqueue(ctx, r, tr, before)
+	return r, s.enqueue(ctx, r, tr.Trigger, opened)
 }
 
-// openStage marks the stage that waits now as open since at.
-func (s *Service) openStage(r *Request, at time.Time) {
-	if i := r.OpenStage(); i >= 0 && r.Stages[i].OpenedAt.IsZero() {
-		r.Stages[i].OpenedAt = at
+// openStage marks the stage that waits now as open since at and reports whether it
+// was not before.
+func (r *Request) openStage(at time.Time) bool {
+	i := r.OpenStage()
+	if i < 0 || !r.Stages[i].OpenedAt.IsZero() {
+		return false
 	}
+	r.Stages[i].OpenedAt = at
+	return true
 }
 
 // linkOf returns the trace of ctx where it is another than the request's.
@@ -129,7 +132,7 @@ type task struct {
 
 // enqueue asks for the work that a transition makes due: applying what is approved,
 // asking the approver of a stage that opened, expiring what begins to wait.
-func (s *Service) enqueue(ctx context.Context, r Request, tr Transition, before int) error {
+func (s *Service) enqueue(ctx context.Context, r Request, trigger Trigger, opened bool) error {
 	var due []jobs.Job
 	add := func(kind string, at time.Time, t task) error {
 		payload, err := json.Marshal(t)
@@ -144,7 +147,7 @@ func (s *Service) enqueue(ctx context.Context, r Request, tr Transition, before 
 		return nil
 	}
 	var err error
-	switch tr.Trigger {
+	switch trigger {
 	case Submit, Revise:
 		err = add(expireKind, r.TimeoutAt, task{Request: r.ID, Revision: r.Revision})
 	case Complete:
@@ -153,9 +156,9 @@ func (s *Service) enqueue(ctx context.Context, r Request, tr Transition, before 
 	if err != nil {
 		return err
 	}
-	open := r.OpenStage()
-	opened := open >= 0 && (open != before || tr.Trigger == Revise || tr.Trigger == Resubmit)
-	if opened && r.Policy.Stages[open].Approver != "" {
+	// An answer that came while changes were requested was dropped: ask again.
+	opened = opened || trigger == Resubmit
+	if open := r.OpenStage(); opened && r.Policy.Stages[open].Approver != "" {
 		if err := add(askKind, time.Time{}, task{Request: r.ID, Revision: r.Revision, Stage: open}); err != nil {
 			return err
 		}
