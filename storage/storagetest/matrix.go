@@ -11,6 +11,7 @@ import (
 
 	"github.com/lumelle/adminkit/approvals"
 	"github.com/lumelle/adminkit/audit"
+	"github.com/lumelle/adminkit/authz"
 	"github.com/lumelle/adminkit/storage/idempotency"
 	"github.com/lumelle/adminkit/storage/jobs"
 	"github.com/lumelle/adminkit/webhooks"
@@ -133,7 +134,7 @@ func fill(v reflect.Value, variant, depth int) {
 func owned(ctx context.Context, b Backend, tenant string) error {
 	return b.InTx(ctx, func(ctx context.Context) error {
 		for _, add := range []func(ctx context.Context, b Backend, tenant string) error{
-			ownAudit, ownApprovals, ownWebhooks, ownJobs, ownIdempotency,
+			ownAudit, ownAuthz, ownApprovals, ownWebhooks, ownJobs, ownIdempotency,
 		} {
 			if err := add(ctx, b, tenant); err != nil {
 				return err
@@ -154,6 +155,17 @@ func ownAudit(ctx context.Context, b Backend, tenant string) error {
 		ResourceType: matrixID, ResourceID: matrixID, SourceIP: matrixID, RequestID: matrixID,
 		TraceID: matrixID, LinkTraceID: matrixID,
 	})
+}
+
+func ownAuthz(ctx context.Context, b Backend, tenant string) error {
+	a, ok := b.(interface{ Authz() authz.Store })
+	if !ok {
+		return nil
+	}
+	_, err := a.Authz().Change(ctx, tenant, authz.Change{
+		ID: matrixID, At: noon, Add: []authz.Row{{ID: matrixID, Kind: "p", Values: []string{matrixSecret}}},
+	})
+	return err
 }
 
 func ownApprovals(ctx context.Context, b Backend, tenant string) error {

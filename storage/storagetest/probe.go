@@ -6,10 +6,13 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
+	"reflect"
+	"slices"
 	"time"
 
 	"github.com/lumelle/adminkit/approvals"
 	"github.com/lumelle/adminkit/audit"
+	"github.com/lumelle/adminkit/authz"
 	"github.com/lumelle/adminkit/storage"
 	"github.com/lumelle/adminkit/storage/idempotency"
 	"github.com/lumelle/adminkit/storage/jobs"
@@ -59,6 +62,9 @@ func probes(b Backend) []probe {
 	var all []probe
 	if b, ok := b.(interface{ Audit() audit.Store }); ok {
 		all = append(all, auditProbe(b.Audit()))
+	}
+	if b, ok := b.(interface{ Authz() authz.Store }); ok {
+		all = append(all, authzProbe(b.Authz()))
 	}
 	if b, ok := b.(interface{ Approvals() approvals.Store }); ok {
 		all = append(all, approvalsProbe(b.Approvals()))
@@ -131,6 +137,55 @@ func auditProbe(s audit.Store) probe {
 				ids = append(ids, note.ID)
 			}
 			return ids, page.Next, err
+		},
+	}
+}
+
+// authzProbe drives the rows of a policy, each added by a change of its own. The
+// revision is that of the policy.
+func authzProbe(s authz.Store) probe {
+	row := func(id string) authz.Row { return authz.Row{ID: id, Kind: "p", Values: []string{id, "note", "read"}} }
+	list := func(ctx context.Context, tenant string, after storage.Cursor, limit int) ([]string, storage.Cursor, error) {
+		page, err := s.Rows(ctx, tenant, after, limit)
+		var ids []string
+		for _, r := range page.Items {
+			if !reflect.DeepEqual(r, row(r.ID)) {
+				return nil, "", errors.New("the row does not read as it was put")
+			}
+			ids = append(ids, r.ID)
+		}
+		return ids, page.Next, err
+	}
+	return probe{
+		name:  "authz",
+		reads: true,
+		list:  list,
+		put: func(ctx context.Context, tenant, id string) error {
+			_, err := s.Change(ctx, tenant, authz.Change{ID: "add " + id, At: noon, Expected: authz.AnySequence, Add: []authz.Row{row(id)}})
+			return err
+		},
+		has: func(ctx context.Context, tenant, id string) (bool, error) {
+			var after storage.Cursor
+			for {
+				ids, next, err := list(ctx, tenant, after, storage.MaxLimit)
+				if err != nil || slices.Contains(ids, id) || next == "" {
+					return slices.Contains(ids, id), err
+				}
+				after = next
+			}
+		},
+		drop: func(ctx context.Context, tenant, id string) error {
+			_, err := s.Change(ctx, tenant, authz.Change{ID: "remove " + id, At: noon, Expected: authz.AnySequence, Remove: []string{id}})
+			return err
+		},
+		revision: func(ctx context.Context, tenant, _ string) (int64, error) {
+			head, err := s.Head(ctx, tenant)
+			return head.Sequence, err
+		},
+		bump: func(ctx context.Context, tenant, _ string, revision int64) error {
+			id := storage.NewID()
+			_, err := s.Change(ctx, tenant, authz.Change{ID: id, At: noon, Expected: revision, Add: []authz.Row{row(id)}})
+			return err
 		},
 	}
 }
