@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/lumelle/adminkit/storage"
 )
@@ -21,9 +22,9 @@ type tx struct {
 	// own holds the trees that this level changed, by table.
 	own snapshot
 
-	// Under shared.call: whether the handle has ended, and the savepoint that is open
-	// on top of it.
-	ended bool
+	// ended is set under shared.call, when the level is committed or undone.
+	ended atomic.Bool
+	// child is the savepoint that is open on top of the level, under shared.call.
 	child *tx
 
 	// Under shared.hooks.
@@ -49,10 +50,13 @@ var _ storage.Tx = (*tx)(nil)
 func (t *tx) Owner() any { return t.b }
 
 // AfterCommit implements storage.Tx. What a savepoint registered is forgotten when
-// the savepoint is rolled back.
+// the savepoint is rolled back. It answers false on a handle that has ended.
 func (t *tx) AfterCommit(fn func()) bool {
 	t.shared.hooks.Lock()
 	defer t.shared.hooks.Unlock()
+	if t.ended.Load() {
+		return false
+	}
 	t.commits = append(t.commits, fn)
 	return true
 }
@@ -65,7 +69,7 @@ func (t *tx) enter() error {
 		return storage.ErrTxBusy
 	}
 	switch {
-	case t.ended:
+	case t.ended.Load():
 		t.shared.call.Unlock()
 		return storage.ErrTxDone
 	case t.child != nil:
@@ -100,7 +104,7 @@ func (t *tx) merge() {
 // The caller holds shared.call.
 func (t *tx) end() {
 	for l := t; l != nil; l = l.child {
-		l.ended = true
+		l.ended.Store(true)
 	}
 	if t.parent != nil {
 		t.parent.child = nil
@@ -113,12 +117,17 @@ func (t *tx) undo() {
 	t.shared.call.Lock()
 	t.end()
 	t.shared.call.Unlock()
-	t.shared.hooks.Lock()
-	fns := t.rollbacks
-	t.shared.hooks.Unlock()
-	for _, fn := range slices.Backward(fns) {
+	_, rollbacks := t.registered()
+	for _, fn := range slices.Backward(rollbacks) {
 		fn()
 	}
+}
+
+// registered returns the functions to run at the end of a level that has ended.
+func (t *tx) registered() (commits, rollbacks []func()) {
+	t.shared.hooks.Lock()
+	defer t.shared.hooks.Unlock()
+	return t.commits, t.rollbacks
 }
 
 // current returns the transaction that ctx carries for b, nil where there is none.
@@ -202,7 +211,8 @@ func (b *Backend) transact(ctx context.Context, fn func(ctx context.Context) err
 	if err := b.after(ctx, CallCommit); err != nil {
 		return nil, fmt.Errorf("%w: %w", storage.ErrCommitUnknown, err)
 	}
-	return t.commits, nil
+	commits, _ := t.registered()
+	return commits, nil
 }
 
 // commit publishes the rows of t. Where it fails, t is still to be undone.
