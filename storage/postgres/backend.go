@@ -1,7 +1,9 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"strconv"
@@ -9,7 +11,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/lumelle/adminkit/storage"
@@ -34,11 +35,10 @@ type Config struct {
 type Backend struct {
 	*sqlstore.Stores
 
-	cfg   Config
-	pool  *pgxpool.Pool
-	begin string // opens a transaction
-	owned bool
-
+	cfg    Config
+	source source
+	begin  string // opens a transaction
+	close  func() // closes what Open made, nil where the host keeps it
 	closed atomic.Bool
 }
 
@@ -64,25 +64,38 @@ func Open(ctx context.Context, dsn string, cfg Config) (*Backend, error) {
 		pool.Close()
 		return nil, err
 	}
-	b.owned = true
+	b.close = pool.Close
 	return b, nil
 }
 
 // New returns a Backend in the host's own database. The host keeps the pool and
 // closes it after the Backend.
 func New(ctx context.Context, pool *pgxpool.Pool, cfg Config) (*Backend, error) {
-	switch {
-	case pool == nil:
+	if pool == nil {
 		return nil, errors.New("postgres: the pool is nil")
-	case cfg.CommitTimeout < 0:
-		return nil, errors.New("postgres: CommitTimeout must not be negative")
-	case cfg.CommitTimeout == 0:
-		cfg.CommitTimeout = 10 * time.Second
 	}
+	return start(ctx, pgxSource{pool, pool.Config().MaxConns}, cfg)
+}
+
+// NewSQL returns a Backend in a host's database that is reached through database/sql,
+// whatever the driver: github.com/lib/pq, or pgx through its package stdlib. The host
+// keeps db and closes it after the Backend.
+func NewSQL(ctx context.Context, db *sql.DB, cfg Config) (*Backend, error) {
+	if db == nil {
+		return nil, errors.New("postgres: the database is nil")
+	}
+	return start(ctx, sqlSource{db}, cfg)
+}
+
+func start(ctx context.Context, src source, cfg Config) (*Backend, error) {
+	if cfg.CommitTimeout < 0 {
+		return nil, errors.New("postgres: CommitTimeout must not be negative")
+	}
+	cfg.CommitTimeout = cmp.Or(cfg.CommitTimeout, 10*time.Second)
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	b := &Backend{cfg: cfg, pool: pool, begin: "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"}
+	b := &Backend{cfg: cfg, source: src, begin: "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"}
 	b.Stores = sqlstore.NewStores(seam{b})
 	if err := b.durable(ctx); err != nil {
 		return nil, err
@@ -99,8 +112,9 @@ func New(ctx context.Context, pool *pgxpool.Pool, cfg Config) (*Backend, error) 
 // role or the database have as their default. Servers that ask for more keep that.
 func (b *Backend) durable(ctx context.Context) error {
 	var setting string
-	if err := b.pool.QueryRow(ctx, "SELECT current_setting('synchronous_commit')").Scan(&setting); err != nil {
-		return translate(err)
+	err := storage.QueryRow(ctx, b.source.conn(), `SELECT current_setting('synchronous_commit')`, nil, &setting)
+	if err != nil {
+		return err
 	}
 	if setting == "off" {
 		b.begin += "; SET LOCAL synchronous_commit = on"
@@ -114,13 +128,13 @@ func (b *Backend) durable(ctx context.Context) error {
 // closes as soon as it can.
 func (b *Backend) Close(ctx context.Context) error {
 	b.closed.Store(true)
-	if !b.owned {
+	if b.close == nil {
 		return nil
 	}
 	closed := make(chan struct{})
 	go func() {
 		defer close(closed)
-		b.pool.Close()
+		b.close()
 	}()
 	select {
 	case <-closed:
@@ -131,7 +145,12 @@ func (b *Backend) Close(ctx context.Context) error {
 }
 
 // Ping reports whether the database answers: nil, or storage.ErrUnavailable.
-func (b *Backend) Ping(ctx context.Context) error { return translate(b.pool.Ping(ctx)) }
+func (b *Backend) Ping(ctx context.Context) error {
+	if _, err := b.tx(storage.Detach(ctx)); err != nil {
+		return err
+	}
+	return b.source.ping(ctx)
+}
 
 // InTx implements storage.Transactor.
 func (b *Backend) InTx(ctx context.Context, fn func(ctx context.Context) error) error {
@@ -142,11 +161,11 @@ func (b *Backend) InTx(ctx context.Context, fn func(ctx context.Context) error) 
 	if h != nil {
 		return h.Nest(ctx, fn)
 	}
-	tx, err := b.pool.BeginTx(ctx, pgx.TxOptions{BeginQuery: b.begin})
+	tx, err := b.source.begin(ctx, b.begin)
 	if err != nil {
-		return fmt.Errorf("begin: %w", translate(err))
+		return fmt.Errorf("begin: %w", err)
 	}
-	h = sqlstore.NewTx(b, session{tx})
+	h = sqlstore.NewTx(b, tx)
 	returned := false
 	defer func() {
 		if !returned { // a panic, or runtime.Goexit: it goes on after the rollback
@@ -166,25 +185,23 @@ func (b *Backend) InTx(ctx context.Context, fn func(ctx context.Context) error) 
 	return nil
 }
 
-// rollback gives the connection back, or closes it where that cannot be done cleanly.
-func (b *Backend) rollback(ctx context.Context, tx pgx.Tx) {
+func (b *Backend) rollback(ctx context.Context, tx transaction) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), b.cfg.CommitTimeout)
 	defer cancel()
-	tx.Rollback(ctx) // an error has closed the connection, and that rolls back too
+	tx.rollback(ctx)
 }
 
 // commit commits. Where the answer is lost nobody knows what it was.
-func (b *Backend) commit(ctx context.Context, tx pgx.Tx) error {
+func (b *Backend) commit(ctx context.Context, tx transaction) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), b.cfg.CommitTimeout)
 	defer cancel()
-	err := tx.Commit(ctx)
-	var pg *pgconn.PgError
+	err := tx.commit(ctx)
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, pgx.ErrTxCommitRollback):
-		return fmt.Errorf("postgres: commit: a statement had failed and the function did not return its error: %w", err)
-	case errors.As(err, &pg) && pg.Severity == "ERROR": // a deferred constraint, a serialization failure
+	case errors.Is(err, errHidden):
+		return fmt.Errorf("postgres: commit: %w", err)
+	case rolledBack(err):
 		return fmt.Errorf("commit: %w", translate(err))
 	}
 	return fmt.Errorf("postgres: commit: %w: %w", storage.ErrCommitUnknown, err)
@@ -196,6 +213,11 @@ func (b *Backend) commit(ctx context.Context, tx pgx.Tx) error {
 // database of the Backend.
 func (b *Backend) WithTx(ctx context.Context, tx pgx.Tx) context.Context {
 	return storage.WithTx(ctx, sqlstore.JoinTx(b, session{tx}))
+}
+
+// WithSQLTx is WithTx for hosts whose transactions come from database/sql.
+func (b *Backend) WithSQLTx(ctx context.Context, tx *sql.Tx) context.Context {
+	return storage.WithTx(ctx, sqlstore.JoinTx(b, &sqlSession{on: tx}))
 }
 
 // Conn returns the connection of the transaction that ctx carries, for statements on
@@ -219,23 +241,22 @@ func (b *Backend) Reader(ctx context.Context) (storage.Conn, error) {
 		return nil, err
 	}
 	if h == nil {
-		return conn{b.pool}, nil
+		return b.source.conn(), nil
 	}
 	return h, nil
 }
 
 func (b *Backend) tx(ctx context.Context) (*sqlstore.Tx, error) {
 	tx, err := storage.TxFor(ctx, b)
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, err
+	case tx != nil:
+		return tx.(*sqlstore.Tx), nil
+	case b.closed.Load():
+		return nil, unavailable(errors.New("the backend was closed"))
 	}
-	if tx == nil {
-		if b.closed.Load() {
-			return nil, fmt.Errorf("%w: the backend was closed", storage.ErrUnavailable)
-		}
-		return nil, nil
-	}
-	return tx.(*sqlstore.Tx), nil
+	return nil, nil
 }
 
 // seam is what the shared SQL sees of a Backend.

@@ -79,8 +79,22 @@ func TestACrashedServerLosesNothingItAcknowledged(t *testing.T) {
 	}
 	close(stop)
 	wg.Wait()
-	if n := count(t, b); int64(n) != acknowledged.Load() {
-		t.Errorf("%d rows stored, %d acknowledged", n, acknowledged.Load())
+	// In a transaction, which finds a connection that has outlived the crashes.
+	if err := b.InTx(t.Context(), func(ctx context.Context) error {
+		c, err := b.Conn(ctx)
+		if err != nil {
+			return err
+		}
+		var n int64
+		if err := storage.QueryRow(ctx, c, `SELECT COUNT(*) FROM t`, nil, &n); err != nil {
+			return err
+		}
+		if n != acknowledged.Load() {
+			t.Errorf("%d rows stored, %d acknowledged", n, acknowledged.Load())
+		}
+		return nil
+	}); err != nil {
+		t.Error(err)
 	}
 	t.Logf("%d acknowledged, %d repeated, %d of them with an unknown commit", acknowledged.Load(), repeated.Load(), unknown.Load())
 }

@@ -209,11 +209,12 @@ func (b *Backend) Close(ctx context.Context) error {
 
 // Ping reports whether the database answers: nil, or storage.ErrUnavailable.
 func (b *Backend) Ping(ctx context.Context) error {
-	rows, err := b.reader.Query(ctx, `SELECT 1`)
+	c, err := b.Reader(storage.Detach(ctx))
 	if err != nil {
 		return err
 	}
-	return rows.Close()
+	var one int
+	return storage.QueryRow(ctx, c, `SELECT 1`, nil, &one)
 }
 
 // InTx implements storage.Transactor. Calls that wait for each other share one
@@ -262,13 +263,15 @@ func (b *Backend) Conn(ctx context.Context) (storage.Conn, error) {
 // single reading statements on what is committed. That one refuses to write.
 func (b *Backend) Reader(ctx context.Context) (storage.Conn, error) {
 	h, err := b.tx(ctx)
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, err
+	case h != nil:
+		return h, nil
+	case b.committer.isClosed():
+		return nil, unavailable(errClosed)
 	}
-	if h == nil {
-		return b.reader, nil
-	}
-	return h, nil
+	return b.reader, nil
 }
 
 func (b *Backend) tx(ctx context.Context) (*sqlstore.Tx, error) {

@@ -162,6 +162,12 @@ func (c *committer) rest() bool {
 	return true
 }
 
+func (c *committer) isClosed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.closed
+}
+
 // close refuses new members and waits for those in the queue.
 func (c *committer) close(ctx context.Context) error {
 	c.mu.Lock()

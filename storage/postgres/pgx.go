@@ -2,12 +2,14 @@ package postgres
 
 import (
 	"context"
+	"errors"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/puddle/v2"
 
 	"github.com/lumelle/adminkit/storage"
-	"github.com/lumelle/adminkit/storage/internal/sqlstore"
 )
 
 // querier is what pgx.Tx, *pgx.Conn and *pgxpool.Pool have in common.
@@ -15,6 +17,33 @@ type querier interface {
 	Exec(ctx context.Context, query string, args ...any) (pgconn.CommandTag, error)
 	Query(ctx context.Context, query string, args ...any) (pgx.Rows, error)
 }
+
+// pgxSource is a pool of pgx.
+type pgxSource struct {
+	pool  *pgxpool.Pool
+	conns int32 // at most
+}
+
+var _ source = pgxSource{}
+
+// begin tries again where a connection of the pool turns out to be lost: after a
+// restart of the server all of them are, and nothing has been done yet.
+func (s pgxSource) begin(ctx context.Context, statements string) (transaction, error) {
+	for tries := s.conns; ; tries-- {
+		tx, err := s.pool.BeginTx(ctx, pgx.TxOptions{BeginQuery: statements})
+		if err == nil {
+			return session{tx}, nil
+		}
+		var connect *pgconn.ConnectError
+		if tries == 0 || !lost(err) || errors.As(err, &connect) || errors.Is(err, puddle.ErrClosedPool) {
+			return nil, translate(err)
+		}
+	}
+}
+
+func (s pgxSource) conn() storage.Conn { return conn{s.pool} }
+
+func (s pgxSource) ping(ctx context.Context) error { return translate(s.pool.Ping(ctx)) }
 
 // conn gives a querier the shape of package storage: of a transaction, or of the pool
 // for single statements outside of one.
@@ -43,7 +72,7 @@ func (c conn) Query(ctx context.Context, query string, args ...any) (storage.Row
 // session issues the statements of one open transaction.
 type session struct{ tx pgx.Tx }
 
-var _ sqlstore.Session = session{}
+var _ transaction = session{}
 
 // Exec implements sqlstore.Session.
 func (s session) Exec(ctx context.Context, query string, args []any) (int64, error) {
@@ -61,6 +90,18 @@ func (s session) Script(ctx context.Context, text string) error {
 	_, err := s.tx.Conn().PgConn().Exec(ctx, text).ReadAll()
 	return translate(err)
 }
+
+func (s session) commit(ctx context.Context) error {
+	err := s.tx.Commit(ctx)
+	if errors.Is(err, pgx.ErrTxCommitRollback) {
+		return errHidden
+	}
+	return err
+}
+
+// rollback gives the connection back to the pool. An error of it has closed the
+// connection, and that rolls back too.
+func (s session) rollback(ctx context.Context) { s.tx.Rollback(ctx) }
 
 // rows gives pgx.Rows the shape and the errors of package storage.
 type rows struct{ pgx.Rows }
