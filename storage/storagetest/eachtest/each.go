@@ -121,6 +121,14 @@ func Postgres(t *testing.T) Backend {
 	return opened(t, b, err)
 }
 
+// PostgresDSN returns the data source name of a fresh database that is dropped when
+// the test ends, for tests of programs that open it themselves. It skips the test
+// where there is no server.
+func PostgresDSN(t *testing.T) string {
+	t.Helper()
+	return pgtest.DSN(t)
+}
+
 // opened closes b when the test ends, or fails the test with the error of opening.
 func opened(t *testing.T, b Backend, err error) Backend {
 	t.Helper()
