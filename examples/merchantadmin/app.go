@@ -6,10 +6,22 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"time"
 
+	"github.com/lumelle/adminkit/approvals"
+	"github.com/lumelle/adminkit/audit"
+	"github.com/lumelle/adminkit/audit/cloudevent"
+	"github.com/lumelle/adminkit/audit/correlation"
+	"github.com/lumelle/adminkit/audit/schema"
+	"github.com/lumelle/adminkit/authz"
+	"github.com/lumelle/adminkit/authz/casbinengine"
 	"github.com/lumelle/adminkit/examples/merchantadmin/shop"
+	"github.com/lumelle/adminkit/storage/jobs"
 	"github.com/lumelle/adminkit/storage/secrets"
+	"github.com/lumelle/adminkit/webhooks"
+	"github.com/lumelle/adminkit/webhooks/egress"
 )
 
 // An app is the admin: the one place where the domains of the kit and the host's own
@@ -22,47 +34,143 @@ type app struct {
 	people *directory
 	pages  *pages
 	orders *shop.Store
+
+	catalog   *audit.Catalog
+	events    *audit.Log
+	guard     *authz.Guard
+	approvals *approvals.Service
+	governor  *audit.Governor
+	refunds   *approvals.Guard[refundPayload]
+	webhooks  *webhooks.Service
+	// closers release what was opened, the last first.
+	closers []func(ctx context.Context) error
 }
 
-// openApp opens the database and wires everything to it. Nothing runs yet.
+// openApp opens the database, wires everything to it and starts the worker.
 func openApp(ctx context.Context, cfg config, log *slog.Logger) (_ *app, err error) {
-	vault, err := openVault(cfg, log)
-	if err != nil {
-		return nil, err
-	}
 	db, err := openBackend(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
+	a := &app{cfg: cfg, log: log, db: db}
+	a.closers = append(a.closers, db.Close)
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, db.Close(context.WithoutCancel(ctx)))
+			err = errors.Join(err, a.close(context.WithoutCancel(ctx)))
 		}
 	}()
-	a := &app{cfg: cfg, log: log, db: db, vault: vault}
+	if a.vault, err = openVault(cfg, log); err != nil {
+		return nil, err
+	}
 	if a.pages, err = newPages(); err != nil {
 		return nil, err
 	}
-	if a.orders, err = shop.Open(ctx, db); err != nil {
+	if err := a.openShop(ctx); err != nil {
 		return nil, err
 	}
-	key, err := sessionKey(ctx, a.orders, vault)
+	queue, err := jobs.NewQueue(db.Jobs(), jobs.Config{})
 	if err != nil {
 		return nil, err
 	}
-	a.people = &directory{sessions: &sessions{key: key, now: time.Now}, now: time.Now}
-	if cfg.demo {
-		a.people.people = demoPeople()
-		if err := a.orders.SeedDemo(ctx, merchants...); err != nil {
-			return nil, err
-		}
+	if err := a.govern(ctx, queue); err != nil {
+		return nil, err
 	}
+	if !cfg.work {
+		return a, nil
+	}
+	worker, err := jobs.NewWorker(queue, join(a.approvals.Handlers(), a.webhooks.Handlers()), jobs.WorkerConfig{Logger: log})
+	if err != nil {
+		return nil, err
+	}
+	if err := worker.Start(ctx); err != nil {
+		return nil, err
+	}
+	a.closers = append(a.closers, worker.Close)
 	return a, nil
 }
 
-// close stops what runs and releases the database.
+// openShop opens the host's own part: its tables, its people, its sessions.
+func (a *app) openShop(ctx context.Context) (err error) {
+	if a.orders, err = shop.Open(ctx, a.db); err != nil {
+		return err
+	}
+	key, err := sessionKey(ctx, a.orders, a.vault)
+	if err != nil {
+		return err
+	}
+	a.people = &directory{sessions: &sessions{key: key, now: time.Now}, now: time.Now}
+	if a.cfg.demo {
+		a.people.people = demoPeople()
+		return a.orders.SeedDemo(ctx, merchants...)
+	}
+	return nil
+}
+
+// govern builds what stands around every change: the gates before it, policy and
+// approval, and the sinks after it, the log and the webhooks' outbox. All of it works
+// in the transaction of the change.
+func (a *app) govern(ctx context.Context, queue *jobs.Queue) (err error) {
+	a.catalog, err = audit.NewCatalog(
+		audit.CatalogConfig{Source: eventSource, Compile: schema.Compile},
+		slices.Concat(authz.Actions(), approvals.Actions(), webhooks.Actions(), []audit.Action{refundAction(), publishAction()})...)
+	if err != nil {
+		return err
+	}
+	if a.events, err = audit.NewLog(a.db.Audit(), audit.LogConfig{}); err != nil {
+		return err
+	}
+	outbox, err := webhooks.NewOutbox(a.db, a.db.Webhooks(), queue, cloudevent.MarshalPublic, webhooks.OutboxConfig{})
+	if err != nil {
+		return err
+	}
+	sink := audit.Tee(a.events, outbox)
+
+	engine, err := casbinengine.New(a.db.Authz(), vocabulary(), casbinengine.Config{Rules: policyRules()})
+	if err != nil {
+		return err
+	}
+	if a.guard, err = authz.New(engine, a.db, sink, a.catalog, authz.Config{}); err != nil {
+		return err
+	}
+	a.approvals, err = approvals.New(a.db, a.db.Approvals(), queue, a.people, a.catalog, sink,
+		approvals.Config{Policies: approvalPolicies()})
+	if err != nil {
+		return err
+	}
+	a.governor, err = audit.NewGovernor(a.db, approvals.Gate(a.guard, a.approvals), sink, a.catalog)
+	if err != nil {
+		return err
+	}
+	a.refunds, err = approvals.NewGuard(a.governor, a.approvals, actionRefund, a.applyRefund, approvals.GuardConfig{})
+	if err != nil {
+		return err
+	}
+	deliverer, err := egress.New(egress.Config{Allow: a.cfg.egress})
+	if err != nil {
+		return err
+	}
+	a.closers = append(a.closers, deliverer.Close)
+	a.webhooks, err = webhooks.New(a.governor, a.db.Webhooks(), queue, a.vault, deliverer, webhooks.Config{})
+	if err != nil {
+		return err
+	}
+	return a.assignRoles(ctx, engine, sink)
+}
+
+// sources are what a timeline is made of, in the order of cause. The log holds the
+// decisions too; they are older than the approvals that they ask for.
+func (a *app) sources() []correlation.Source {
+	return []correlation.Source{a.approvals, a.events, a.webhooks}
+}
+
+// close stops what runs and releases what is open: the worker before what it works
+// with, the database at the end.
 func (a *app) close(ctx context.Context) error {
-	return a.db.Close(ctx)
+	var errs []error
+	for _, release := range slices.Backward(a.closers) {
+		errs = append(errs, release(ctx))
+	}
+	return errors.Join(errs...)
 }
 
 // sessionKey returns the key that signs cookies: one a database, so that the
@@ -85,4 +193,13 @@ func sessionKey(ctx context.Context, settings *shop.Store, vault *secrets.Vault)
 		return nil, fmt.Errorf("the keys are not those this database was made with (see -keys): %w", err)
 	}
 	return key, nil
+}
+
+// join returns the handlers of all services by their kind.
+func join(services ...map[string]jobs.Handler) map[string]jobs.Handler {
+	all := map[string]jobs.Handler{}
+	for _, handlers := range services {
+		maps.Copy(all, handlers)
+	}
+	return all
 }

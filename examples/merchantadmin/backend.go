@@ -11,11 +11,16 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/lumelle/adminkit/approvals"
+	"github.com/lumelle/adminkit/audit"
+	"github.com/lumelle/adminkit/authz"
 	"github.com/lumelle/adminkit/examples/merchantadmin/shop"
 	"github.com/lumelle/adminkit/storage/idempotency"
+	"github.com/lumelle/adminkit/storage/jobs"
 	"github.com/lumelle/adminkit/storage/postgres"
 	"github.com/lumelle/adminkit/storage/secrets"
 	"github.com/lumelle/adminkit/storage/sqlite"
+	"github.com/lumelle/adminkit/webhooks"
 )
 
 // A backend is what the admin needs of a database; sqlite and postgres both are one.
@@ -23,7 +28,12 @@ type backend interface {
 	shop.DB
 	Ping(ctx context.Context) error
 	Close(ctx context.Context) error
+	Approvals() approvals.Store
+	Audit() audit.Store
+	Authz() authz.Store
 	Idempotency() idempotency.Store
+	Jobs() jobs.Store
+	Webhooks() webhooks.Store
 }
 
 var (

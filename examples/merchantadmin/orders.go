@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/lumelle/adminkit/audit/httpapi"
 	"github.com/lumelle/adminkit/examples/merchantadmin/shop"
@@ -11,6 +12,8 @@ import (
 // orderRoutes are the host's own part of the API.
 func (a *app) orderRoutes(mux *http.ServeMux, api *httpapi.API) {
 	api.Handle(mux, "GET /api/v1/orders", a.listOrders)
+	api.Handle(mux, "POST /api/v1/orders/{id}/refund", a.postRefund)
+	api.Handle(mux, "POST /api/v1/events", a.postEvents)
 }
 
 type orderList struct {
@@ -39,8 +42,9 @@ func (a *app) listOrders(w http.ResponseWriter, r *http.Request, who httpapi.Ide
 func (a *app) orderPages(mux *http.ServeMux) {
 	a.page(mux, "GET /orders", a.ordersPage)
 	a.page(mux, "GET /orders/{id}", func(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
-		return a.orderPage(w, r, who, orderData{Form: refundForm{Amount: r.FormValue("amount"), Reason: r.FormValue("reason")}}, nil)
+		return a.orderPage(w, r, who, refundForm{Amount: r.FormValue("amount"), Reason: r.FormValue("reason")}, nil)
 	})
+	a.page(mux, "POST /orders/{id}/refund", a.postRefundForm)
 }
 
 const ordersOnPage = 25
@@ -53,29 +57,43 @@ func (a *app) ordersPage(w http.ResponseWriter, r *http.Request, who httpapi.Ide
 	return a.show(w, r, who, http.StatusOK, "orders", view{Title: "Orders", Current: "/orders", Data: page})
 }
 
+// A refundForm is what the form of a refund holds. Its ID is made with the page.
 type refundForm struct{ ID, Amount, Reason string }
 
 type orderData struct {
-	Order     shop.Order
-	Refunds   []shop.Refund
-	Form      refundForm
+	Order   shop.Order
+	Refunds []shop.Refund
+	Form    refundForm
+	// Done is the refund that was just made, and DoneTrace the trace it was made under.
 	Done      *shop.Refund
 	DoneTrace string
 }
 
-func (a *app) orderPage(w http.ResponseWriter, r *http.Request, who httpapi.Identity, data orderData, problem *httpapi.Problem) (err error) {
-	if data.Order, err = a.orders.Order(r.Context(), who.Tenant, r.PathValue("id")); err != nil {
+func (a *app) orderPage(w http.ResponseWriter, r *http.Request, who httpapi.Identity, form refundForm, problem *httpapi.Problem) error {
+	o, err := a.orders.Order(r.Context(), who.Tenant, r.PathValue("id"))
+	if err != nil {
 		return err
 	}
-	if data.Refunds, err = a.orders.Refunds(r.Context(), who.Tenant, data.Order.ID); err != nil {
+	refunds, err := a.orders.Refunds(r.Context(), who.Tenant, o.ID)
+	if err != nil {
 		return err
 	}
-	if data.Form.ID == "" {
-		data.Form.ID = storage.NewID()
+	if form.ID == "" {
+		form.ID = storage.NewID()
+	}
+	data := orderData{Order: o, Refunds: refunds, Form: form}
+	if done := r.URL.Query().Get("refund"); done != "" {
+		if i := slices.IndexFunc(refunds, func(r shop.Refund) bool { return r.ID == done }); i >= 0 {
+			e, err := a.events.Get(r.Context(), who.Tenant, eventSource, done)
+			if err != nil {
+				return err
+			}
+			data.Done, data.DoneTrace = &refunds[i], e.Trace.TraceID
+		}
 	}
 	status := http.StatusOK
 	if problem != nil {
 		status = problem.Status
 	}
-	return a.show(w, r, who, status, "order", view{Title: "Order #" + data.Order.Number, Current: "/orders", Problem: problem, Data: data})
+	return a.show(w, r, who, status, "order", view{Title: "Order #" + o.Number, Current: "/orders", Problem: problem, Data: data})
 }

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lumelle/adminkit/approvals"
 	"github.com/lumelle/adminkit/audit"
 	"github.com/lumelle/adminkit/audit/correlation"
 	"github.com/lumelle/adminkit/audit/httpapi"
@@ -102,14 +103,15 @@ func cached(next http.Handler) http.Handler {
 // tone chooses the colour of a status.
 func tone(status any) string {
 	switch fmt.Sprint(status) {
-	case "applied", "approved", "approve", "succeeded", "success", "enabled", "refunded", "allow":
+	case "applied", "approved", "approve", "endorsed", "delivery", "attempt", "succeeded", "success", "enabled", "refunded", "allow":
 		return "good"
 	case "awaiting_approval", "changes_requested", "request_changes", "pending", "applying", "scheduled",
-		"partially_refunded", "needs_approval", "step_up", "draft":
+		"partially_refunded", "needs_approval", "approval", "submitted", "step_up", "draft":
 		return "wait"
-	case "rejected", "declined", "decline", "failed", "failure", "denied", "deny", "expired", "disabled":
+	case "rejected", "declined", "decline", "failed", "failure", "denied", "deny", "expired", "disabled",
+		"redirect", "gone", "mediatype", "throttled", "status", "timeout", "dns", "connect", "tls", "protocol", "blocked", "internal":
 		return "bad"
-	case "audit", "delivery", "comment", "decision":
+	case "decision", "commented", "comment":
 		return "info"
 	}
 	return "plain"
@@ -241,4 +243,19 @@ func local(path string) string {
 	return path
 }
 
-func (a *app) waiting(ctx context.Context, who httpapi.Identity) int { return 0 }
+// waiting counts the requests that the inbox shows as pending. A page that cannot
+// count them is still a page.
+func (a *app) waiting(ctx context.Context, who httpapi.Identity) int {
+	counts, err := a.approvals.Counts(ctx, who.Tenant)
+	if err != nil {
+		a.log.WarnContext(ctx, "inbox not counted", "error", err)
+	}
+	return counts[approvals.TabPending]
+}
+
+// seeOther ends a form: the browser goes on with a page of its own, which it may
+// reload without sending the form again. htmx follows as a browser does.
+func seeOther(w http.ResponseWriter, r *http.Request, path string) error {
+	http.Redirect(w, r, path, http.StatusSeeOther)
+	return nil
+}

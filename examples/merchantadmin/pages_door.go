@@ -88,7 +88,5 @@ func (a *app) stepUp(w http.ResponseWriter, r *http.Request, who httpapi.Identit
 	return nil
 }
 
-// toStepUp sends a browser to prove who it is and back to the given page.
-func toStepUp(w http.ResponseWriter, r *http.Request, back string) {
-	http.Redirect(w, r, "/step-up?return_to="+url.QueryEscape(back), http.StatusSeeOther)
-}
+// stepUpURL is where a person proves who it is, to go on at back.
+func stepUpURL(back string) string { return "/step-up?return_to=" + url.QueryEscape(back) }

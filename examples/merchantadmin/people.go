@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"maps"
 	"net"
 	"net/http"
@@ -69,6 +70,15 @@ func (d *directory) person(id string) (person, bool) {
 		return person{}, false
 	}
 	return d.people[i], true
+}
+
+// Roles implements approvals.Directory.
+func (d *directory) Roles(_ context.Context, tenant string, a audit.Actor) ([]string, error) {
+	p, ok := d.person(a.ID)
+	if !ok || a.Type != audit.User || p.Role(tenant) == "" {
+		return nil, nil
+	}
+	return []string{p.Role(tenant)}, nil
 }
 
 const bearerPrefix = "Bearer demo-"

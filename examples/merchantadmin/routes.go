@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/lumelle/adminkit/approvals/portal"
 	"github.com/lumelle/adminkit/audit/httpapi"
 )
 
@@ -18,15 +19,28 @@ func (a *app) handler() (http.Handler, error) {
 	mux := http.NewServeMux()
 	a.healthRoutes(mux, api)
 	a.orderRoutes(mux, api)
+	inbox, err := portal.New(a.approvals, cfg)
+	if err != nil {
+		return nil, err
+	}
+	mount(mux, "/api/v1/approvals", inbox)
 	mux.Handle("GET /static/", a.pages.static)
 	a.doorPages(mux)
 	a.orderPages(mux)
+	a.approvalPages(mux)
+	a.auditPages(mux)
+	a.webhookPages(mux)
 
 	protect := http.NewCrossOriginProtection()
 	protect.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		api.Error(w, r, httpapi.NewProblem(http.StatusForbidden, "cross_origin", "Another site sent this request."))
 	}))
 	return httpapi.Edge(a.log, secured(protect.Handler(api.Mux(mux)))), nil
+}
+
+// mount serves a surface of the kit below a prefix.
+func mount(mux *http.ServeMux, prefix string, surface http.Handler) {
+	mux.Handle(prefix+"/", http.StripPrefix(prefix, surface))
 }
 
 // contentPolicy allows what the admin embeds and nothing else; Pico draws its icons

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+
+	"github.com/lumelle/adminkit/audit"
+	"github.com/lumelle/adminkit/audit/correlation"
+	"github.com/lumelle/adminkit/audit/httpapi"
+	"github.com/lumelle/adminkit/storage"
+)
+
+// auditPages are the log and the timeline of a trace.
+func (a *app) auditPages(mux *http.ServeMux) {
+	a.page(mux, "GET /audit", a.auditPage)
+	a.page(mux, "GET /timeline", a.timelinePage)
+}
+
+const eventsOnPage = 25
+
+// An eventRow is an event as the page of the log shows it.
+type eventRow struct {
+	Event    audit.Event
+	Diff     []fieldDiff
+	Metadata string
+}
+
+type auditData struct {
+	Filter     audit.Query
+	Actions    []audit.Action
+	Outcomes   []audit.Outcome
+	Categories []audit.Category
+	Items      []eventRow
+	// Next is the address of the next page, empty at the end.
+	Next string
+}
+
+func (a *app) auditPage(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
+	data := auditData{
+		Filter: audit.Query{
+			Actor: r.FormValue("actor"), Action: r.FormValue("action"), ResourceID: r.FormValue("resource"),
+			Category: audit.Category(r.FormValue("category")), Outcome: audit.Outcome(r.FormValue("outcome")),
+			TraceID: r.FormValue("trace_id"), After: storage.Cursor(r.FormValue("after")),
+			Limit: eventsOnPage, Descending: true,
+		},
+		Actions:    a.catalog.Actions(),
+		Outcomes:   []audit.Outcome{audit.Success, audit.Pending, audit.Denied, audit.Failure},
+		Categories: []audit.Category{audit.Activity, audit.Policy, audit.Domain, audit.System, audit.DataAccess},
+	}
+	page, err := a.events.Query(r.Context(), who.Tenant, data.Filter)
+	if err != nil {
+		return err
+	}
+	for _, e := range page.Items {
+		row := eventRow{Event: e, Diff: diffFields(e.Before, e.After)}
+		var b bytes.Buffer
+		if e.Metadata != nil && json.Indent(&b, e.Metadata, "", "  ") == nil {
+			row.Metadata = b.String()
+		}
+		data.Items = append(data.Items, row)
+	}
+	data.Next = nextPage(r, page.Next)
+	return a.show(w, r, who, http.StatusOK, "audit", view{Title: "Audit", Current: "/audit", Data: data})
+}
+
+// nextPage is the address of r behind the cursor, empty at the end of a list.
+func nextPage(r *http.Request, next storage.Cursor) string {
+	if next == "" {
+		return ""
+	}
+	q := r.URL.Query()
+	q.Set("after", string(next))
+	return (&url.URL{Path: r.URL.Path, RawQuery: q.Encode()}).String()
+}
+
+type timelineData struct {
+	TraceID string
+	Items   []correlation.Entry
+}
+
+func (a *app) timelinePage(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
+	data := timelineData{TraceID: r.FormValue("trace_id")}
+	v := view{Title: "Timeline", Current: "/audit"}
+	status := http.StatusOK
+	if data.TraceID != "" {
+		var err error
+		data.Items, err = correlation.Timeline(r.Context(), who.Tenant, data.TraceID, a.sources()...)
+		if errors.Is(err, storage.ErrInvalid) {
+			v.Problem = httpapi.ProblemOf(err)
+			status = v.Problem.Status
+		} else if err != nil {
+			return err
+		}
+	}
+	v.Data = data
+	return a.show(w, r, who, status, "timeline", v)
+}

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// The test binary is the admin when this variable is set: so its processes can be
+// killed, and their exit codes read.
+const actAsAdmin = "MERCHANTADMIN_TEST_RUN"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(actAsAdmin) != "" {
+		main()
+	}
+	os.Exit(m.Run())
+}
+
+// command returns the admin as a process of its own.
+func command(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	t.Cleanup(cancel)
+	cmd := exec.CommandContext(ctx, os.Args[0], args...)
+	cmd.Env = append(os.Environ(), actAsAdmin+"=1")
+	cmd.Dir = t.TempDir()
+	return cmd
+}
+
+func TestBadStartIsOneClearLine(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { taken.Close() })
+	directory := t.TempDir()
+	garbage := filepath.Join(t.TempDir(), "garbage.db")
+	if err := os.WriteFile(garbage, bytes.Repeat([]byte("not a database "), 1000), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name string
+		args []string
+		says string
+	}{
+		{"an unknown flag", []string{"-nope"}, "-nope"},
+		{"a flag of another type", []string{"-demo=perhaps"}, "demo"},
+		{"an argument", []string{"serve"}, "serve"},
+		{"an address without a port", []string{"-addr", "localhost"}, "-addr"},
+		{"a port that is no number", []string{"-addr", "127.0.0.1:http-alt-x"}, "http-alt-x"},
+		{"a port that is taken", []string{"-addr", taken.Addr().String()}, "in use"},
+		{"an empty database", []string{"-db", ""}, "-db"},
+		{"a database in no directory", []string{"-db", filepath.Join(directory, "no", "such", "file.db")}, "file.db"},
+		{"a database that is a directory", []string{"-db", directory}, directory},
+		{"a file that is no database", []string{"-db", garbage}, "garbage.db"},
+		{"a Postgres that is not there", []string{"-db", "postgres://127.0.0.1:1/none?connect_timeout=2"}, "127.0.0.1"},
+		{"a DSN that cannot be read", []string{"-db", "postgres://127.0.0.1:port/none"}, "postgres"},
+		{"an empty environment", []string{"-env", ""}, "-env"},
+		{"an egress prefix that is none", []string{"-egress-allow", "127.0.0.1"}, "-egress-allow"},
+		{"keys that are none", []string{"-keys", garbage}, "-keys"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			cmd := command(t, append([]string{"-addr", "127.0.0.1:0"}, c.args...)...)
+			var stdout, stderr bytes.Buffer
+			cmd.Stdout, cmd.Stderr = &stdout, &stderr
+			err := cmd.Run()
+			if code := cmd.ProcessState.ExitCode(); err == nil || code < 1 || code > 2 {
+				t.Errorf("it ended with %d (%v), want 1 or 2", code, err)
+			}
+			said := strings.TrimSuffix(stderr.String(), "\n")
+			if !strings.HasPrefix(said, "merchantadmin: ") || strings.Contains(said, "\n") || !strings.Contains(said, c.says) {
+				t.Errorf("it said %q, want one line with %q", said, c.says)
+			}
+			if stdout.Len() > 0 {
+				t.Errorf("standard output has %q", stdout.String())
+			}
+		})
+	}
+}
+
+func TestSignalsStopItCleanly(t *testing.T) {
+	t.Parallel()
+	for _, signal := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
+		t.Run(signal.String(), func(t *testing.T) {
+			t.Parallel()
+			cmd := command(t, "-addr", "127.0.0.1:0")
+			stdout, err := cmd.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			lines := bufio.NewScanner(stdout)
+			if !lines.Scan() || !strings.HasPrefix(lines.Text(), "merchant admin ready at http://127.0.0.1:") {
+				t.Fatalf("the first line is %q", lines.Text())
+			}
+			began := time.Now()
+			if err := cmd.Process.Signal(signal); err != nil {
+				t.Fatal(err)
+			}
+			if lines.Scan() {
+				t.Errorf("standard output goes on with %q", lines.Text())
+			}
+			if err := cmd.Wait(); err != nil {
+				t.Errorf("it ended with %v", err)
+			}
+			if took := time.Since(began); took > 10*time.Second {
+				t.Errorf("it took %v to stop", took)
+			}
+			for _, made := range []string{"merchantadmin.db", "merchantadmin.db.keys"} {
+				if _, err := os.Stat(filepath.Join(cmd.Dir, made)); err != nil {
+					t.Errorf("the working directory lacks what it made: %v", err)
+				}
+			}
+		})
+	}
+}
+
+func TestHelpListsTheFlags(t *testing.T) {
+	t.Parallel()
+	var stdout, stderr bytes.Buffer
+	if code := run(t.Context(), []string{"-h"}, &stdout, &stderr); code != 0 {
+		t.Errorf("it ended with %d", code)
+	}
+	for _, name := range []string{"-addr", "-db", "-demo", "-egress-allow", "-env", "-keys", "-reset", "-workers"} {
+		if !strings.Contains(stderr.String(), "  "+name) {
+			t.Errorf("the help lacks %s:\n%s", name, stderr.String())
+		}
+	}
+}
