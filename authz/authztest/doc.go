@@ -1,0 +1,53 @@
+// Package authztest judges implementations of [authz.Authorizer].
+//
+// # Writing an Authorizer
+//
+// An Authorizer is one method. What makes it trustworthy is what it does when
+// something is odd, and that is what this suite is about:
+//
+//	func (e *Engine) Authorize(ctx context.Context, r authz.Request) (authz.Decision, error) {
+//		policy, err := e.policy(ctx, r.Tenant)
+//		if err != nil {
+//			return authz.Decision{}, err // denies; the Guard records why
+//		}
+//		d := policy.decide(r)
+//		return d.Settle(r), nil // step-up before approval, reasons filled in
+//	}
+//
+// The contract:
+//
+//   - The zero Decision denies. Return it with every error; never an Allow.
+//   - Everything is compared as a whole and byte for byte: tenant, type and id of
+//     subject and resource, action. A subject is its type and its id together.
+//   - What the policy does not know is denied: the action, the tenant, the attribute
+//     that a condition reads.
+//   - Deny wins over allow. Of what is allowed, step-up comes before approval;
+//     [authz.Decision.Settle] does that part.
+//   - A change of the policy holds for the next decision. A cache of decisions is a
+//     bug that waits.
+//   - Every decision has a reason with a stable code and a text that quotes no
+//     internals, and the version of the policy; what a rule determined names the rule.
+//   - Authorize honours ctx, reads through the transaction that ctx carries, leaves
+//     the request's maps alone, and may be called from many goroutines.
+//
+// Common mistakes, each of which a rule of the suite catches: a prefix match where
+// equality was meant; a role that a subject gets by being named like it; amounts
+// compared as floating point; a condition on a missing attribute that silently
+// switches a rule off; an identity from the future taken for fresh.
+//
+// # Running the suite
+//
+// [Options].New writes the suite's small policy, described at [Harness], in the
+// words of the engine under test:
+//
+//	func TestEngine(t *testing.T) {
+//		authztest.Run(t, authztest.Options{New: func(t *testing.T) authztest.Harness {
+//			e := newEngine(t, policy)
+//			return authztest.Harness{Authorizer: e, Grant: e.grant, Revoke: e.revoke, Break: e.lock}
+//		}})
+//	}
+//
+// Every rule is a subtest with an id, and says what it is about when it fails. The
+// suite itself is held to a zoo of broken authorizers, at least one for each rule.
+// Package casbinengine is the reference.
+package authztest

@@ -1,0 +1,194 @@
+package authztest
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/lumelle/adminkit/audit"
+	"github.com/lumelle/adminkit/authz"
+)
+
+// The words of the suite's policy.
+const (
+	Support = "support" // a role
+	Manager = "manager" // a role
+
+	Refund = "orders.refund" // an action with an amount
+	Cancel = "orders.cancel" // an action without a payload
+	Order  = "order"         // a type of resource
+
+	// LockedID is the id of the order that nobody may cancel.
+	LockedID = "locked"
+)
+
+// A Harness is an Authorizer with this policy, in every tenant, and no assignments:
+//
+//   - [Support] may do [Refund] to resources of type [Order].
+//   - [Manager] may do [Refund] and [Cancel] to resources of type [Order].
+//   - Whoever does [Refund] with /payload/amount above 100.00 needs approval.
+//   - Whoever does [Refund] with /payload/amount above 1000.00 needs a proof of
+//     identity of at most five minutes, and approval.
+//   - [Cancel] of the order [LockedID] is forbidden to everybody.
+//
+// The policy knows no other action.
+type Harness struct {
+	Authorizer authz.Authorizer
+	// Grant gives a role to a subject in a tenant, and Revoke takes it back. When they
+	// return, the next decision sees it. Both are required.
+	Grant  func(ctx context.Context, tenant string, subject authz.Entity, role string) error
+	Revoke func(ctx context.Context, tenant string, subject authz.Entity, role string) error
+	// Break makes the policy unreadable, as a store that went away does. nil skips
+	// the rule about it.
+	Break func()
+}
+
+// Options says how to get at the Authorizer under test.
+type Options struct {
+	// New returns a fresh harness; every rule gets its own. Required.
+	New func(t *testing.T) Harness
+}
+
+// Run tests an Authorizer. Every rule is a subtest named by its id.
+func Run(t *testing.T, options Options) {
+	t.Helper()
+	if options.New == nil {
+		t.Fatal("authztest: Options.New is required")
+	}
+	for _, r := range rules() {
+		t.Run(r.id+" "+r.name, func(t *testing.T) {
+			h := options.New(t)
+			if r.breaks && h.Break == nil {
+				t.Skip("the harness cannot break its policy")
+			}
+			r.check(t, h)
+		})
+	}
+}
+
+// A T is the part of *testing.T that rules use, so that the zoo can collect failures.
+type T interface {
+	Helper()
+	Context() context.Context
+	Errorf(format string, args ...any)
+	Fatalf(format string, args ...any)
+	Logf(format string, args ...any)
+	Failed() bool
+}
+
+// A rule is one thing an Authorizer has to keep.
+type rule struct {
+	id, name, explanation string
+	// breaks marks rules that need Harness.Break.
+	breaks bool
+	run    func(e *env)
+}
+
+func rules() []rule {
+	return slices.Concat(identityRules, conditionRules, gateRules, changeRules, robustnessRules)
+}
+
+// check runs the rule and explains it where it fails.
+func (r rule) check(t T, h Harness) {
+	t.Helper()
+	e := &env{T: t, h: h}
+	defer func() {
+		if cause := recover(); cause != nil {
+			e.Errorf("panic: %v", cause)
+		}
+		if e.Failed() {
+			e.Logf("%s: %s\n%s", r.id, r.name, r.explanation)
+		}
+	}()
+	e.grant("acme", sam, Support)
+	e.grant("acme", marco, Manager)
+	e.grant("bloom", nina, Manager)
+	r.run(e)
+}
+
+// The people of the suite, and its noon.
+var (
+	sam   = user("sam")
+	marco = user("marco")
+	nina  = user("nina")
+	noon  = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+)
+
+func user(id string) authz.Entity { return authz.Entity{Type: audit.User, ID: id} }
+
+// An env is what a rule gets to work with.
+type env struct {
+	T
+	h Harness
+}
+
+func (e *env) grant(tenant string, subject authz.Entity, role string) {
+	e.Helper()
+	if err := e.h.Grant(e.Context(), tenant, subject, role); err != nil {
+		e.Fatalf("grant %s to %s in %s: %v", role, subject.Key(), tenant, err)
+	}
+}
+
+func (e *env) revoke(tenant string, subject authz.Entity, role string) {
+	e.Helper()
+	if err := e.h.Revoke(e.Context(), tenant, subject, role); err != nil {
+		e.Fatalf("revoke %s from %s in %s: %v", role, subject.Key(), tenant, err)
+	}
+}
+
+// refund asks for a refund in acme, with the amount as it came out of JSON.
+func refund(subject authz.Entity, amount any) authz.Request {
+	return authz.Request{
+		Tenant:   "acme",
+		Subject:  subject,
+		Action:   Refund,
+		Resource: authz.Entity{Type: Order, ID: "1001", Properties: map[string]any{}},
+		Payload:  map[string]any{"amount": amount},
+		Context:  map[string]any{},
+		Time:     noon,
+	}
+}
+
+// cancel asks for an order of acme to be cancelled.
+func cancel(subject authz.Entity, id string) authz.Request {
+	r := refund(subject, "1.00")
+	r.Action, r.Resource.ID, r.Payload = Cancel, id, map[string]any{}
+	return r
+}
+
+// proven adds a proof of identity of some age.
+func proven(r authz.Request, age time.Duration) authz.Request {
+	r.Authn = &audit.Authn{At: r.Time.Add(-age)}
+	return r
+}
+
+// authorize asks, and holds every answer to what all answers have in common.
+func (e *env) authorize(r authz.Request) authz.Decision {
+	e.Helper()
+	d, err := e.h.Authorizer.Authorize(e.Context(), r)
+	if err != nil && d.Effect != audit.Deny {
+		e.Errorf("%s: the answer is %v beside the error %v, want a denial", describe(r), d.Effect, err)
+	}
+	return d
+}
+
+// want asks and compares the effect.
+func (e *env) want(r authz.Request, effect audit.Effect) authz.Decision {
+	e.Helper()
+	d := e.authorize(r)
+	if d.Effect != effect {
+		e.Errorf("%s: got %v (%s), want %v", describe(r), d.Effect, d.Reason.Code, effect)
+	}
+	return d
+}
+
+func describe(r authz.Request) string {
+	payload, err := json.Marshal(r.Payload)
+	if err != nil {
+		payload = []byte("?")
+	}
+	return fmt.Sprintf("%.80q in %.40q asks for %.40q of %.80q with %.80s", r.Subject.Key(), r.Tenant, r.Action, r.Resource.Key(), payload)
+}
