@@ -1,7 +1,9 @@
 package audit
 
 import (
+	"bytes"
 	"crypto/sha256"
+	_ "embed"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -69,6 +71,12 @@ func (r Record) row(e *Event) Row {
 		TraceID: e.Trace.TraceID, LinkTraceID: e.Link.TraceID,
 	}
 }
+
+//go:embed record.schema.json
+var recordSchema []byte
+
+// RecordSchema returns the JSON Schema (draft 7) of [Record.Canonical].
+func RecordSchema() []byte { return bytes.Clone(recordSchema) }
 
 // recordTime is how times stand in a record: UTC, always six digits of a second.
 const recordTime = "2006-01-02T15:04:05.000000Z"

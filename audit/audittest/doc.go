@@ -1,0 +1,53 @@
+// Package audittest holds implementations of audit.AuditSink to their contract, and
+// helps hosts to test what they record.
+//
+// # For hosts
+//
+// A [Recorder] is a sink that keeps what was committed:
+//
+//	sink := audittest.NewRecorder(t)
+//	governor, err := audit.NewGovernor(backend, gate, sink, catalog)
+//	...
+//	e := sink.Require(t, audit.Event{Action: "orders.refund", Outcome: audit.Success})
+//
+// [CheckCatalog] holds a catalogue to the house rules of names and texts, and
+// [CheckRecord] an event to the JSON Schema of its record.
+//
+// # For authors of sinks
+//
+// [Run] tests a sink:
+//
+//	func TestSink(t *testing.T) {
+//		audittest.Run(t, audittest.Options{New: func(t *testing.T) audittest.Harness {
+//			store := openStore(t)
+//			return audittest.Harness{Tx: store, Sink: mysink.New(store), Events: store.Events}
+//		}})
+//	}
+//
+// Each rule is a subtest with an id, and prints why it exists where it fails.
+//
+// The contract in short. Append writes rows into the transaction of ctx, or into one of
+// its own where ctx carries none. It returns an error for anything it could not write,
+// and the change is undone. It skips events whose tenant, source and id it knows. It
+// neither keeps nor changes the slices of an event.
+//
+// A checklist:
+//
+//   - The tenant stands in every statement and in the unique key.
+//   - Uniqueness is a constraint of the table. Looking first and writing then lets two
+//     writers through.
+//   - Nothing leaves the process in Append. What must reach the world starts from the
+//     rows, after the commit.
+//   - Texts are kept whole: reasons of 4 KiB, payloads up to the limit of a record.
+//
+// Common mistakes:
+//
+//   - To open a transaction of one's own though ctx carries one. The record then
+//     survives a change that was rolled back, or waits for it forever.
+//   - To log an error and return nil. Then there are changes without a record.
+//   - To keep the events in a slice until a timer writes them. Append has to be
+//     durable when it returns outside of a transaction.
+//   - To keep e.Payload instead of a copy. The caller may use its buffer again.
+//
+// What a sink does beyond this (query, fan-out) is not tested here.
+package audittest
