@@ -9,6 +9,7 @@ const (
 	ActionDelete    = "webhooks.endpoint.deleted"
 	ActionDisable   = "webhooks.endpoint.disabled"
 	ActionEnable    = "webhooks.endpoint.enabled"
+	ActionRotate    = "webhooks.endpoint.secret_rotated"
 	ActionRedeliver = "webhooks.delivery.redelivered"
 )
 
@@ -28,6 +29,7 @@ func Actions() []audit.Action {
 		{Name: ActionDelete, Label: "Webhook endpoint deleted", Description: "A receiver was removed; what it had waiting is cancelled.", ResourceTypes: endpoint},
 		{Name: ActionDisable, Label: "Webhook endpoint disabled", Description: "A receiver was switched off, by a person or because it kept failing; what it had waiting is held.", ResourceTypes: endpoint},
 		{Name: ActionEnable, Label: "Webhook endpoint enabled", Description: "A receiver was switched on again; what was held is resumed.", ResourceTypes: endpoint},
+		{Name: ActionRotate, Label: "Webhook secret rotated", Description: "A receiver got a new signing secret; the old ones sign beside it for a while.", ResourceTypes: endpoint},
 		{Name: ActionRedeliver, Label: "Webhook delivery repeated", Description: "A message was sent to a receiver once more, under the same id.", ResourceTypes: delivery},
 	}
 }

@@ -115,7 +115,7 @@ func (in EndpointInput) check() (EndpointInput, error) {
 	}
 	add(storage.CheckText("/description", in.Description, MaxDescription))
 	if in.Timeout != 0 && (in.Timeout < MinTimeout || in.Timeout > MaxTimeout) {
-		bad = bad.Add("/timeout", "must be between 1 and 30 seconds")
+		bad = bad.Add("/timeout_ms", "must be between 1 and 30 seconds")
 	}
 	switch n := len(in.EventTypes); {
 	case n == 0:

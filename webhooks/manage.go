@@ -122,6 +122,44 @@ func (s *Service) Enable(ctx context.Context, tenant, id string) (Endpoint, erro
 	})
 }
 
+// maxSecrets is how many secrets of an endpoint live at a time: each makes the header
+// longer.
+const maxSecrets = 11
+
+// RotateSecret gives an endpoint a new signing secret and returns it, this once. The
+// ones before sign beside it for [Config.RotateOverlap], so that the receiver can
+// change over at any moment of that; at most ten of them do.
+func (s *Service) RotateSecret(ctx context.Context, tenant, id string) (string, error) {
+	before, err := s.Get(ctx, tenant, id)
+	if err != nil {
+		return "", err
+	}
+	now, secret := s.now(), signing.NewSecret()
+	sealed, err := s.seal(ctx, tenant, id, secret, now)
+	if err != nil {
+		return "", err
+	}
+	_, err = s.change(ctx, ActionRotate, before, before, audit.Event{}, func(ctx context.Context, _ *audit.Event) error {
+		// The update of the endpoint's revision holds its row.
+		old, err := s.store.Secrets(ctx, tenant, id)
+		if err != nil {
+			return err
+		}
+		all := []Secret{sealed}
+		for _, o := range live(old, now) {
+			if end := now.Add(s.cfg.RotateOverlap); o.ExpiresAt.IsZero() || end.Before(o.ExpiresAt) {
+				o.ExpiresAt = end
+			}
+			all = append(all, o)
+		}
+		return s.store.SetSecrets(ctx, tenant, id, all[:min(len(all), maxSecrets)])
+	})
+	if err != nil {
+		return "", err
+	}
+	return secret, nil
+}
+
 // change takes an endpoint from before to after through the governor. event brings
 // what is particular; also, which may be nil, runs in the same transaction.
 func (s *Service) change(ctx context.Context, action string, before, after Endpoint, event audit.Event,

@@ -50,6 +50,9 @@ const (
 	Cancelled = "cancelled"
 )
 
+// Statuses returns the statuses of a delivery.
+func Statuses() []string { return []string{Pending, Succeeded, Failed, Cancelled} }
+
 // Why a delivery ended without success.
 const (
 	// ReasonExhausted: every attempt of the schedule failed.

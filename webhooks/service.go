@@ -47,6 +47,8 @@ type Config struct {
 	// RedeliverWithin is how old a message may be to be redelivered; zero is three
 	// days.
 	RedeliverWithin time.Duration
+	// RotateOverlap is how long old secrets sign beside a new one; zero is a day.
+	RotateOverlap time.Duration
 	// TraceURL is where a trace can be looked at, with "{trace_id}" in place of the
 	// id; empty for nowhere.
 	TraceURL string
@@ -70,10 +72,11 @@ func (c Config) complete() (Config, error) {
 	c.DisableAfter = orDefault(c.DisableAfter, 5*24*time.Hour)
 	c.DisableFailures = orDefault(c.DisableFailures, 100)
 	c.RedeliverWithin = orDefault(c.RedeliverWithin, 3*24*time.Hour)
+	c.RotateOverlap = orDefault(c.RotateOverlap, 24*time.Hour)
 	switch {
 	case c.Timeout < MinTimeout || c.Timeout > MaxTimeout:
 		return c, errors.New("webhooks: Timeout must be between 1 and 30 seconds")
-	case c.DisableAfter < 0 || c.DisableFailures < 0 || c.RedeliverWithin < 0:
+	case c.DisableAfter < 0 || c.DisableFailures < 0 || c.RedeliverWithin < 0 || c.RotateOverlap < 0:
 		return c, errors.New("webhooks: a limit is negative")
 	case c.TraceURL != "" && !strings.Contains(c.TraceURL, "{trace_id}"):
 		return c, errors.New(`webhooks: TraceURL has no "{trace_id}"`)

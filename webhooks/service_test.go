@@ -277,8 +277,8 @@ func TestBadInputIsRefusedByField(t *testing.T) {
 		{"a blank", func(in *webhooks.EndpointInput) { in.EventTypes = []string{"a b"} }, "/event_types/0"},
 		{"too many words", func(in *webhooks.EndpointInput) { in.EventTypes = []string{strings.Repeat("a.", 40) + "b"} }, "/event_types/0"},
 		{"a description with NUL", func(in *webhooks.EndpointInput) { in.Description = "a\x00" }, "/description"},
-		{"a timeout too short", func(in *webhooks.EndpointInput) { in.Timeout = time.Millisecond }, "/timeout"},
-		{"a timeout too long", func(in *webhooks.EndpointInput) { in.Timeout = time.Minute }, "/timeout"},
+		{"a timeout too short", func(in *webhooks.EndpointInput) { in.Timeout = time.Millisecond }, "/timeout_ms"},
+		{"a timeout too long", func(in *webhooks.EndpointInput) { in.Timeout = time.Minute }, "/timeout_ms"},
 		{"an id with NUL", func(in *webhooks.EndpointInput) { in.ID = "\x00" }, "/id"},
 	} {
 		in := good

@@ -41,6 +41,8 @@ type EndpointStore interface {
 	// Secrets returns the secrets of an endpoint, newest first, none where there is
 	// no such endpoint.
 	Secrets(ctx context.Context, tenant, endpointID string) ([]Secret, error)
+	// SetSecrets replaces the secrets of an endpoint, which the caller has locked.
+	SetSecrets(ctx context.Context, tenant, endpointID string, all []Secret) error
 	// SetHealth replaces the health of an endpoint and leaves its revision alone. It
 	// does nothing where the endpoint is gone.
 	SetHealth(ctx context.Context, tenant, id string, h Health) error

@@ -112,6 +112,18 @@ var storeCases = []struct {
 		same(t, got.Revision, 2)
 		same(t, health, want)
 	}},
+	{"secrets are replaced as a whole and come back newest first", func(t *testing.T, ctx context.Context, b eachtest.Backend, s webhooks.Store) {
+		must(t, s.InsertEndpoint(ctx, "acme", endpoint("acme", "e1", "a.b"), webhooks.Secret{ID: "s1", Sealed: []byte{1}, CreatedAt: day}))
+		want := []webhooks.Secret{
+			{ID: "s2", Sealed: []byte{2}, CreatedAt: day.Add(time.Hour)},
+			{ID: "s1", Sealed: []byte{1}, CreatedAt: day, ExpiresAt: day.Add(24 * time.Hour)},
+		}
+		must(t, s.SetSecrets(ctx, "acme", "e1", want))
+		must(t, s.SetSecrets(ctx, "bloom", "e1", nil))
+		got, err := s.Secrets(ctx, "acme", "e1")
+		must(t, err)
+		same(t, got, want)
+	}},
 	{"a lock needs a transaction", func(t *testing.T, ctx context.Context, b eachtest.Backend, s webhooks.Store) {
 		must(t, s.InsertEndpoint(ctx, "acme", endpoint("acme", "e1", "a.b"), webhooks.Secret{ID: "s1", Sealed: []byte{1}}))
 		_, _, err := s.GetEndpoint(ctx, "acme", "e1", true)

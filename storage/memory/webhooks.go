@@ -110,10 +110,14 @@ func (s webhookStore) InsertEndpoint(ctx context.Context, tenant string, e webho
 			return err
 		}
 		subscribe(v, row)
-		secret.Sealed = bytes.Clone(secret.Sealed)
-		secret.CreatedAt, secret.ExpiresAt = stored(secret.CreatedAt), stored(secret.ExpiresAt)
-		return secretTable.insert(v, secretRow{tenant, e.ID, secret})
+		return insertSecret(v, tenant, e.ID, secret)
 	})
+}
+
+func insertSecret(v view, tenant, endpointID string, secret webhooks.Secret) error {
+	secret.Sealed = bytes.Clone(secret.Sealed)
+	secret.CreatedAt, secret.ExpiresAt = stored(secret.CreatedAt), stored(secret.ExpiresAt)
+	return secretTable.insert(v, secretRow{tenant, endpointID, secret})
 }
 
 func (s webhookStore) UpdateEndpoint(ctx context.Context, tenant string, e webhooks.Endpoint, revision int64) error {
@@ -201,6 +205,20 @@ func (s webhookStore) Secrets(ctx context.Context, tenant, endpointID string) (a
 		return nil
 	})
 	return all, err
+}
+
+func (s webhookStore) SetSecrets(ctx context.Context, tenant, endpointID string, all []webhooks.Secret) error {
+	return s.b.write(ctx, "webhooks.SetSecrets", func(v view) error {
+		for _, old := range secretsOf(v, tenant, endpointID) {
+			secretTable.delete(v, old)
+		}
+		for _, secret := range all {
+			if err := insertSecret(v, tenant, endpointID, secret); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 func (s webhookStore) SetHealth(ctx context.Context, tenant, id string, h webhooks.Health) error {

@@ -67,12 +67,16 @@ ON CONFLICT (tenant, id) DO NOTHING`,
 		if err := subscribe(ctx, conn, tenant, e); err != nil {
 			return err
 		}
-		_, err = conn.Exec(ctx, `
+		return insertSecret(ctx, conn, tenant, e.ID, secret)
+	})
+}
+
+func insertSecret(ctx context.Context, conn storage.Conn, tenant, endpointID string, secret webhooks.Secret) error {
+	_, err := conn.Exec(ctx, `
 INSERT INTO adminkit_webhooks_secret (tenant, endpoint_id, id, sealed, created_at, expires_at)
 VALUES ($1, $2, $3, $4, $5, $6)`,
-			tenant, e.ID, secret.ID, secret.Sealed, micros(secret.CreatedAt), micros(secret.ExpiresAt))
-		return err
-	})
+		tenant, endpointID, secret.ID, secret.Sealed, micros(secret.CreatedAt), micros(secret.ExpiresAt))
+	return err
 }
 
 // subscribe replaces the patterns of an endpoint: none while it is disabled, so that a
@@ -130,9 +134,7 @@ DELETE FROM adminkit_webhooks_endpoint WHERE tenant = $1 AND id = $2 AND revisio
 		if n == 0 {
 			return s.moved(ctx, conn, tenant, id)
 		}
-		if _, err := conn.Exec(ctx, `
-DELETE FROM adminkit_webhooks_secret WHERE tenant = $1 AND endpoint_id = $2`,
-			tenant, id); err != nil {
+		if err := deleteSecrets(ctx, conn, tenant, id); err != nil {
 			return err
 		}
 		return subscribe(ctx, conn, tenant, webhooks.Endpoint{ID: id})
@@ -238,6 +240,27 @@ ORDER BY created_at DESC, id DESC`,
 			return nil
 		})
 	return all, err
+}
+
+func (s *webhookStore) SetSecrets(ctx context.Context, tenant, endpointID string, all []webhooks.Secret) error {
+	return s.write(ctx, func(ctx context.Context, conn storage.Conn) error {
+		if err := deleteSecrets(ctx, conn, tenant, endpointID); err != nil {
+			return err
+		}
+		for _, secret := range all {
+			if err := insertSecret(ctx, conn, tenant, endpointID, secret); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func deleteSecrets(ctx context.Context, conn storage.Conn, tenant, endpointID string) error {
+	_, err := conn.Exec(ctx, `
+DELETE FROM adminkit_webhooks_secret WHERE tenant = $1 AND endpoint_id = $2`,
+		tenant, endpointID)
+	return err
 }
 
 func (s *webhookStore) SetHealth(ctx context.Context, tenant, id string, h webhooks.Health) error {

@@ -1,0 +1,295 @@
+package webhookadmin
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/lumelle/adminkit/audit/httpapi"
+	"github.com/lumelle/adminkit/storage"
+	"github.com/lumelle/adminkit/webhooks"
+)
+
+//go:embed openapi.json
+var document []byte
+
+// OpenAPI returns the OpenAPI 3.1 document of the surface, with paths relative to
+// where it is mounted.
+func OpenAPI() []byte { return slices.Clone(document) }
+
+// Config configures the surface.
+type Config struct {
+	httpapi.Config
+	// Authorize is asked before anything is read, nil allows. It answers an
+	// *audit.DeniedError for whoever may not.
+	Authorize func(ctx context.Context, who httpapi.Identity) error
+}
+
+type admin struct {
+	service   *webhooks.Service
+	authorize func(ctx context.Context, who httpapi.Identity) error
+}
+
+// New returns the handler. The host mounts it under any prefix with http.StripPrefix.
+func New(s *webhooks.Service, cfg Config) (http.Handler, error) {
+	if s == nil {
+		return nil, errors.New("webhookadmin: no service")
+	}
+	api, err := httpapi.New(cfg.Config)
+	if err != nil {
+		return nil, err
+	}
+	a := admin{service: s, authorize: cfg.Authorize}
+	mux := http.NewServeMux()
+	api.Handle(mux, "GET /endpoints", a.reading(a.listEndpoints))
+	api.Handle(mux, "POST /endpoints", a.createEndpoint)
+	api.Handle(mux, "GET /endpoints/{id}", a.reading(a.getEndpoint))
+	api.Handle(mux, "PUT /endpoints/{id}", a.updateEndpoint)
+	api.Handle(mux, "DELETE /endpoints/{id}", a.deleteEndpoint)
+	api.Handle(mux, "POST /endpoints/{id}/disable", a.disableEndpoint)
+	api.Handle(mux, "POST /endpoints/{id}/enable", a.enableEndpoint)
+	api.Handle(mux, "POST /endpoints/{id}/rotate-secret", a.rotateSecret)
+	api.Handle(mux, "GET /deliveries", a.reading(a.listDeliveries))
+	api.Handle(mux, "GET /deliveries/{id}", a.reading(a.getDelivery))
+	api.Handle(mux, "POST /deliveries/{id}/redeliver", a.redeliver)
+	mux.Handle("GET /openapi.json", httpapi.Document(document))
+	return api.Mux(mux), nil
+}
+
+// reading puts Authorize before a handler that only reads.
+func (a admin) reading(h httpapi.Handler) httpapi.Handler {
+	if a.authorize == nil {
+		return h
+	}
+	return func(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
+		if err := a.authorize(r.Context(), who); err != nil {
+			return err
+		}
+		return h(w, r, who)
+	}
+}
+
+func (a admin) listEndpoints(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
+	params, err := httpapi.ParseParams(r, "limit", "after")
+	if err != nil {
+		return err
+	}
+	limit, err := params.Limit()
+	if err != nil {
+		return err
+	}
+	page, err := a.service.List(r.Context(), who.Tenant, webhooks.EndpointQuery{Limit: limit, After: params.After()})
+	if err != nil {
+		return err
+	}
+	httpapi.LinkNext(w, r, page.Next)
+	return httpapi.WriteJSON(w, http.StatusOK, listOf(page, endpointOf))
+}
+
+func (a admin) createEndpoint(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
+	var in endpointInput
+	if err := httpapi.Decode(r, &in); err != nil {
+		return err
+	}
+	e, secret, err := a.service.Create(r.Context(), who.Tenant, in.endpoint())
+	if err != nil {
+		return told(err)
+	}
+	w.Header().Set("ETag", etag(e))
+	w.Header().Set("Cache-Control", "no-store")
+	return httpapi.WriteJSON(w, http.StatusCreated, createdEndpoint{endpointOf(e), secret})
+}
+
+func (a admin) getEndpoint(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
+	id, err := pathID(r)
+	if err != nil {
+		return err
+	}
+	e, err := a.service.Get(r.Context(), who.Tenant, id)
+	return answer(w, e, err)
+}
+
+func (a admin) updateEndpoint(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
+	id, revision, err := target(r)
+	if err != nil {
+		return err
+	}
+	var in endpointInput
+	if err := httpapi.Decode(r, &in); err != nil {
+		return err
+	}
+	e, err := a.service.Update(r.Context(), who.Tenant, id, revision, in.endpoint())
+	return answer(w, e, err)
+}
+
+func (a admin) deleteEndpoint(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
+	id, revision, err := target(r)
+	if err != nil {
+		return err
+	}
+	if err := a.service.Delete(r.Context(), who.Tenant, id, revision); err != nil {
+		return told(err)
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func (a admin) disableEndpoint(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
+	id, err := pathID(r)
+	if err != nil {
+		return err
+	}
+	reason, err := reasonOf(r)
+	if err != nil {
+		return err
+	}
+	e, err := a.service.Disable(r.Context(), who.Tenant, id, reason)
+	return answer(w, e, err)
+}
+
+func (a admin) enableEndpoint(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
+	id, err := pathID(r)
+	if err != nil {
+		return err
+	}
+	e, err := a.service.Enable(r.Context(), who.Tenant, id)
+	return answer(w, e, err)
+}
+
+func (a admin) rotateSecret(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
+	id, err := pathID(r)
+	if err != nil {
+		return err
+	}
+	secret, err := a.service.RotateSecret(r.Context(), who.Tenant, id)
+	if err != nil {
+		return told(err)
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	return httpapi.WriteJSON(w, http.StatusOK, newSecret{id, secret})
+}
+
+func (a admin) listDeliveries(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
+	params, err := httpapi.ParseParams(r, "endpoint_id", "event_type", "status", "trace_id", "limit", "after")
+	if err != nil {
+		return err
+	}
+	limit, err := params.Limit()
+	if err != nil {
+		return err
+	}
+	status := params["status"]
+	if status != "" && !slices.Contains(webhooks.Statuses(), status) {
+		return httpapi.BadRequest("status", "must be pending, succeeded, failed or cancelled")
+	}
+	page, err := a.service.Deliveries(r.Context(), who.Tenant, webhooks.DeliveryQuery{
+		EndpointID: params["endpoint_id"], EventType: params["event_type"], Status: status, TraceID: params["trace_id"],
+		Limit: limit, After: params.After(),
+	})
+	if err != nil {
+		return err
+	}
+	httpapi.LinkNext(w, r, page.Next)
+	return httpapi.WriteJSON(w, http.StatusOK, listOf(page, a.deliveryOf))
+}
+
+func (a admin) getDelivery(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
+	id, err := pathID(r)
+	if err != nil {
+		return err
+	}
+	d, attempts, err := a.service.Delivery(r.Context(), who.Tenant, id)
+	if err != nil {
+		return err
+	}
+	return httpapi.WriteJSON(w, http.StatusOK, a.detailOf(d, attempts))
+}
+
+func (a admin) redeliver(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
+	id, err := pathID(r)
+	if err != nil {
+		return err
+	}
+	reason, err := reasonOf(r)
+	if err != nil {
+		return err
+	}
+	d, err := a.service.Redeliver(r.Context(), who.Tenant, id, reason)
+	if err != nil {
+		return told(err)
+	}
+	return httpapi.WriteJSON(w, http.StatusAccepted, a.deliveryOf(d))
+}
+
+// answer writes an endpoint, or returns what kept it from being one.
+func answer(w http.ResponseWriter, e webhooks.Endpoint, err error) error {
+	if err != nil {
+		return told(err)
+	}
+	w.Header().Set("ETag", etag(e))
+	return httpapi.WriteJSON(w, http.StatusOK, endpointOf(e))
+}
+
+// told returns the problem of an error that the standard table does not know, and
+// every other as it is.
+func told(err error) error {
+	word, detail := "", ""
+	switch {
+	case errors.Is(err, webhooks.ErrDisabled):
+		word, detail = "endpoint_disabled", "The endpoint is disabled. Enable it first."
+	case errors.Is(err, webhooks.ErrTooOld):
+		word, detail = "message_too_old", "The message is too old to be redelivered."
+	default:
+		return err
+	}
+	p := httpapi.NewProblem(http.StatusConflict, word, detail)
+	p.Cause = err
+	return p
+}
+
+// pathID returns the id in the path. No object has one that cannot be an id.
+func pathID(r *http.Request) (string, error) {
+	id := r.PathValue("id")
+	if storage.CheckID("", id) != nil {
+		return "", storage.ErrNotFound
+	}
+	return id, nil
+}
+
+// target returns the id in the path and the revision of If-Match, zero for none.
+func target(r *http.Request) (id string, revision int64, err error) {
+	if id, err = pathID(r); err != nil {
+		return "", 0, err
+	}
+	match := r.Header.Get("If-Match")
+	if match == "" || match == "*" {
+		return id, 0, nil
+	}
+	text, ok := strings.CutPrefix(match, `"`)
+	text, ok2 := strings.CutSuffix(text, `"`)
+	revision, err = strconv.ParseInt(text, 10, 64)
+	if !ok || !ok2 || err != nil || revision < 1 {
+		return "", 0, httpapi.BadRequest("If-Match", "must be the ETag of the endpoint")
+	}
+	return id, revision, nil
+}
+
+func etag(e webhooks.Endpoint) string { return `"` + strconv.FormatInt(e.Revision, 10) + `"` }
+
+// reasonOf reads the body of an action, which may be left out.
+func reasonOf(r *http.Request) (string, error) {
+	var in struct {
+		Reason string `json:"reason"`
+	}
+	if r.ContentLength == 0 {
+		return "", nil
+	}
+	if err := httpapi.Decode(r, &in); err != nil {
+		return "", err
+	}
+	return in.Reason, nil
+}

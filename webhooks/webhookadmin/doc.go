@@ -1,0 +1,29 @@
+// Package webhookadmin serves endpoints and deliveries of package webhooks as JSON
+// over HTTP.
+//
+//	h, err := webhookadmin.New(service, webhookadmin.Config{Config: httpapi.Config{Identify: identify}})
+//	mux.Handle("/api/v1/webhooks/", http.StripPrefix("/api/v1/webhooks", h))
+//
+// The routes are
+//
+//	GET    /endpoints?limit=&after=
+//	POST   /endpoints                       {"url":"https://...","event_types":["lumelle.orders.v1.*"],"description":""}
+//	GET    /endpoints/{id}
+//	PUT    /endpoints/{id}                  as POST; If-Match with the ETag's revision
+//	DELETE /endpoints/{id}
+//	POST   /endpoints/{id}/disable          {"reason":""}
+//	POST   /endpoints/{id}/enable
+//	POST   /endpoints/{id}/rotate-secret
+//	GET    /deliveries?endpoint_id=&event_type=&status=&trace_id=&limit=&after=
+//	GET    /deliveries/{id}                 with its attempts
+//	POST   /deliveries/{id}/redeliver       {"reason":""}
+//	GET    /openapi.json
+//
+// A secret stands in the answer that made it and in no other. Bodies of messages and
+// of receivers' answers are not shown: lists and details tell how a delivery went, not
+// what was in it.
+//
+// Who asks, and for which tenant, comes from the host's Identify. Changes ask the gate
+// of the Service: a refusal is 403 and a step-up 401. Reading asks [Config.Authorize].
+// Objects of another tenant are 404.
+package webhookadmin
