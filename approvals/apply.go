@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/lumelle/adminkit/audit"
 	"github.com/lumelle/adminkit/audit/correlation"
@@ -324,32 +325,44 @@ func (r *Request) event() audit.Event {
 }
 
 // workExpire ends a request that is undecided at its timeout. A timer that a revision
-// or a decision overtook changes nothing.
+// or a decision overtook changes nothing; one that is early waits.
 func (s *Service) workExpire(ctx context.Context, tenant string, t task, done settler) error {
 	var early error
 	err := s.tx.InTx(ctx, func(ctx context.Context) error {
-		r, err := s.store.Lock(ctx, tenant, t.Request)
+		r, err := s.expire(ctx, tenant, t.Request)
 		if err != nil {
 			return err
 		}
-		switch {
-		case !r.State.Undecided() || r.TimeoutAt.After(s.now()) && r.Revision != t.Revision:
-			return done.Complete(ctx) // the timer of the later revision does it
-		case r.TimeoutAt.After(s.now()):
+		if r.State.Undecided() && r.Revision == t.Revision {
 			early = jobs.RetryAt(r.TimeoutAt, nil)
 			return nil
 		}
-		if i := r.OpenStage(); i >= 0 {
-			r.Stages = append([]Stage(nil), r.Stages...)
-			r.Stages[i].Status = StageExpired
-		}
-		if _, err := s.move(ctx, r, move{trigger: Expire, actor: system}); err != nil {
-			return err
-		}
-		return done.Complete(ctx)
+		return done.Complete(ctx) // a later revision has a timer of its own
 	})
 	if err != nil {
 		return err
 	}
 	return early
+}
+
+// Expire ends a request whose timeout has passed and that is still undecided, as its
+// timer does, and returns it as it is then. Any other request stays as it is.
+func (s *Service) Expire(ctx context.Context, tenant, id string) (r Request, err error) {
+	err = s.tx.InTx(ctx, func(ctx context.Context) error {
+		r, err = s.expire(ctx, tenant, id)
+		return err
+	})
+	return r, err
+}
+
+func (s *Service) expire(ctx context.Context, tenant, id string) (Request, error) {
+	r, err := s.store.Lock(ctx, tenant, id)
+	if err != nil || !r.State.Undecided() || r.TimeoutAt.After(s.now()) {
+		return r, err
+	}
+	if i := r.OpenStage(); i >= 0 {
+		r.Stages = slices.Clone(r.Stages)
+		r.Stages[i].Status = StageExpired
+	}
+	return s.move(ctx, r, move{trigger: Expire, actor: system})
 }

@@ -1,0 +1,585 @@
+package approvalstest
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/lumelle/adminkit/approvals"
+	"github.com/lumelle/adminkit/audit"
+	"github.com/lumelle/adminkit/storage"
+	"github.com/lumelle/adminkit/storage/memory"
+)
+
+// An animal is a store that is broken in one way. The methods that are set stand in
+// front of those of a store that is right.
+type animal struct {
+	approvals.Store
+	save    func(ctx context.Context, tenant string, w approvals.Write) error
+	get     func(ctx context.Context, tenant, id string) (approvals.Request, error)
+	lock    func(ctx context.Context, tenant, id string) (approvals.Request, error)
+	open    func(ctx context.Context, tenant, key string) (approvals.Request, error)
+	history func(ctx context.Context, tenant, id string) (approvals.History, error)
+	list    func(ctx context.Context, tenant string, q approvals.StoreQuery) ([]approvals.Request, error)
+	counts  func(ctx context.Context, tenant string) (map[approvals.Tab]int, error)
+	trace   func(ctx context.Context, tenant, traceID string) ([]approvals.TracedStep, error)
+	consume func(ctx context.Context, tenant string, g approvals.Grant, at time.Time) error
+}
+
+func (a *animal) Save(ctx context.Context, tenant string, w approvals.Write) error {
+	if a.save != nil {
+		return a.save(ctx, tenant, w)
+	}
+	return a.Store.Save(ctx, tenant, w)
+}
+
+func (a *animal) Get(ctx context.Context, tenant, id string) (approvals.Request, error) {
+	if a.get != nil {
+		return a.get(ctx, tenant, id)
+	}
+	return a.Store.Get(ctx, tenant, id)
+}
+
+func (a *animal) Lock(ctx context.Context, tenant, id string) (approvals.Request, error) {
+	if a.lock != nil {
+		return a.lock(ctx, tenant, id)
+	}
+	return a.Store.Lock(ctx, tenant, id)
+}
+
+func (a *animal) Open(ctx context.Context, tenant, key string) (approvals.Request, error) {
+	if a.open != nil {
+		return a.open(ctx, tenant, key)
+	}
+	return a.Store.Open(ctx, tenant, key)
+}
+
+func (a *animal) History(ctx context.Context, tenant, id string) (approvals.History, error) {
+	if a.history != nil {
+		return a.history(ctx, tenant, id)
+	}
+	return a.Store.History(ctx, tenant, id)
+}
+
+func (a *animal) List(ctx context.Context, tenant string, q approvals.StoreQuery) ([]approvals.Request, error) {
+	if a.list != nil {
+		return a.list(ctx, tenant, q)
+	}
+	return a.Store.List(ctx, tenant, q)
+}
+
+func (a *animal) Counts(ctx context.Context, tenant string) (map[approvals.Tab]int, error) {
+	if a.counts != nil {
+		return a.counts(ctx, tenant)
+	}
+	return a.Store.Counts(ctx, tenant)
+}
+
+func (a *animal) Trace(ctx context.Context, tenant, traceID string) ([]approvals.TracedStep, error) {
+	if a.trace != nil {
+		return a.trace(ctx, tenant, traceID)
+	}
+	return a.Store.Trace(ctx, tenant, traceID)
+}
+
+func (a *animal) Consume(ctx context.Context, tenant string, g approvals.Grant, at time.Time) error {
+	if a.consume != nil {
+		return a.consume(ctx, tenant, g, at)
+	}
+	return a.Store.Consume(ctx, tenant, g, at)
+}
+
+// onRead has a store answer requests that change makes wrong, however they are read.
+func onRead(a *animal, change func(r *approvals.Request)) {
+	s := a.Store
+	a.get = func(ctx context.Context, tenant, id string) (approvals.Request, error) {
+		r, err := s.Get(ctx, tenant, id)
+		change(&r)
+		return r, err
+	}
+	a.lock = func(ctx context.Context, tenant, id string) (approvals.Request, error) {
+		r, err := s.Lock(ctx, tenant, id)
+		change(&r)
+		return r, err
+	}
+}
+
+// onSave has a store write something else than it was given.
+func onSave(a *animal, change func(w *approvals.Write)) {
+	s := a.Store
+	a.save = func(ctx context.Context, tenant string, w approvals.Write) error {
+		change(&w)
+		return s.Save(ctx, tenant, w)
+	}
+}
+
+// The zoo: stores that are broken on purpose, each in one way that somebody would
+// break a real one. Each names the rule that must find it.
+var zoo = []struct {
+	name, rule string
+	spoil      func(a *animal)
+}{
+	{"keeps seconds only", "CR-001", func(a *animal) {
+		onRead(a, func(r *approvals.Request) { r.SubmittedAt = r.SubmittedAt.Truncate(time.Second) })
+	}},
+	{"writes JSON anew", "CR-001", func(a *animal) {
+		onRead(a, func(r *approvals.Request) { r.Payload = []byte(strings.ReplaceAll(string(r.Payload), " ", "")) })
+	}},
+	{"forgets how the requester proved who they are", "CR-001", func(a *animal) {
+		onRead(a, func(r *approvals.Request) { r.Requester.Authn = nil })
+	}},
+	{"answers null where there is nothing", "CR-001", func(a *animal) {
+		onRead(a, func(r *approvals.Request) {
+			if r.Before == nil {
+				r.Before = []byte("null")
+			}
+		})
+	}},
+	{"does not update what an update changed to nothing", "CR-001", func(a *animal) {
+		var kept *approvals.Failure
+		onSave(a, func(w *approvals.Write) {
+			if w.Request.Failure == nil {
+				w.Request.Failure = kept
+			}
+			kept = w.Request.Failure
+		})
+	}},
+	{"ignores the tenant", "CR-002", func(a *animal) {
+		s := a.Store
+		one := func(string) string { return "one" }
+		a.save = func(ctx context.Context, t string, w approvals.Write) error { return s.Save(ctx, one(t), w) }
+		a.get = func(ctx context.Context, t, id string) (approvals.Request, error) { return s.Get(ctx, one(t), id) }
+		a.lock = func(ctx context.Context, t, id string) (approvals.Request, error) { return s.Lock(ctx, one(t), id) }
+		a.consume = func(ctx context.Context, t string, g approvals.Grant, at time.Time) error {
+			return s.Consume(ctx, one(t), g, at)
+		}
+	}},
+	{"finds requests of other tenants by trace", "CR-002", func(a *animal) {
+		s := a.Store
+		tenants := tenantsSeen(a)
+		a.trace = func(ctx context.Context, _, traceID string) (all []approvals.TracedStep, err error) {
+			for _, t := range tenants() {
+				steps, err := s.Trace(ctx, t, traceID)
+				if err != nil {
+					return nil, err
+				}
+				all = append(all, steps...)
+			}
+			return all, nil
+		}
+	}},
+	{"writes past the transaction", "CR-003", func(a *animal) {
+		// Nothing is rolled back in a map of its own.
+		var mu sync.Mutex
+		kept := map[string]approvals.Request{}
+		s := a.Store
+		a.save = func(ctx context.Context, tenant string, w approvals.Write) error {
+			mu.Lock()
+			kept[tenant+w.Request.ID] = w.Request
+			mu.Unlock()
+			return s.Save(ctx, tenant, w)
+		}
+		a.get = func(_ context.Context, tenant, id string) (approvals.Request, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			if r, ok := kept[tenant+id]; ok {
+				return r, nil
+			}
+			return approvals.Request{}, storage.ErrNotFound
+		}
+	}},
+	{"replaces whatever version is there", "CR-004", func(a *animal) { a.save = regardless(a.Store) }},
+	{"replaces what has the id", "CR-005", func(a *animal) {
+		s := a.Store
+		a.save = func(ctx context.Context, tenant string, w approvals.Write) error {
+			if r, err := s.Get(ctx, tenant, w.Request.ID); err == nil && w.Request.Version == 1 {
+				w.Request.Version, w.Step.Seq, w.Revision = r.Version+1, r.Version+1, nil
+			}
+			return s.Save(ctx, tenant, w)
+		}
+	}},
+	{"opens the same twice", "CR-006", func(a *animal) {
+		n := 0
+		onSave(a, func(w *approvals.Write) {
+			n++
+			w.Request.DedupeKey += fmt.Sprint(" ", n)
+		})
+	}},
+	{"lets a revision ask what another request asks", "CR-006", func(a *animal) {
+		n := 0
+		onSave(a, func(w *approvals.Write) {
+			if w.Request.Version > 1 {
+				n++
+				w.Request.DedupeKey = fmt.Sprint(n)
+			}
+		})
+	}},
+	{"keeps the key of a draft", "CR-007", func(a *animal) {
+		s := a.Store
+		seen := map[string]bool{}
+		a.save = func(ctx context.Context, tenant string, w approvals.Write) error {
+			if w.Request.Version == 1 && seen[w.Request.DedupeKey] {
+				return storage.ErrConflict
+			}
+			seen[w.Request.DedupeKey] = true
+			return s.Save(ctx, tenant, w)
+		}
+	}},
+	{"hands out what it keeps", "CR-008", func(a *animal) {
+		s := a.Store
+		kept := map[string]approvals.Request{}
+		a.get = func(ctx context.Context, tenant, id string) (approvals.Request, error) {
+			if r, ok := kept[id]; ok {
+				return r, nil
+			}
+			r, err := s.Get(ctx, tenant, id)
+			kept[id] = r
+			return r, err
+		}
+	}},
+	{"locks for the length of a call", "CR-009", func(a *animal) { a.lock = a.Store.Get }},
+	{"orders decisions by id", "CR-010", func(a *animal) {
+		onHistory(a, func(h *approvals.History) {
+			slices.SortFunc(h.Decisions, func(a, b approvals.Decision) int { return strings.Compare(a.ID, b.ID) })
+		})
+	}},
+	{"orders steps as text", "CR-010", func(a *animal) {
+		onHistory(a, func(h *approvals.History) {
+			slices.SortFunc(h.Steps, func(a, b approvals.Step) int { return strings.Compare(fmt.Sprint(a.Seq), fmt.Sprint(b.Seq)) })
+		})
+	}},
+	{"drops the revisions before the last", "CR-010", func(a *animal) {
+		onHistory(a, func(h *approvals.History) { h.Revisions = h.Revisions[max(0, len(h.Revisions)-1):] })
+	}},
+	{"goes on behind the time of the last request", "CR-011", func(a *animal) {
+		s := a.Store
+		a.list = func(ctx context.Context, tenant string, q approvals.StoreQuery) ([]approvals.Request, error) {
+			if q.After != nil && q.Tab == approvals.TabPending {
+				q.After = &approvals.Position{CreatedAt: q.After.CreatedAt.Add(time.Microsecond)}
+			}
+			return s.List(ctx, tenant, q)
+		}
+	}},
+	{"shows the oldest first everywhere", "CR-011", func(a *animal) {
+		s := a.Store
+		a.list = func(ctx context.Context, tenant string, q approvals.StoreQuery) ([]approvals.Request, error) {
+			rs, err := s.List(ctx, tenant, q)
+			if q.Tab == approvals.TabDone {
+				slices.Reverse(rs)
+			}
+			return rs, err
+		}
+	}},
+	{"repeats the request that a page ended with", "CR-011", func(a *animal) {
+		s := a.Store
+		a.list = func(ctx context.Context, tenant string, q approvals.StoreQuery) ([]approvals.Request, error) {
+			if q.After != nil && q.Tab == approvals.TabPending {
+				q.After = &approvals.Position{CreatedAt: q.After.CreatedAt, ID: q.After.ID[:len(q.After.ID)-1]}
+			}
+			return s.List(ctx, tenant, q)
+		}
+	}},
+	{"counts drafts", "CR-012", func(a *animal) {
+		s := a.Store
+		a.counts = func(ctx context.Context, tenant string) (map[approvals.Tab]int, error) {
+			counts, err := s.Counts(ctx, tenant)
+			counts[approvals.TabPending]++
+			return counts, err
+		}
+	}},
+	{"counts where a request was, not where it is", "CR-012", func(a *animal) {
+		s := a.Store
+		born := map[approvals.Tab]int{}
+		a.save = func(ctx context.Context, tenant string, w approvals.Write) error {
+			if w.Request.Version == 1 {
+				born[w.Request.State.Tab()]++
+			}
+			return s.Save(ctx, tenant, w)
+		}
+		a.counts = func(context.Context, string) (map[approvals.Tab]int, error) { return born, nil }
+	}},
+	{"forgets links", "CR-013", func(a *animal) { onSave(a, func(w *approvals.Write) { w.Step.LinkID = "" }) }},
+	{"finds all steps that have no link", "CR-013", func(a *animal) {
+		s := a.Store
+		a.trace = func(ctx context.Context, tenant, traceID string) ([]approvals.TracedStep, error) {
+			if traceID == "" {
+				traceID = strings.Repeat("4d", 16)
+			}
+			return s.Trace(ctx, tenant, traceID)
+		}
+	}},
+	{"lets a grant be used again", "CR-014", func(a *animal) {
+		s := a.Store
+		a.consume = func(ctx context.Context, tenant string, g approvals.Grant, at time.Time) error {
+			if _, err := s.Get(ctx, tenant, g.RequestID); err != nil {
+				return storage.ErrConflict
+			}
+			return nil
+		}
+	}},
+	{"does not look at what was granted", "CR-015", func(a *animal) {
+		s := a.Store
+		granted := map[string]approvals.Grant{}
+		a.save = func(ctx context.Context, tenant string, w approvals.Write) error {
+			if w.Grant != nil {
+				granted[tenant] = *w.Grant
+			}
+			return s.Save(ctx, tenant, w)
+		}
+		a.consume = func(ctx context.Context, tenant string, _ approvals.Grant, at time.Time) error {
+			return s.Consume(ctx, tenant, granted[tenant], at)
+		}
+	}},
+	{"remembers used grants past the transaction", "CR-016", func(a *animal) {
+		s := a.Store
+		used := map[approvals.Grant]bool{}
+		a.consume = func(ctx context.Context, tenant string, g approvals.Grant, at time.Time) error {
+			g.At = time.Time{}
+			if used[g] {
+				return storage.ErrConflict
+			}
+			used[g] = true
+			return s.Consume(ctx, tenant, g, at)
+		}
+	}},
+	{"forgets the authors", "CR-020", func(a *animal) { onRead(a, func(r *approvals.Request) { r.Authors = nil }) }},
+	{"forgets the editors", "CR-020", func(a *animal) {
+		onRead(a, func(r *approvals.Request) { r.Authors = r.Authors[:min(1, len(r.Authors))] })
+	}},
+	{"forgets who voted", "CR-021", func(a *animal) {
+		onHistory(a, func(h *approvals.History) {
+			for i := range h.Decisions {
+				h.Decisions[i].Actor = audit.Actor{Type: audit.User, ID: fmt.Sprint("somebody ", i)}
+			}
+		})
+	}},
+	{"keeps votes after an edit", "CR-022", func(a *animal) {
+		onHistory(a, func(h *approvals.History) {
+			for i := range h.Decisions {
+				h.Decisions[i].Revision = len(h.Revisions)
+			}
+		})
+	}},
+	{"does not count revisions", "CR-022", func(a *animal) {
+		onRead(a, func(r *approvals.Request) { r.Revision = 1 })
+	}},
+	{"loses votes that come too close", "CR-023", func(a *animal) {
+		// Everybody reads before anybody writes, and every write goes through.
+		a.lock, a.save = a.Store.Get, regardless(a.Store)
+		s := a.Store
+		first := map[string]approvals.History{}
+		var mu sync.Mutex
+		a.history = func(ctx context.Context, tenant, id string) (approvals.History, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			if _, ok := first[id]; !ok {
+				h, err := s.History(ctx, tenant, id)
+				if err != nil {
+					return h, err
+				}
+				first[id] = h
+			}
+			return first[id], nil
+		}
+	}},
+	{"lets both win", "CR-024", func(a *animal) {
+		first := map[string]approvals.Request{}
+		var mu sync.Mutex
+		s := a.Store
+		a.save = regardless(s)
+		a.lock = func(ctx context.Context, tenant, id string) (approvals.Request, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			if r, ok := first[id]; ok {
+				return r, nil
+			}
+			r, err := s.Lock(ctx, tenant, id)
+			first[id] = r
+			return r, err
+		}
+	}},
+	{"applies twice", "CR-025", func(a *animal) {
+		// Nothing says that it happened: not the grant, not the state.
+		s := a.Store
+		a.save = regardless(s)
+		a.consume = func(context.Context, string, approvals.Grant, time.Time) error { return nil }
+		a.get = func(ctx context.Context, tenant, id string) (approvals.Request, error) {
+			return unapplied(s.Get(ctx, tenant, id))
+		}
+		a.lock = func(ctx context.Context, tenant, id string) (approvals.Request, error) {
+			return unapplied(s.Lock(ctx, tenant, id))
+		}
+	}},
+	{"forgets the timeout", "CR-026", func(a *animal) {
+		onRead(a, func(r *approvals.Request) { r.TimeoutAt = r.TimeoutAt.AddDate(1, 0, 0) })
+	}},
+	{"takes the grant although the change failed", "CR-027", func(a *animal) {
+		s := a.Store
+		used := map[string]bool{}
+		a.consume = func(ctx context.Context, tenant string, g approvals.Grant, at time.Time) error {
+			if used[g.RequestID] {
+				return storage.ErrConflict
+			}
+			used[g.RequestID] = true
+			return s.Consume(ctx, tenant, g, at)
+		}
+	}},
+	{"forgets what the change was made for", "CR-028", func(a *animal) {
+		s := a.Store
+		current := func(r approvals.Request, err error) (approvals.Request, error) {
+			if r.State == approvals.StateApplying {
+				r.BaseRevision = "2"
+				r.ContentHash, _ = approvals.Hash(audit.Event{
+					Tenant: r.Tenant, Action: r.Action, Resource: r.Resource, Payload: r.Payload, BaseRevision: "2",
+				})
+			}
+			return r, err
+		}
+		a.lock = func(ctx context.Context, tenant, id string) (approvals.Request, error) {
+			return current(s.Lock(ctx, tenant, id))
+		}
+		a.consume = func(context.Context, string, approvals.Grant, time.Time) error { return nil }
+	}},
+}
+
+// unapplied shows an applied request as approved.
+func unapplied(r approvals.Request, err error) (approvals.Request, error) {
+	if r.State == approvals.StateApplied {
+		r.State = approvals.StateApproved
+	}
+	return r, err
+}
+
+// regardless saves over whatever version is there.
+func regardless(s approvals.Store) func(context.Context, string, approvals.Write) error {
+	return func(ctx context.Context, tenant string, w approvals.Write) error {
+		if r, err := s.Get(ctx, tenant, w.Request.ID); err == nil {
+			w.Request.Version, w.Step.Seq = r.Version+1, r.Version+1
+		}
+		return s.Save(ctx, tenant, w)
+	}
+}
+
+func onHistory(a *animal, change func(h *approvals.History)) {
+	s := a.Store
+	a.history = func(ctx context.Context, tenant, id string) (approvals.History, error) {
+		h, err := s.History(ctx, tenant, id)
+		change(&h)
+		return h, err
+	}
+}
+
+// tenantsSeen returns the tenants that were saved for.
+func tenantsSeen(a *animal) func() []string {
+	s := a.Store
+	var seen []string
+	a.save = func(ctx context.Context, tenant string, w approvals.Write) error {
+		if !slices.Contains(seen, tenant) {
+			seen = append(seen, tenant)
+		}
+		return s.Save(ctx, tenant, w)
+	}
+	return func() []string { return seen }
+}
+
+// A cage is a backend with an animal for its store.
+type cage struct {
+	*memory.Backend
+	store approvals.Store
+}
+
+func (c cage) Approvals() approvals.Store { return c.store }
+
+func TestZooIsCaught(t *testing.T) {
+	for _, beast := range zoo {
+		t.Run(beast.rule+" "+beast.name, func(t *testing.T) {
+			t.Parallel()
+			i := slices.IndexFunc(rules(), func(r rule) bool { return r.id == beast.rule })
+			if i < 0 {
+				t.Fatalf("there is no rule %s", beast.rule)
+			}
+			b, err := memory.New(memory.Config{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			a := &animal{Store: b.Approvals()}
+			beast.spoil(a)
+			failures := try(t, rules()[i], cage{b, a})
+			for _, f := range failures {
+				t.Log(f)
+			}
+			if len(failures) == 0 {
+				t.Errorf("%s does not find a store that %s", beast.rule, beast.name)
+			}
+		})
+	}
+}
+
+func TestEveryRuleHasAnAnimal(t *testing.T) {
+	t.Parallel()
+	for _, r := range rules() {
+		if !slices.ContainsFunc(zoo, func(b struct {
+			name, rule string
+			spoil      func(a *animal)
+		}) bool {
+			return b.rule == r.id
+		}) {
+			t.Errorf("nothing shows that %s finds anything", r.id)
+		}
+		if r.explanation == "" || !strings.HasPrefix(r.id, "CR-") {
+			t.Errorf("%s does not say what it is for", r.id)
+		}
+	}
+}
+
+// try runs a rule on a goroutine of its own and returns how it failed.
+func try(t *testing.T, r rule, b Backend) []string {
+	w := &witness{ctx: t.Context()}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer func() {
+			if v := recover(); v != nil {
+				t.Errorf("the rule panicked: %v", v)
+			}
+		}()
+		r.check(w, b)
+	}()
+	<-done
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.failures
+}
+
+// A witness is a T that collects failures.
+type witness struct {
+	ctx      context.Context
+	mu       sync.Mutex
+	failures []string
+}
+
+func (w *witness) Helper()                  {}
+func (w *witness) Context() context.Context { return w.ctx }
+func (w *witness) Logf(string, ...any)      {}
+
+func (w *witness) Errorf(format string, args ...any) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.failures = append(w.failures, fmt.Sprintf(format, args...))
+}
+
+func (w *witness) Fatalf(format string, args ...any) {
+	w.Errorf(format, args...)
+	runtime.Goexit()
+}
+
+func (w *witness) Failed() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.failures) > 0
+}
