@@ -333,6 +333,7 @@ func copyRequest(r approvals.Request) approvals.Request {
 		r.Stages[i].OpenedAt = stored(r.Stages[i].OpenedAt)
 	}
 	r.Cause.Rules = slices.Clone(r.Cause.Rules)
+	r.Cause.Reason.Detail = "" // not encoded, so that no store keeps it
 	if r.Failure != nil {
 		f := *r.Failure
 		r.Failure = &f

@@ -12,6 +12,7 @@ import (
 	"github.com/lumelle/adminkit/approvals"
 	"github.com/lumelle/adminkit/audit"
 	"github.com/lumelle/adminkit/authz"
+	"github.com/lumelle/adminkit/storage"
 	"github.com/lumelle/adminkit/storage/idempotency"
 	"github.com/lumelle/adminkit/storage/jobs"
 	"github.com/lumelle/adminkit/webhooks"
@@ -294,6 +295,9 @@ func write(b *strings.Builder, v reflect.Value, depth int) {
 	}
 	if v.CanInterface() {
 		switch x := v.Interface().(type) {
+		case storage.Cursor: // its text is the backend's own affair
+			fmt.Fprintf(b, "more:%t", x != "")
+			return
 		case time.Time:
 			b.WriteString(x.UTC().Format(time.RFC3339Nano))
 			return
