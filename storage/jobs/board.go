@@ -30,6 +30,7 @@ type board struct {
 	lanes    map[LaneID]*lane
 	turns    []*lane // lanes with a job to start, next first
 	dirty    []*lane // lanes to read, first come first served
+	left     []*lane // lanes that were shed and have come to rest
 	buffered int     // jobs that are read and not started
 }
 
@@ -43,6 +44,7 @@ type lane struct {
 	ready   []Fetched // read and not started, in order
 	running int       // handlers at work, announced starts included
 	alone   bool      // what runs must run alone in the lane
+	leaving bool      // starts nothing more, and goes when all is settled
 
 	// held are the jobs that are ready, running, or ended and not yet settled. The store
 	// still answers them.
@@ -114,7 +116,7 @@ func (b *board) wants(now time.Time) (lanes []*lane, fetches []LaneFetch) {
 	budget := maxFetch
 	var rest []*lane
 	for i, l := range b.dirty {
-		if !l.isDirty || !b.owns(l) {
+		if !l.isDirty || !b.owns(l) || l.leaving {
 			continue
 		}
 		if budget <= 0 {
@@ -207,7 +209,7 @@ func (b *board) refill(l *lane) {
 // startable reports whether the lane may start its next job now.
 func (l *lane) startable() bool {
 	switch {
-	case len(l.ready) == 0 || l.running >= l.cap || l.alone:
+	case len(l.ready) == 0 || l.running >= l.cap || l.alone || l.leaving:
 		return false
 	case l.ready[0].Lost > 0:
 		return l.running == 0
@@ -267,6 +269,7 @@ func (b *board) finish(l *lane) {
 func (b *board) settled(l *lane, id int64, now time.Time) {
 	delete(l.held, id)
 	l.idleSince = now
+	b.rest(l)
 	if l.fetching {
 		if l.gone == nil {
 			l.gone = map[int64]struct{}{}
@@ -282,30 +285,55 @@ func (b *board) poll() {
 	}
 }
 
-// idle returns lanes that had nothing to do for so long that they are given back.
-func (b *board) idle(now time.Time) []*lane {
-	var idle []*lane
+// idle has lanes given back that had nothing to do for so long.
+func (b *board) idle(now time.Time) {
 	for _, l := range b.lanes {
-		if len(l.held) == 0 && !l.fetching && now.Sub(l.idleSince) >= idleAfter {
-			idle = append(idle, l)
+		if len(l.held) == 0 && !l.leaving && now.Sub(l.idleSince) >= idleAfter {
+			l.leaving = true
+			b.rest(l)
 		}
 	}
-	return idle
 }
 
-// surplus returns up to n lanes that can be given away at once, those with the least
-// waiting first.
-func (b *board) surplus(n int) []*lane {
-	var free []*lane
+// shed has up to n lanes given away, those with the least waiting first. A lane whose
+// handlers run is kept: its other jobs would wait for them in nobody's hands. So is a
+// suspect lane whose backlog was not announced yet: the next owner would not know that
+// it has to.
+func (b *board) shed(n int) {
+	var give []*lane
 	for _, l := range b.lanes {
-		// A suspect lane stays until its backlog was announced: the next owner would
-		// not know that it has to.
-		if l.free() && !l.fetching && (l.suspectUntil.IsZero() || len(l.held) == 0 && !l.more) {
-			free = append(free, l)
+		switch {
+		case l.leaving:
+			n--
+		case l.running == 0 && (l.suspectUntil.IsZero() || len(l.held) == 0 && !l.more):
+			give = append(give, l)
 		}
 	}
-	slices.SortFunc(free, func(x, y *lane) int {
-		return cmp.Or(cmp.Compare(len(x.ready), len(y.ready)), cmp.Compare(x.id.Tenant, y.id.Tenant), cmp.Compare(x.id.Lane, y.id.Lane))
+	slices.SortFunc(give, func(x, y *lane) int {
+		return cmp.Or(cmp.Compare(len(x.held), len(y.held)), cmp.Compare(x.id.Tenant, y.id.Tenant), cmp.Compare(x.id.Lane, y.id.Lane))
 	})
-	return free[:min(n, len(free))]
+	for _, l := range give[:max(0, min(n, len(give)))] {
+		l.leaving = true
+		b.rest(l)
+	}
+}
+
+// rest notes that a lane which is leaving has nothing unsettled any more.
+func (b *board) rest(l *lane) {
+	if l.leaving && l.free() && b.owns(l) {
+		b.left = append(b.left, l)
+	}
+}
+
+// leave removes the lanes that came to rest and returns their names.
+func (b *board) leave() []LaneID {
+	var gone []LaneID
+	for _, l := range b.left {
+		if b.owns(l) {
+			b.remove(l)
+			gone = append(gone, l.id)
+		}
+	}
+	b.left = nil
+	return gone
 }

@@ -220,7 +220,7 @@ func TestASuspectLaneSuspectsWhatWasDueAndNothingLater(t *testing.T) {
 	}
 }
 
-func TestOnlyLanesWithNothingStartedAreGivenAway(t *testing.T) {
+func TestALaneIsGivenAwayWhenNothingOfItIsUnsettled(t *testing.T) {
 	b := boardWith(1, "busy", "ended", "waiting", "empty")
 	fill(b, fetchedJob("busy", 1), fetchedJob("ended", 2))
 	b.next()
@@ -228,19 +228,39 @@ func TestOnlyLanesWithNothingStartedAreGivenAway(t *testing.T) {
 	b.finish(ended) // its outcome is on the way
 	b.soil(b.lanes[laneNamed("waiting")])
 	fill(b, fetchedJob("waiting", 3))
-	var got []string
-	for _, l := range b.surplus(10) {
-		got = append(got, l.id.Lane)
+	b.shed(10)
+	names := func(ids []LaneID) (names []string) {
+		for _, id := range ids {
+			names = append(names, id.Lane)
+		}
+		return names
 	}
-	if want := []string{"empty", "waiting"}; !slices.Equal(got, want) {
-		t.Errorf("gives away %v, want %v", got, want)
+	if got, want := names(b.leave()), []string{"empty", "waiting"}; !slices.Equal(got, want) {
+		t.Errorf("gave away %v, want %v", got, want)
 	}
-	var idle []string
-	for _, l := range b.idle(noon.Add(idleAfter)) {
-		idle = append(idle, l.id.Lane)
+	if id := nextID(b); id != 0 {
+		t.Errorf("job %d of a lane that is leaving was started", id)
 	}
-	if want := []string{"empty"}; !slices.Equal(idle, want) {
-		t.Errorf("idle are %v, want %v", idle, want)
+	b.settled(ended, 2, noon)
+	if got, want := names(b.leave()), []string{"ended"}; !slices.Equal(got, want) {
+		t.Errorf("gave away %v, want %v", got, want)
+	}
+	if b.buffered != 0 {
+		t.Errorf("%d jobs are buffered, want none", b.buffered)
+	}
+}
+
+func TestAnIdleLaneIsGivenBack(t *testing.T) {
+	b := boardWith(1, "idle", "busy")
+	fill(b, fetchedJob("busy", 1))
+	b.next()
+	b.idle(noon.Add(idleAfter - 1))
+	if got := b.leave(); len(got) != 0 {
+		t.Errorf("gave back %v too early", got)
+	}
+	b.idle(noon.Add(idleAfter))
+	if got := b.leave(); !slices.Equal(got, []LaneID{laneNamed("idle")}) {
+		t.Errorf("gave back %v, want the idle lane", got)
 	}
 }
 

@@ -88,6 +88,8 @@ func (w *Worker) beat(t *tenure, watch *observer) time.Duration {
 	case errors.Is(err, ErrFenced):
 		w.lose(t, "another worker found this one dead")
 		return 0
+	case t.ctx.Err() != nil: // a settlement found the lease lost, or the worker closes
+		return 0
 	case err != nil && !now.Before(t.until):
 		w.lose(t, "no beat reached the store for a whole lease")
 		return 0
@@ -121,10 +123,23 @@ func (w *Worker) reenrol(watch *observer) time.Duration {
 	watch.look(time.Now(), peers)
 	t.ctx, t.cancel = context.WithCancelCause(w.ctx)
 	w.mu.Lock()
-	if w.state == stateStarted || w.state == stateClosing {
-		w.tenure = t
+	if w.state == stateClosed {
+		w.mu.Unlock()
+		w.depart(t)
+		return w.config.Heartbeat
 	}
+	w.tenure = t
 	w.mu.Unlock()
 	signal(w.wake)
 	return w.config.Heartbeat
+}
+
+// depart gives a tenure's lanes back. Without it they would be free only after a lease, so
+// it is tried even where the worker's ctx has ended.
+func (w *Worker) depart(t *tenure) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(w.ctx), w.config.Lease)
+	defer cancel()
+	if _, err := w.store.Beat(ctx, Beat{Worker: t.worker, Leave: true}); err != nil {
+		w.config.Logger.Warn("the lanes were not given back", "worker", t.worker, "error", err)
+	}
 }

@@ -54,6 +54,7 @@ func (w *Worker) round(poll bool) time.Duration {
 			w.giveBackLocked(t)
 		}
 		poll = false
+		t.release = append(t.release, t.board.leave()...)
 		claim, claiming := w.claimLocked(t)
 		w.mu.Unlock()
 		if claiming && !w.claim(t, claim) {
@@ -87,21 +88,16 @@ func (w *Worker) ringLocked(t *tenure) time.Duration {
 	return w.config.Poll
 }
 
-// giveBackLocked gives up lanes that are idle, and those that are more than this
-// worker's share.
+// giveBackLocked finds lanes to give up: those that are idle, and those that are more than
+// this worker's share.
 func (w *Worker) giveBackLocked(t *tenure) {
-	give := t.board.idle(time.Now())
-	if t.peers > 0 {
-		share := t.owned/(t.peers+1) + 1
-		if spare := len(t.board.lanes) - len(give) - share; spare > share/8 {
-			give = append(give, t.board.surplus(spare)...)
-		}
+	t.board.idle(time.Now())
+	if t.peers == 0 {
+		return
 	}
-	for _, l := range give {
-		if t.board.owns(l) {
-			t.board.remove(l)
-			t.release = append(t.release, l.id)
-		}
+	share := t.owned/(t.peers+1) + 1
+	if spare := len(t.board.lanes) - share; spare > share/8 {
+		t.board.shed(spare)
 	}
 }
 

@@ -136,6 +136,9 @@ func (w *Worker) noteLocked(s *settlement, missed bool) *Event {
 		w.endLocked(s.tenure, s.lane)
 	}
 	s.tenure.board.settled(s.lane, o.Job.ID, time.Now())
+	if s.lane.leaving {
+		signal(w.wake)
+	}
 	switch {
 	case missed && !s.doubtful:
 		return s.event(EventDouble)

@@ -247,20 +247,11 @@ func (w *Worker) Close(ctx context.Context) error {
 	t, running := w.tenure, w.running
 	w.tenure = nil
 	w.mu.Unlock()
-	if t != nil {
-		t.cancel(context.Canceled)
-	}
 	close(w.quit)
-	w.cancel()
+	w.cancel() // and with it the ctx of the tenure and of its handlers
 	w.loops.Wait()
 	if t != nil {
-		// Without this the lanes would be free only after a lease, so it is tried even
-		// where ctx has ended.
-		leave, cancel := context.WithTimeout(context.WithoutCancel(w.ctx), w.config.Lease)
-		defer cancel()
-		if _, leaveErr := w.store.Beat(leave, Beat{Worker: t.worker, Leave: true}); leaveErr != nil {
-			w.config.Logger.Warn("the lanes were not given back", "worker", t.worker, "error", leaveErr)
-		}
+		w.depart(t)
 	}
 	if err != nil {
 		return fmt.Errorf("close the worker while %d jobs run: %w", running, err)
