@@ -150,7 +150,7 @@ func TestEveryJobRunsOnce(t *testing.T) {
 
 func TestTheEndOfAHandlerDecidesWhatBecomesOfItsJob(t *testing.T) {
 	errBroken := errors.New("broken")
-	for _, c := range []struct {
+	cases := []struct {
 		name    string
 		handler jobs.Handler // is called for each attempt
 		results []jobs.Result
@@ -199,16 +199,28 @@ func TestTheEndOfAHandlerDecidesWhatBecomesOfItsJob(t *testing.T) {
 		{"a task is buried with a reason", func(ctx context.Context, task *jobs.Task) error {
 			return task.Bury(ctx, "hopeless")
 		}, []jobs.Result{jobs.Buried}, "hopeless"},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			eachtest.Run(t, func(t *testing.T, b eachtest.Backend) {
-				q := newQueue(t, b.Jobs())
-				events := make(chan jobs.Event, 10)
-				start(t, q, handlers{"test": c.handler}, jobs.WorkerConfig{
-					Backoff: soon, MaxAttempts: 3, OnEvent: func(e jobs.Event) { events <- e },
-				})
-				enqueue(t, q, job("lane"))
-				const id = 1
+	}
+	eachtest.Run(t, func(t *testing.T, b eachtest.Backend) {
+		q := newQueue(t, b.Jobs())
+		events := make(chan jobs.Event, len(cases))
+		hs := handlers{}
+		var list []jobs.Job
+		for _, c := range cases {
+			hs[c.name] = c.handler
+			list = append(list, jobs.Job{Tenant: "acme", Lane: c.name, Kind: c.name})
+		}
+		start(t, q, hs, jobs.WorkerConfig{Backoff: soon, MaxAttempts: 3, OnEvent: func(e jobs.Event) { events <- e }})
+		enqueue(t, q, list...)
+		buried := map[string]jobs.Event{}
+		for _, c := range cases {
+			if c.results[len(c.results)-1] == jobs.Buried {
+				e := receive(t, events, "event")
+				buried[e.Job.Kind] = e
+			}
+		}
+		for i, c := range cases {
+			t.Run(c.name, func(t *testing.T) {
+				id := int64(i + 1)
 				eventually(t, "the job ends", func() bool { return len(attemptsOf(t, q, id)) >= len(c.results) })
 				got := attemptsOf(t, q, id)
 				for i, want := range c.results {
@@ -223,7 +235,7 @@ func TestTheEndOfAHandlerDecidesWhatBecomesOfItsJob(t *testing.T) {
 				if c.results[len(c.results)-1] != jobs.Buried {
 					return
 				}
-				if e := receive(t, events, "event"); e.Kind != jobs.EventBuried || e.Job.ID != id || e.Job.Attempt != len(c.results)-1 {
+				if e := buried[c.name]; e.Kind != jobs.EventBuried || e.Job.ID != id || e.Job.Attempt != len(c.results)-1 {
 					t.Errorf("got event %+v, want that job %d was buried", e, id)
 				}
 				dead, err := q.DeadJob(t.Context(), "acme", id)
@@ -231,8 +243,8 @@ func TestTheEndOfAHandlerDecidesWhatBecomesOfItsJob(t *testing.T) {
 					t.Errorf("got dead letter %+v and %v", dead, err)
 				}
 			})
-		})
-	}
+		}
+	})
 }
 
 func TestAJobWithoutAHandlerWaitsForOne(t *testing.T) {
