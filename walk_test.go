@@ -185,15 +185,12 @@ func (w *walk) approve(ctx context.Context, person, request string) error {
 	return err
 }
 
-// work runs a worker over everything the walk enqueues.
-func (w *walk) work(t testing.TB) *jobs.Worker {
+// worker returns a worker over everything the walk enqueues.
+func (w *walk) worker(t testing.TB) *jobs.Worker {
 	t.Helper()
 	handlers := w.approvals.Handlers()
 	maps.Copy(handlers, w.webhooks.Handlers())
-	worker, err := jobs.NewWorker(w.queue, handlers, jobs.WorkerConfig{
-		Lease: time.Second, Poll: 10 * time.Millisecond,
-		Backoff: func(int) time.Duration { return time.Millisecond },
-	})
+	worker, err := jobs.NewWorker(w.queue, handlers, jobs.WorkerConfig{Poll: 10 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -338,7 +335,7 @@ func TestARefundWalksFromDecisionToDelivery(t *testing.T) {
 		defer receiver.Close()
 		w := newWalk(t, db, hostOf(t, db), newKeys(t), everything)
 		_, secret := w.cast(t, receiver.URL)
-		worker := w.work(t)
+		worker := w.worker(t)
 		if err := worker.Start(t.Context()); err != nil {
 			t.Fatal(err)
 		}

@@ -76,14 +76,12 @@ func (g *Governor) Change(ctx context.Context, e Event, apply func(ctx context.C
 			// The gate's own records are of an earlier moment than what they led to.
 			e.Time = g.catalog.Now()
 		}
+		if _, ok := errors.AsType[Refusal](err); err != nil && !ok {
+			return &gateError{err}
+		}
 		if err != nil || verdict.Effect != Allow {
-			attempt, err := refuse(e, verdict, err)
-			if err != nil {
-				return err
-			}
-			refusal = attempt.refusal
-			attempt.event.ID = g.catalog.NewID()
-			return g.sink.Append(ctx, attempt.event)
+			refusal, err = g.refuse(ctx, e, verdict, err)
+			return err
 		}
 		e.DecisionID, e.ApprovalID, e.ApprovedBy = verdict.DecisionID, verdict.ApprovalID, verdict.ApprovedBy
 		if err := apply(ctx, &e); err != nil {
@@ -94,10 +92,38 @@ func (g *Governor) Change(ctx context.Context, e Event, apply func(ctx context.C
 		}
 		return g.sink.Append(ctx, e)
 	})
+	if failed, ok := errors.AsType[*gateError](err); ok {
+		return e, g.denyFailed(ctx, e, failed.err)
+	}
 	if err != nil {
 		return e, err
 	}
 	return e, refusal
+}
+
+// A gateError carries the failure of a gate out of the transaction, so that whatever
+// the gate had written by then is undone.
+type gateError struct{ err error }
+
+func (e *gateError) Error() string { return e.err.Error() }
+func (e *gateError) Unwrap() error { return e.err }
+
+// denyFailed answers a change whose gate failed. The denial is recorded by itself;
+// where the store failed under the gate there is nothing to record and nowhere to, and
+// the caller shall repeat the change instead of reading a denial.
+func (g *Governor) denyFailed(ctx context.Context, e Event, cause error) error {
+	if isStoreFailure(cause) {
+		return cause
+	}
+	denied := &DeniedError{Verdict: Verdict{Reason: Reason{Code: "gate_error", Text: "the check could not be completed"}}, Err: cause}
+	err := g.tx.InTx(ctx, func(ctx context.Context) error {
+		_, err := g.refuse(ctx, e, denied.Verdict, denied)
+		return err
+	})
+	if err != nil {
+		return errors.Join(denied, err)
+	}
+	return denied
 }
 
 // Record appends facts that need no gate, in the transaction of ctx or one of its
@@ -128,38 +154,22 @@ func (g *Governor) checkNew(ctx context.Context, e Event) error {
 	return nil
 }
 
-// An attempt is a change that a gate refused.
-type attempt struct {
-	event   Event
-	refusal error
-}
-
-// refuse turns the answer of a gate into the attempt to record. It fails where the
-// store failed under the gate: then there is nothing to record and nowhere to.
-func refuse(e Event, v Verdict, err error) (attempt, error) {
-	var known Refusal
+// refuse records an attempt that a gate refused and returns the refusal.
+func (g *Governor) refuse(ctx context.Context, e Event, v Verdict, err error) (Refusal, error) {
+	refusal, ok := errors.AsType[Refusal](err)
 	switch {
-	case errors.As(err, &known):
-		e.Outcome = known.Refused()
-	case err != nil && isStoreFailure(err):
-		return attempt{}, err
-	case err != nil:
-		v = Verdict{Reason: Reason{Code: "gate_error", Text: "the check could not be completed"}}
-		known = &DeniedError{Verdict: v, Err: err}
-		e.Outcome = Denied
+	case ok:
 	case v.Effect == StepUp:
-		known = &StepUpError{Verdict: v}
-		e.Outcome = Denied
+		refusal = &StepUpError{Verdict: v}
 	default:
 		// An unanswered NeedsApproval denies too: no gate took it up.
-		known = &DeniedError{Verdict: v}
-		e.Outcome = Denied
+		refusal = &DeniedError{Verdict: v}
 	}
-	e.DecisionID, e.ApprovalID = v.DecisionID, v.ApprovalID
+	e.ID, e.DecisionID, e.Outcome = g.catalog.NewID(), v.DecisionID, refusal.Refused()
 	if e.Outcome == Denied {
 		e.Reason = v.Reason.Code
 	}
-	return attempt{event: e, refusal: known}, nil
+	return refusal, g.sink.Append(ctx, e)
 }
 
 // isStoreFailure reports errors after which the transaction cannot be used, or

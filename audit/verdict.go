@@ -77,7 +77,8 @@ type Verdict struct {
 //
 // Check runs in the transaction of the change. It may write rows of its own, such
 // as the record of its decision or a change request; they are committed with the
-// recorded attempt when the change is refused, and with the change when it is not.
+// recorded attempt when the change is refused, with the change when it is not, and
+// undone where Check fails with an error that is no [Refusal].
 type Gate interface {
 	Check(ctx context.Context, e Event) (Verdict, error)
 }

@@ -124,7 +124,7 @@ func Postgres(t *testing.T) Backend {
 // PostgresDSN returns the data source name of a fresh database that is dropped when
 // the test ends, for tests of programs that open it themselves. It skips the test
 // where there is no server.
-func PostgresDSN(t *testing.T) string {
+func PostgresDSN(t testing.TB) string {
 	t.Helper()
 	return pgtest.DSN(t)
 }

@@ -25,7 +25,7 @@ type DialFunc func(ctx context.Context, network, addr string) (net.Conn, error)
 // was asked.
 func (p *Plan) Dial(dial DialFunc) DialFunc {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
-		fires := p.fires(Connect, "")
+		fires := p.Fires(Connect, "")
 		if fires && !p.mode.made() {
 			return nil, &net.OpError{Op: "dial", Net: network, Err: ErrInjected}
 		}
@@ -60,7 +60,7 @@ func (c *netConn) Write(b []byte) (int, error) {
 	if c.rest.Load() != nil {
 		return 0, c.failure("write")
 	}
-	if len(b) == 0 || b[0] == terminate || !c.plan.fires(Flush, "") {
+	if len(b) == 0 || b[0] == terminate || !c.plan.Fires(Flush, "") {
 		return c.Conn.Write(b)
 	}
 	switch c.plan.mode {

@@ -28,7 +28,7 @@ type connector struct {
 
 // Connect implements driver.Connector.
 func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
-	if c.plan.fires(Connect, "") {
+	if c.plan.Fires(Connect, "") {
 		if !c.plan.mode.made() {
 			return nil, failure(c.plan.mode)
 		}
@@ -79,7 +79,7 @@ func (c *conn) do(op Op, query string, call func() error, drop func()) error {
 	if c.lost {
 		return driver.ErrBadConn
 	}
-	if !c.plan.fires(op, query) {
+	if !c.plan.Fires(op, query) {
 		return call()
 	}
 	if c.plan.mode.made() {

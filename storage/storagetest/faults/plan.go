@@ -167,8 +167,9 @@ func (p *Plan) Fired() (Call, bool) {
 // String names the plan, fit as the name of a subtest: "lost-after/3".
 func (p *Plan) String() string { return fmt.Sprintf("%s/%d", p.mode, p.n) }
 
-// fires counts a call and reports whether it is the one to fail.
-func (p *Plan) fires(op Op, query string) bool {
+// Fires counts a call and reports whether it is the one to fail, now. Connector and
+// Dial ask it; so does whoever injects faults somewhere else.
+func (p *Plan) Fires(op Op, query string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.armed {
