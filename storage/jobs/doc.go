@@ -1,6 +1,111 @@
-// Package jobs is the work engine of the kit: what a committed row asks for is done by
-// a worker, at least once, whatever dies in between.
+// Package jobs is the work engine of the kit: what a committed row asks for is done by a
+// worker, at least once, whatever dies in between. Webhook deliveries, the applying of
+// approved changes and timers run on it, and a host's own work may.
 //
-// A [Queue] takes jobs in, in the transaction of the change that asks for them. A
-// [Worker] hands them to a [Handler] by their kind.
+//	queue, err := jobs.NewQueue(backend.Jobs(), jobs.Config{})
+//	worker, err := jobs.NewWorker(queue, map[string]jobs.Handler{
+//		"mail.receipt": sendReceipt,
+//	}, jobs.WorkerConfig{})
+//	err = worker.Start(ctx)
+//	...
+//	err = worker.Close(ctx)
+//
+// # Asking for work
+//
+// [Queue.Enqueue] writes jobs in the transaction of ctx. So the change and the work it
+// causes are there together or not at all, and nobody starts on a change that was rolled
+// back:
+//
+//	err := backend.InTx(ctx, func(ctx context.Context) error {
+//		if err := orders.MarkPaid(ctx, id); err != nil {
+//			return err
+//		}
+//		return queue.Enqueue(ctx, jobs.Job{
+//			Tenant: "acme", Lane: "mail", Kind: "mail.receipt", Payload: []byte(id),
+//		})
+//	})
+//
+// A job may be due ahead. Until then it is a row and nothing else: no timer and no
+// goroutine waits for it.
+//
+// # Lanes
+//
+// A lane is what jobs queue behind: an endpoint, a rule, a destination. The jobs of a
+// lane start in order of their due time and id, at most its cap at a time ([DefaultCap],
+// or what [Queue.SetLane] says). Lanes take turns, one job each, so that a lane with a
+// hundred thousand jobs, or one whose handlers hang, takes no more of the worker's slots
+// than its cap, and delays no other. Choose lanes by what fails and slows down together.
+//
+// # Leases and fences
+//
+// A process does not claim jobs, it leases lanes. It reads the jobs of its lanes ahead
+// without writing anything, keeps order and caps in memory, and writes once a job, when
+// the job is settled. Several processes share the lanes there are; each gives up what is
+// more than its share.
+//
+// A lease lives by heartbeats. When a process dies its lanes are taken over: another one
+// saw its heartbeats stand still for a whole lease. No two clocks are compared for that;
+// every process measures on its own. A process that was only stopped, or cut off from
+// the store, notices that it beat too late and starts nothing more.
+//
+// Should it not notice in time, the fence stops it. Whatever it settles, it settles as
+// the worker it was when it read the job, and the store has ended that worker: the answer
+// is [ErrFenced], nothing is written, and a transaction that [Task.Complete] was part of
+// rolls back. A new lease is a new worker with a new id.
+//
+// # At least once, and exactly once
+//
+// A job runs at least once. It runs again when its process died before the job was
+// settled, or lost its lease. Make a handler's outside effects repeatable: send the same
+// idempotency key with each attempt; the job's ID is one.
+//
+// An effect in the kit's own store happens exactly once when it shares the transaction of
+// the settlement:
+//
+//	func apply(ctx context.Context, task *jobs.Task) error {
+//		return backend.InTx(ctx, func(ctx context.Context) error {
+//			if err := requests.Apply(ctx, string(task.Job.Payload)); err != nil {
+//				return err
+//			}
+//			return task.Complete(ctx)
+//		})
+//	}
+//
+// [Task.RetryAt] and [Task.Bury] do the same for the other two endings.
+//
+// # Failure
+//
+// What a handler returns decides. Nil completes the job. [RetryAt] and [Bury] say what is
+// to happen; any other error, and a panic, retries the job after [WorkerConfig.Backoff]
+// until it was started [WorkerConfig.MaxAttempts] times, and then buries it. Buried jobs
+// are dead letters: [Queue.DeadJobs] lists them, [Queue.Requeue] makes one a job again.
+// Each attempt is recorded with its result, its times and the text of its error, and kept
+// for [WorkerConfig.KeepAttempts].
+//
+// A job that kills its process cannot return anything. So in lanes taken over from a dead
+// process starts are written down before they happen, and a job whose start was lost runs
+// alone in its lane. After [WorkerConfig.MaxLost] such starts it is buried.
+//
+// # Waking
+//
+// Workers of the process that enqueued hear of a job when its transaction commits, and
+// know when the jobs they heard of become due. Everything else (other processes, hosts
+// that commit a transaction of their own) is found by the poll, within
+// [WorkerConfig.Poll].
+//
+// # What a host sees
+//
+// The package records nothing in the audit log, which it does not know; it reports
+// through [WorkerConfig.OnEvent] what a host may want to record, and logs what an
+// operator should see with these keys: worker, job, tenant, lane, kind, attempt, reason,
+// jobs, error, panic, stack. The trace a job was asked for under is carried as text; its
+// handler continues it.
+//
+// # Limits
+//
+// A lane is worked by one process at a time, so a single lane does not scale past it:
+// split it. While an old owner's handlers end after a lost lease, they and the new
+// owner's may exceed the lane's cap together.
+//
+// Authors of a store prove it with package jobstest.
 package jobs
