@@ -1,0 +1,52 @@
+// Package webhookstest holds what tests of webhooks need: a receiver that answers as
+// it is told, and the conformance suite of webhooks.Deliverer.
+//
+// # A receiver
+//
+//	r := webhookstest.NewReceiver(t)
+//	r.Reply(webhookstest.Reply{Status: 503}, webhookstest.Reply{Drop: true})
+//	... register r.URL(), make something happen ...
+//	got, err := r.Wait(t.Context(), 3)
+//	err = got[2].Verify(secret)
+//
+// It listens on the loopback interface over plain http, so the sender has to allow
+// that: egress.Config{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}.
+//
+// # Writing a Deliverer
+//
+// A webhooks.Deliverer makes one attempt and says what came of it. Everything around it
+// is the Service's: when to try, how often, what is recorded, when to give up. The
+// contract in short, with the rules of the suite:
+//
+//   - One call is one request. It is never repeated (WD-001), whatever came of it, and a
+//     redirect is an answer and no instruction (WD-002).
+//   - The message id goes out as it is (WD-003), the timestamp is that of the attempt
+//     (WD-004), and every live key signs the bytes that are sent, after the last change
+//     to them (WD-005, WD-006). The trace goes on (WD-007).
+//   - 2xx is Accepted (WD-008), whatever becomes of the body behind it (WD-009). 410 is
+//     Gone (WD-010). Anything else is Retry (WD-011). 429, 502, 504 and silence throttle
+//     (WD-012), and Retry-After is handed on (WD-013) unless it says nothing (WD-014).
+//   - It returns when the receiver's time is over (WD-015) and when its ctx ends
+//     (WD-016).
+//   - A destination that may not be reached is Blocked (WD-017), and so is one that it
+//     does not know how to reach (WD-018).
+//   - At most webhooks.MaxResponse bytes of an answer are kept (WD-019). What failed is
+//     said in a class and a sentence without addresses (WD-020).
+//   - It is called from many goroutines at once (WD-021).
+//
+// Common mistakes: an http.Client with its default policy, which follows redirects and
+// so reaches what was never checked; signing a value and sending its re-encoding; an
+// id made in the Deliverer; reading a body to its end; handing err.Error() to the owner
+// of the endpoint.
+//
+// Run the suite from a test of your package:
+//
+//	func TestDeliverer(t *testing.T) {
+//		webhookstest.Run(t, webhookstest.Options{New: func(t testing.TB) webhooks.Deliverer {
+//			return mydeliverer.New(mydeliverer.AllowLoopback)
+//		}})
+//	}
+//
+// It is for Deliverers that speak HTTP. Each case has a rule and a sentence that
+// explains it, which stand first where it fails.
+package webhookstest
