@@ -240,6 +240,22 @@ func TestAGroupThatSQLiteEndedTellsAllItsMembers(t *testing.T) {
 	}
 }
 
+// A conflict with a row that never came to be is no conflict.
+func TestAnAnswerThatRestsOnUndoneRowsIsNotGiven(t *testing.T) {
+	b := open(t, file(t), sqlite.Config{})
+	full(t, b)
+	answers := together(t, b,
+		part{fn: func(ctx context.Context) error { return insert(ctx, b, "a") }},
+		part{fn: func(ctx context.Context) error { return insert(ctx, b, "a") }},
+		part{fn: func(ctx context.Context) error { return fill(ctx, b, "z") }},
+	)
+	for i, err := range answers {
+		if !errors.Is(err, storage.ErrUnavailable) || errors.Is(err, storage.ErrConflict) {
+			t.Errorf("member %d: %v, want ErrUnavailable", i, err)
+		}
+	}
+}
+
 func TestASavepointAroundAFullDiskDoesNotHideIt(t *testing.T) {
 	b := open(t, file(t), sqlite.Config{})
 	full(t, b)
@@ -525,10 +541,51 @@ func TestNoFaultLeavesAChangeHalfDone(t *testing.T) {
 				t.Errorf("%v: %v: after the repetition %q is stored", p, call, stored)
 			}
 		}
-		if fired < 30 || unknown == 0 {
-			t.Errorf("own connections %v: %d faults, %d unknown commits: fewer than the change has", own, fired, unknown)
+		// Of the four ways in which the commit fails one is certain: the transaction is
+		// still open.
+		if fired < 30 || unknown != 3 {
+			t.Errorf("own connections %v: %d faults, %d unknown commits; want 30 at least, and 3", own, fired, unknown)
 		}
 		t.Logf("own connections %v: %d faults, %d unknown commits", own, fired, unknown)
+	}
+}
+
+// commitOf returns which call of the change is its commit.
+func commitOf(t *testing.T) int {
+	t.Helper()
+	p := faults.New(faults.Before, 0)
+	b := faulty(t, file(t), p, false)
+	if err := b.InTx(t.Context(), func(ctx context.Context) error { return exec(ctx, b, `CREATE TABLE t (id TEXT PRIMARY KEY, v BIGINT)`) }); err != nil {
+		t.Fatal(err)
+	}
+	p.Arm()
+	if err := change(t.Context(), b); err != nil {
+		t.Fatal(err)
+	}
+	return p.Count()
+}
+
+func TestAHostDoesNotGetAConnectionBackInATransaction(t *testing.T) {
+	p := faults.New(faults.Before, commitOf(t))
+	path := file(t)
+	clean := open(t, path, sqlite.Config{})
+	db := hostDB(t, path, p.Connector)
+	db.SetMaxOpenConns(1)
+	b, err := sqlite.New(t.Context(), db, sqlite.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Arm()
+	err = change(t.Context(), b)
+	p.Disarm()
+	if call, _ := p.Fired(); call.Op != faults.Commit || !errors.Is(err, storage.ErrUnavailable) {
+		t.Fatalf("%v failed and the change answers %v; want the commit, and ErrUnavailable", call, err)
+	}
+	if _, err := db.Exec(`INSERT INTO t (id) VALUES ('host')`); err != nil {
+		t.Fatal(err)
+	}
+	if got := ids(t, clean); got != "host" {
+		t.Errorf("stored %q, want host: what the host wrote on its own", got)
 	}
 }
 
