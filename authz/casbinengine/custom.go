@@ -65,7 +65,10 @@ func NewWithModel(store authz.Store, text string, config ModelConfig) (*Engine, 
 	if err := def.checkRows(e.base); err != nil {
 		return nil, fmt.Errorf("casbinengine: ModelConfig.Rows: %w", err)
 	}
-	return e, e.compileShared()
+	if err := e.compileShared(); err != nil {
+		return nil, err
+	}
+	return e, nil
 }
 
 // requestByName takes each token of r by what its name says.

@@ -98,7 +98,10 @@ func New(store authz.Store, vocabulary Vocabulary, config Config) (*Engine, erro
 	if err := vocabulary.checkRows("", e.base); err != nil {
 		return nil, fmt.Errorf("casbinengine: Config.Rules: %w", err)
 	}
-	return e, e.compileShared()
+	if err := e.compileShared(); err != nil {
+		return nil, err
+	}
+	return e, nil
 }
 
 func (e *Engine) compileShared() error {

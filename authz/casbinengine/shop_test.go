@@ -152,3 +152,8 @@ func TestRefundIsDecidedByRoleAmountAndFreshness(t *testing.T) {
 		}
 	})
 }
+
+// emptyStore is a store that nobody wrote to.
+type emptyStore struct{ authz.Store }
+
+func (emptyStore) Head(context.Context, string) (authz.Head, error) { return authz.Head{}, nil }
