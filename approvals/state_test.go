@@ -3,7 +3,9 @@ package approvals_test
 import (
 	"context"
 	"errors"
+	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -327,4 +329,46 @@ func TestConcurrentTransitionsHaveOneWinner(t *testing.T) {
 			t.Errorf("%d transitions succeeded, want 1", won)
 		}
 	})
+}
+
+// The table of the package documentation is the table of the code.
+func TestDocumentationShowsTheStateMachine(t *testing.T) {
+	t.Parallel()
+	doc, err := os.ReadFile("doc.go")
+	must(t, err)
+	_, rest, _ := strings.Cut(string(doc), "// # States")
+	section, _, _ := strings.Cut(rest, "// # ")
+	var documented []string
+	var from string
+	var triggers []string
+	for line := range strings.Lines(section) {
+		line, ok := strings.CutPrefix(strings.TrimRight(line, "\n"), "//\t")
+		if !ok {
+			continue
+		}
+		if line[0] != ' ' {
+			from, line, _ = strings.Cut(line, " ")
+		}
+		for _, part := range strings.FieldsFunc(line, func(r rune) bool { return r == ',' }) {
+			trigger, to, last := strings.Cut(part, " → ")
+			if trigger = strings.TrimSpace(trigger); trigger != "" {
+				triggers = append(triggers, trigger)
+			}
+			if last {
+				for _, trigger := range triggers {
+					documented = append(documented, from+" "+trigger+" "+to)
+				}
+				triggers = nil
+			}
+		}
+	}
+	var table []string
+	for _, tr := range approvals.Transitions() {
+		table = append(table, string(tr.From)+" "+string(tr.Trigger)+" "+string(tr.To))
+	}
+	slices.Sort(documented)
+	slices.Sort(table)
+	if !slices.Equal(documented, table) {
+		t.Errorf("doc.go says\n%s\nand the table\n%s", strings.Join(documented, "\n"), strings.Join(table, "\n"))
+	}
 }
