@@ -165,7 +165,8 @@ func (g *Governor) refuse(ctx context.Context, e Event, v Verdict, err error) (R
 		// An unanswered NeedsApproval denies too: no gate took it up.
 		refusal = &DeniedError{Verdict: v}
 	}
-	e.ID, e.DecisionID, e.Outcome = g.catalog.NewID(), v.DecisionID, refusal.Refused()
+	e.ID, e.Outcome = g.catalog.NewID(), refusal.Refused()
+	e.DecisionID, e.ApprovalID = v.DecisionID, v.ApprovalID
 	if e.Outcome == Denied {
 		e.Reason = v.Reason.Code
 	}
