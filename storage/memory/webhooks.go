@@ -37,10 +37,15 @@ const endpointsByCreation = 1
 
 var secretTable = table[secretRow]{
 	func(a, b *secretRow) int {
+		return cmp.Or(cmp.Compare(a.tenant, b.tenant), cmp.Compare(a.endpoint, b.endpoint), cmp.Compare(a.ID, b.ID))
+	},
+	func(a, b *secretRow) int {
 		return cmp.Or(cmp.Compare(a.tenant, b.tenant), cmp.Compare(a.endpoint, b.endpoint),
 			a.CreatedAt.Compare(b.CreatedAt), cmp.Compare(a.ID, b.ID))
 	},
 }
+
+const secretsByAge = 1
 
 var subscriptionTable = table[subscriptionRow]{
 	func(a, b *subscriptionRow) int {
@@ -426,7 +431,7 @@ func unsubscribe(v view, e webhooks.Endpoint) {
 
 // secretsOf returns the secrets of an endpoint, oldest first.
 func secretsOf(v view, tenant, endpoint string) (all []secretRow) {
-	for row := range secretTable.ascend(v, 0, secretRow{tenant: tenant, endpoint: endpoint}) {
+	for row := range secretTable.ascend(v, secretsByAge, secretRow{tenant: tenant, endpoint: endpoint}) {
 		if row.tenant != tenant || row.endpoint != endpoint {
 			break
 		}

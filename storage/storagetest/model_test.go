@@ -170,9 +170,9 @@ var (
 
 func sample[T any](w *world, of []T) T { return rapid.SampledFrom(of).Draw(w.rt, "value") }
 
-// draw fills v with something a caller may pass. field is the name of the field that
-// v is, for those that hold a known set of words.
-func (w *world) draw(v reflect.Value, field string) {
+// draw fills v with something a caller may pass. name is that of the field that v is,
+// for those that hold a known set of words.
+func (w *world) draw(v reflect.Value, name string) {
 	switch x := v.Addr().Interface().(type) {
 	case *storage.Cursor:
 		return
@@ -209,7 +209,7 @@ func (w *world) draw(v reflect.Value, field string) {
 	switch v.Kind() {
 	case reflect.String:
 		switch {
-		case field == "Status":
+		case name == "Status":
 			v.SetString(sample(w, statuses))
 		case v.Type() == reflect.TypeFor[string]():
 			v.SetString(sample(w, ids))
@@ -231,6 +231,10 @@ func (w *world) draw(v reflect.Value, field string) {
 		v.Set(reflect.MakeSlice(v.Type(), n, n))
 		for i := range n {
 			w.draw(v.Index(i), "")
+			// Records that are given together have ids of their own.
+			if id := field(v.Index(i), "ID"); id.IsValid() && id.Kind() == reflect.String {
+				id.SetString(ids[i])
+			}
 		}
 	case reflect.Pointer:
 		if rapid.Bool().Draw(w.rt, "given") {
@@ -240,6 +244,14 @@ func (w *world) draw(v reflect.Value, field string) {
 	case reflect.Struct:
 		w.fields(v)
 	}
+}
+
+// field returns a field of a struct, the zero Value where there is none.
+func field(v reflect.Value, name string) reflect.Value {
+	if v.Kind() != reflect.Struct {
+		return reflect.Value{}
+	}
+	return v.FieldByName(name)
 }
 
 func (w *world) fields(v reflect.Value) {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"runtime"
+	"slices"
 	"sync"
 
 	"github.com/lumelle/adminkit/storage"
@@ -474,6 +476,21 @@ func (e *env) putSlowly(ctx context.Context, tenant, id string) error {
 	return err
 }
 
+// written asserts that exactly the records of the writers that were told so are there.
+func (e *env) written(tenant string, kept func(writer int) bool) {
+	e.Helper()
+	want := map[string]bool{}
+	for w := range writers {
+		for i := range rounds {
+			want[fmt.Sprintf("%d-%d", w, i)] = kept(w)
+		}
+	}
+	for _, p := range e.probes {
+		e.same(p, slices.Sorted(maps.Keys(want)), func(id string) (string, string) { return tenant, id },
+			func(id string) bool { return want[id] }, "what all writers were told")
+	}
+}
+
 func concurrentTransactionsAreKept(e *env) {
 	tenant := e.tenant()
 	together(rounds, writers, func(w, i int) {
@@ -482,11 +499,7 @@ func concurrentTransactionsAreKept(e *env) {
 			e.Errorf("writer %d: %v", w, err)
 		}
 	})
-	for w := range writers {
-		for i := range rounds {
-			e.expect(tenant, fmt.Sprintf("%d-%d", w, i), true, "after all writers are done")
-		}
-	}
+	e.written(tenant, func(int) bool { return true })
 }
 
 func neighboursAreKept(e *env) {
@@ -505,11 +518,7 @@ func neighboursAreKept(e *env) {
 			e.Errorf("writer %d: got %v", w, err)
 		}
 	})
-	for w := range writers {
-		for i := range rounds {
-			e.expect(tenant, fmt.Sprintf("%d-%d", w, i), w%2 == 0, "after all writers are done")
-		}
-	}
+	e.written(tenant, func(w int) bool { return w%2 == 0 })
 }
 
 func closedRefuses(e *env) {

@@ -113,10 +113,7 @@ func TestEveryRuleThatMemoryCanBreakHasAnAnimal(t *testing.T) {
 }
 
 func TestRulesHaveNoFalseAlarms(t *testing.T) {
-	runs := 20
-	if testing.Short() {
-		runs = 2
-	}
+	const runs = 5
 	seed := rand.Uint64()
 	random := rand.New(rand.NewPCG(seed, 0))
 	for range runs {
