@@ -98,6 +98,9 @@ func (c *Catalog) add(a Action) error {
 	if a.Category == "" {
 		a.Category = Activity
 	}
+	if !slices.Contains(Categories(), a.Category) {
+		return errors.New("has a category that is none")
+	}
 	if a.Schema != nil {
 		if c.cfg.Compile == nil {
 			return errors.New("has a schema and the catalogue has no Compile")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 
 	"github.com/lumelle/adminkit/storage"
 )
@@ -71,7 +72,7 @@ func (g *Governor) Change(ctx context.Context, e Event, apply func(ctx context.C
 				return err
 			}
 		}
-		verdict, err := g.gate.Check(ctx, e)
+		verdict, err := g.check(ctx, e)
 		if !timed {
 			// The gate's own records are of an earlier moment than what they led to.
 			e.Time = g.catalog.Now()
@@ -88,7 +89,8 @@ func (g *Governor) Change(ctx context.Context, e Event, apply func(ctx context.C
 			return err
 		}
 		if err := e.check(); err != nil {
-			return fmt.Errorf("audit: the change left a bad event: %w", err)
+			// The fault of apply and not of its input: no caller shall take it for that.
+			return fmt.Errorf("audit: the change left a bad event: %v", err)
 		}
 		return g.sink.Append(ctx, e)
 	})
@@ -124,6 +126,17 @@ func (g *Governor) denyFailed(ctx context.Context, e Event, cause error) error {
 		return errors.Join(denied, err)
 	}
 	return denied
+}
+
+// check asks the gate. A gate that panics has not said yes: the panic becomes an
+// error, which denies, so that the attempt is recorded and the host goes on.
+func (g *Governor) check(ctx context.Context, e Event) (v Verdict, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			v, err = Verdict{}, fmt.Errorf("audit: the gate panicked: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return g.gate.Check(ctx, e)
 }
 
 // Record appends facts that need no gate, in the transaction of ctx or one of its

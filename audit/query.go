@@ -17,7 +17,9 @@ import (
 //   - With Since alone the list is polled: the events recorded since then, in the
 //     order they became durable. Its Next is never empty: ask again with it later.
 //     What was appended in the meantime follows, and nothing is ever missed or
-//     answered twice, however long the transaction took that appended it.
+//     answered twice, however long the transaction took that appended it. On Postgres
+//     a transaction that stays open anywhere in the cluster holds back what was
+//     appended after it began.
 //   - With neither, it lists everything there is in the order it was recorded, and
 //     Next is empty at the end.
 type Query struct {

@@ -73,7 +73,7 @@ type Verdict struct {
 	ApprovedBy []Actor
 }
 
-// A Gate is asked before a change. An error denies.
+// A Gate is asked before a change. An error denies, and so does a panic.
 //
 // Check runs in the transaction of the change. It may write rows of its own, such
 // as the record of its decision or a change request; they are committed with the

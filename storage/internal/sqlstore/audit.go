@@ -113,9 +113,11 @@ WHERE tenant = $1 AND source = $2 AND id = $3`,
 // makes that the order of commits, and the transaction's xid with seq on Postgres:
 // seq alone would skip the rows of a transaction that commits late.
 const (
-	auditHeadTime     = `SELECT CAST(event_time AS TEXT), seq, recorded_at, leaf, record`
-	auditHeadSQLite   = `SELECT '0', seq, recorded_at, leaf, record`
-	auditHeadPostgres = `SELECT CAST(xid AS TEXT), seq, recorded_at, leaf, record`
+	// Named position, because ORDER BY would take an output column of its name, which
+	// is text, for the column it means.
+	auditHeadTime     = `SELECT CAST(event_time AS TEXT) AS position, seq, recorded_at, leaf, record`
+	auditHeadSQLite   = `SELECT '0' AS position, seq, recorded_at, leaf, record`
+	auditHeadPostgres = `SELECT CAST(xid AS TEXT) AS position, seq, recorded_at, leaf, record`
 
 	auditFilters = `
 FROM adminkit_audit_event
