@@ -40,7 +40,8 @@ type Consumer interface {
 	Beat(ctx context.Context, beat Beat) (Presence, error)
 
 	// Claim gives lanes back and takes free ones that have due jobs. It answers
-	// [ErrFenced] where the worker was ended.
+	// [ErrFenced] where the worker was ended. A claim that releases nothing, asks for no
+	// sync and finds nothing to take writes nothing and need not look at the worker.
 	Claim(ctx context.Context, claim Claim) (Claimed, error)
 
 	// Fetch reads due jobs of lanes, each lane's in order of Due and ID. It writes

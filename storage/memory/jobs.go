@@ -187,6 +187,17 @@ func endJobWorker(v view, id int64, suspect bool) {
 }
 
 func (s jobStore) Claim(ctx context.Context, claim jobs.Claim) (claimed jobs.Claimed, err error) {
+	// Most polls find nothing to take. They leave the one writer alone.
+	if len(claim.Release) == 0 && !claim.Sync {
+		ready := false
+		err := s.b.read(ctx, "jobs.Claim", func(v view) error {
+			ready = claim.Take > 0 && len(freeLanes(v, claim.Now, 1)) > 0
+			return nil
+		})
+		if err != nil || !ready {
+			return jobs.Claimed{}, err
+		}
+	}
 	err = s.b.write(ctx, "jobs.Claim", func(v view) error {
 		if !jobWorkerTable.has(v, jobWorkerRow{ID: claim.Worker}) {
 			return jobs.ErrFenced
@@ -206,13 +217,7 @@ func (s jobStore) Claim(ctx context.Context, claim jobs.Claim) (claimed jobs.Cla
 				}
 			}
 		}
-		for row := range jobLaneTable.ascend(v, jobLanesByOwner, jobLaneRow{}) {
-			if row.Owner != 0 || len(claimed.Taken) == claim.Take {
-				break
-			}
-			if !laneHasDue(v, row.LaneID, claim.Now) {
-				continue
-			}
+		for _, row := range freeLanes(v, claim.Now, claim.Take) {
 			claimed.Taken = append(claimed.Taken, jobs.Lane{
 				LaneID: row.LaneID, LaneConfig: jobs.LaneConfig{Cap: row.Cap}, Suspect: row.Suspect,
 			})
@@ -225,6 +230,19 @@ func (s jobStore) Claim(ctx context.Context, claim jobs.Claim) (claimed jobs.Cla
 		return nil
 	})
 	return claimed, err
+}
+
+// freeLanes returns up to limit lanes that nobody owns and that have a due job.
+func freeLanes(v view, now time.Time, limit int) (free []jobLaneRow) {
+	for row := range jobLaneTable.ascend(v, jobLanesByOwner, jobLaneRow{}) {
+		if row.Owner != 0 || len(free) == limit {
+			break
+		}
+		if laneHasDue(v, row.LaneID, now) {
+			free = append(free, row)
+		}
+	}
+	return free
 }
 
 // laneHasDue reports whether the first job of a lane is due.
