@@ -54,7 +54,8 @@ type EndpointStore interface {
 // A DeliveryStore keeps messages, deliveries and attempts.
 type DeliveryStore interface {
 	// InsertMessage adds a message with its deliveries and reports true; where its id
-	// is known it changes nothing and reports false.
+	// is known it changes nothing and reports false. Two deliveries to one endpoint are
+	// storage.ErrConflict.
 	InsertMessage(ctx context.Context, tenant string, m Message, deliveries []Delivery) (bool, error)
 	// GetMessage returns one message.
 	GetMessage(ctx context.Context, tenant, id string) (Message, error)

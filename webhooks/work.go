@@ -13,15 +13,6 @@ import (
 	"github.com/lumelle/adminkit/storage/jobs"
 )
 
-const (
-	// quiet is how long an overloaded receiver is left alone at least, and maxQuiet
-	// how long it can ask for at most.
-	quiet    = time.Minute
-	maxQuiet = time.Hour
-	// resumeBatch is how many held deliveries one transaction resumes.
-	resumeBatch = 200
-)
-
 // A try is one attempt in the making: what it is for and what was read for it.
 type try struct {
 	deliverTask
@@ -179,44 +170,6 @@ func (s *Service) settle(ctx context.Context, task *jobs.Task, t try, r Result, 
 	})
 }
 
-// judge keeps the health of an endpoint after an attempt, disables it where it is
-// time, and reports whether it is still enabled and until when it is left alone. A
-// failure locks the endpoint until the transaction ends.
-func (s *Service) judge(ctx context.Context, e Endpoint, r Result, ended time.Time) (enabled bool, until time.Time, err error) {
-	e, h, err := s.store.GetEndpoint(ctx, e.Tenant, e.ID, r.Outcome != Accepted)
-	if err != nil {
-		return false, until, ignoreNotFound(err)
-	}
-	enabled = e.Status == Enabled
-	if r.Outcome == Accepted {
-		if h != (Health{}) {
-			err = s.store.SetHealth(ctx, e.Tenant, e.ID, Health{})
-		}
-		return enabled, until, err
-	}
-	h.Failures++
-	if h.FailingSince.IsZero() {
-		h.FailingSince = ended
-	}
-	if r.Throttle {
-		h.QuietUntil = later(h.QuietUntil, ended.Add(min(max(r.RetryAfter, quiet), maxQuiet)))
-	}
-	if err := s.store.SetHealth(ctx, e.Tenant, e.ID, h); err != nil {
-		return false, until, err
-	}
-	reason := ""
-	switch {
-	case r.Outcome == Gone:
-		reason = ReasonGone
-	case h.Failures >= s.cfg.DisableFailures, ended.Sub(h.FailingSince) >= s.cfg.DisableAfter:
-		reason = ReasonFailing
-	}
-	if enabled && reason != "" {
-		return false, h.QuietUntil, s.disable(ctx, e, reason, ended)
-	}
-	return enabled, h.QuietUntil, nil
-}
-
 // advance moves a delivery on by the result of its attempt. until is when its endpoint
 // may be asked again.
 func (s *Service) advance(d *Delivery, r Result, enabled bool, ended, until time.Time) {
@@ -247,50 +200,6 @@ func (d *Delivery) end(status, reason string) {
 // hold keeps a pending delivery until its endpoint is enabled.
 func (d *Delivery) hold() { d.Held, d.NextAttemptAt = true, time.Time{} }
 
-// resume is the handler of [kindResume]: it gives the held deliveries of an enabled
-// endpoint their jobs back, or cancels those of a deleted one, a batch a transaction.
-func (s *Service) resume(ctx context.Context, task *jobs.Task) error {
-	var t resumeTask
-	if err := json.Unmarshal(task.Job.Payload, &t); err != nil {
-		return jobs.Bury(fmt.Errorf("%w: %w", errBadTask, err))
-	}
-	tenant := task.Job.Tenant
-	return s.governor.InTx(ctx, func(ctx context.Context) error {
-		e, _, err := s.store.GetEndpoint(ctx, tenant, t.Endpoint, true)
-		gone := errors.Is(err, storage.ErrNotFound)
-		switch {
-		case err != nil && !gone:
-			return err
-		case !gone && e.Status != Enabled:
-			return task.Complete(ctx)
-		}
-		held, err := s.store.HeldDeliveries(ctx, tenant, t.Endpoint, resumeBatch)
-		if err != nil {
-			return err
-		}
-		var work []jobs.Job
-		for _, d := range held {
-			d.Held, d.UpdatedAt = false, s.now()
-			if gone {
-				d.end(Cancelled, ReasonDeleted)
-			} else {
-				d.NextAttemptAt = d.UpdatedAt
-				work = append(work, deliverJob(d, task.Job.Trace))
-			}
-			if err := s.store.PutDelivery(ctx, tenant, d); err != nil {
-				return err
-			}
-		}
-		if len(held) == resumeBatch {
-			work = append(work, resumeJob(tenant, t.Endpoint, task.Job.Trace))
-		}
-		if err := s.queue.Enqueue(ctx, work...); err != nil {
-			return err
-		}
-		return task.Complete(ctx)
-	})
-}
-
 func later(a, b time.Time) time.Time {
 	if a.After(b) {
 		return a
@@ -303,39 +212,4 @@ func ignoreNotFound(err error) error {
 		return nil
 	}
 	return err
-}
-
-// attempt makes one attempt under its span. Its error is ours, not the receiver's.
-func (s *Service) attempt(ctx context.Context, t try) (Result, correlation.Trace, error) {
-	keys, err := s.keys(ctx, t.endpoint.Tenant, t.endpoint.ID)
-	if err != nil {
-		return Result{}, correlation.Trace{}, err
-	}
-	r := Request{
-		Tenant: t.endpoint.Tenant, EndpointID: t.endpoint.ID, URL: t.endpoint.URL,
-		MessageID: t.message.ID, DeliveryID: t.delivery.ID, EventType: t.message.EventType,
-		ContentType: ContentType, Body: t.message.Body, N: t.delivery.Attempts + 1, At: t.began,
-		Timeout: orDefault(t.endpoint.Timeout, s.cfg.Timeout), Keys: keys,
-	}
-	ctx, span := s.cfg.Tracer.Start(ctx, SpanDelivery, r.attributes(t.message)...)
-	ctx, cancel := context.WithTimeout(ctx, r.Timeout+Grace)
-	defer cancel()
-	result := s.contain(ctx, r)
-	span.Set(result.Attributes()...)
-	span.End(result.Err())
-	return result, correlation.From(ctx), nil
-}
-
-// contain calls the Deliverer and turns a panic of it into a failed attempt.
-func (s *Service) contain(ctx context.Context, r Request) (result Result) {
-	defer func() {
-		if recover() != nil {
-			result = Result{Class: ClassInternal, Error: "the attempt could not be made"}
-		}
-	}()
-	result = s.deliverer.Deliver(ctx, r)
-	if len(result.Response) > MaxResponse {
-		result.Response = result.Response[:MaxResponse]
-	}
-	return result
 }

@@ -16,8 +16,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/lumelle/adminkit/audit"
 	"github.com/lumelle/adminkit/audit/correlation"
 	"github.com/lumelle/adminkit/storage"
@@ -29,8 +27,6 @@ import (
 	"github.com/lumelle/adminkit/webhooks/signing"
 	"github.com/lumelle/adminkit/webhooks/webhookstest"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // bubble runs fn inside a synctest bubble with a kit on memory. The worker polls once
 // an hour: what this process enqueues wakes it exactly.

@@ -265,7 +265,12 @@ func (s webhookStore) InsertMessage(ctx context.Context, tenant string, m webhoo
 		if err := messageTable.insert(v, m); err != nil {
 			return err
 		}
+		endpoints := map[string]bool{}
 		for _, d := range deliveries {
+			if endpoints[d.EndpointID] {
+				return storage.ErrConflict
+			}
+			endpoints[d.EndpointID] = true
 			if err := deliveryTable.insert(v, storedDelivery(tenant, d)); err != nil {
 				return err
 			}

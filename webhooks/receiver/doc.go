@@ -24,9 +24,10 @@
 //   - Answer 410 to be left alone for good, 429 with Retry-After to be left alone for
 //     a while, and any other status to get the message again.
 //
-// A signature alone does not stop somebody from sending an old message again; the
-// tolerance does for what is older than five minutes, and the remembered id for the
-// rest.
+// A signature alone does not stop somebody from sending a copy of an attempt. The
+// tolerance stops what is older than five minutes, and a [Memory] the rest: it refuses
+// the same message at the same timestamp. That is no substitute for remembering ids,
+// since a sender that tries again does so at another time.
 //
 // The package imports no other part of the kit but package signing.
 package receiver

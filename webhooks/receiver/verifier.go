@@ -24,6 +24,9 @@ var (
 	ErrTooLarge = errors.New("receiver: the body is too large")
 )
 
+// errBody reports a body that could not be read.
+var errBody = errors.New("receiver: the body could not be read")
+
 const (
 	// DefaultTolerance is how far the time of a message may lie from ours.
 	DefaultTolerance = 5 * time.Minute
@@ -39,6 +42,9 @@ type Config struct {
 	// MaxBody is the longest body that [Verifier.Read] takes, in bytes; zero is
 	// [DefaultMaxBody].
 	MaxBody int64
+	// Memory has [Verifier.Read] refuse attempts that were seen before; nil accepts
+	// them, and the handler is left to recognise the message by its id.
+	Memory Memory
 	// Now is the clock; nil is the system's.
 	Now func() time.Time
 }
@@ -113,25 +119,31 @@ type Message struct {
 }
 
 // Read reads and verifies the message of a request. Its errors are those of Verify,
-// [ErrTooLarge], and errors of reading.
+// [ErrReplayed], [ErrTooLarge], and errors of reading and of the [Memory].
 func (v *Verifier) Read(w http.ResponseWriter, r *http.Request) (Message, error) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, v.cfg.MaxBody))
 	if err != nil {
 		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 			return Message{}, ErrTooLarge
 		}
-		return Message{}, fmt.Errorf("receiver: read the body: %w", err)
+		return Message{}, fmt.Errorf("%w: %w", errBody, err)
 	}
 	if err := v.Verify(r.Header, body); err != nil {
 		return Message{}, err
 	}
-	at, _ := seconds(r.Header.Get(signing.HeaderTimestamp))
-	return Message{ID: r.Header.Get(signing.HeaderID), At: time.Unix(at, 0).UTC(), Body: body}, nil
+	timestamp := r.Header.Get(signing.HeaderTimestamp)
+	at, _ := seconds(timestamp) // Verify has read it
+	m := Message{ID: r.Header.Get(signing.HeaderID), At: time.Unix(at, 0).UTC(), Body: body}
+	if err := v.remember(r.Context(), m, timestamp); err != nil {
+		return Message{}, err
+	}
+	return m, nil
 }
 
 // Handler returns a handler that hands verified messages to next and answers the
 // others itself: 405 for another method, 413 for too large a body, 400 for headers
-// that are missing, 401 for a wrong time or signature.
+// that are missing or a body that breaks off, 401 for a wrong time or signature and
+// for a replay, 503 where the [Memory] failed.
 func (v *Verifier) Handler(next func(w http.ResponseWriter, r *http.Request, m Message)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodPost {
@@ -145,10 +157,12 @@ func (v *Verifier) Handler(next func(w http.ResponseWriter, r *http.Request, m M
 			next(w, r, m)
 		case errors.Is(err, ErrTooLarge):
 			w.WriteHeader(http.StatusRequestEntityTooLarge)
-		case errors.Is(err, ErrTimestamp), errors.Is(err, ErrSignature):
+		case errors.Is(err, ErrTimestamp), errors.Is(err, ErrSignature), errors.Is(err, ErrReplayed):
 			w.WriteHeader(http.StatusUnauthorized)
-		default:
+		case errors.Is(err, ErrHeader), errors.Is(err, errBody):
 			w.WriteHeader(http.StatusBadRequest)
+		default:
+			w.WriteHeader(http.StatusServiceUnavailable)
 		}
 	})
 }

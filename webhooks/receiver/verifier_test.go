@@ -2,6 +2,7 @@ package receiver_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -142,6 +143,92 @@ func TestHandlerAnswersWhatItRefuses(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestReplayedAttemptIsRefusedAndARetryIsNot(t *testing.T) {
+	now := time.Unix(1700000000, 0)
+	clock := func() time.Time { return now }
+	v, err := receiver.NewVerifier([]string{secret}, receiver.Config{Now: clock, Memory: receiver.NewMemory(clock)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	read := func(id string, at time.Time, body string) error {
+		signature, err := signing.Sign([]signing.Key{key(t, secret)}, id, at, []byte("{}"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := httptest.NewRequest("POST", "/", strings.NewReader(body))
+		r.Header = headers(id, at, signature)
+		_, err = v.Read(httptest.NewRecorder(), r)
+		return err
+	}
+	for _, c := range []struct {
+		name, id, body string
+		at             time.Time
+		want           error
+	}{
+		{"a forged one is not remembered", "msg_1", "[]", now, receiver.ErrSignature},
+		{"the first comes in", "msg_1", "{}", now, nil},
+		{"a copy does not", "msg_1", "{}", now, receiver.ErrReplayed},
+		{"the sender's next attempt does", "msg_1", "{}", now.Add(5 * time.Second), nil},
+		{"another message does", "msg_2", "{}", now, nil},
+		{"one from ahead comes in", "msg_3", "{}", now.Add(300 * time.Second), nil},
+	} {
+		if err := read(c.id, c.at, c.body); !errors.Is(err, c.want) {
+			t.Errorf("%s: got %v, want %v", c.name, err, c.want)
+		}
+	}
+	ahead := now.Add(300 * time.Second)
+	now = now.Add(600 * time.Second)
+	if err := read("msg_3", ahead, "{}"); !errors.Is(err, receiver.ErrReplayed) {
+		t.Errorf("a copy at the last moment its time is accepted: got %v", err)
+	}
+	now = now.Add(time.Second)
+	if err := read("msg_3", ahead, "{}"); !errors.Is(err, receiver.ErrTimestamp) {
+		t.Errorf("a copy after that: got %v", err)
+	}
+}
+
+func TestMemoryForgetsWhatRanOut(t *testing.T) {
+	now := time.Unix(1700000000, 0)
+	m := receiver.NewMemory(func() time.Time { return now })
+	for i := range 5000 {
+		if first, err := m.First(t.Context(), strconv.Itoa(i), now.Add(time.Minute)); !first || err != nil {
+			t.Fatalf("%d: got %t, %v", i, first, err)
+		}
+	}
+	if first, _ := m.First(t.Context(), "7", now.Add(time.Minute)); first {
+		t.Error("a key that lives is first again")
+	}
+	now = now.Add(time.Minute)
+	if first, _ := m.First(t.Context(), "7", now.Add(time.Minute)); !first {
+		t.Error("a key that ran out is remembered")
+	}
+}
+
+func TestFailingMemoryAsksForTheMessageAgain(t *testing.T) {
+	now := time.Unix(1700000000, 0)
+	v, err := receiver.NewVerifier([]string{secret}, receiver.Config{Now: func() time.Time { return now }, Memory: failing{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	signature, err := signing.Sign([]signing.Key{key(t, secret)}, "msg_1", now, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := httptest.NewRequest("POST", "/", nil)
+	r.Header = headers("msg_1", now, signature)
+	w := httptest.NewRecorder()
+	v.Handler(func(http.ResponseWriter, *http.Request, receiver.Message) { t.Error("it was handled") }).ServeHTTP(w, r)
+	if w.Code != 503 {
+		t.Errorf("got %d, want 503", w.Code)
+	}
+}
+
+type failing struct{}
+
+func (failing) First(context.Context, string, time.Time) (bool, error) {
+	return false, errors.New("no store")
 }
 
 type broken struct{}

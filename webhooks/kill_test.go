@@ -1,0 +1,211 @@
+package webhooks_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/lumelle/adminkit/audit"
+	"github.com/lumelle/adminkit/audit/cloudevent"
+	"github.com/lumelle/adminkit/storage"
+	"github.com/lumelle/adminkit/storage/jobs"
+	"github.com/lumelle/adminkit/storage/postgres"
+	"github.com/lumelle/adminkit/storage/sqlite"
+	"github.com/lumelle/adminkit/storage/storagetest/eachtest"
+	"github.com/lumelle/adminkit/webhooks"
+	"github.com/lumelle/adminkit/webhooks/egress"
+	"github.com/lumelle/adminkit/webhooks/webhookstest"
+)
+
+// childEnv names the store that a child process of the kill test works on.
+const childEnv = "ADMINKIT_WEBHOOKS_KILL"
+
+func TestMain(m *testing.M) {
+	if place := os.Getenv(childEnv); place != "" {
+		if err := child(place); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// A backend is what the kill test needs of one.
+type backend interface {
+	storage.Transactor
+	Webhooks() webhooks.Store
+	Jobs() jobs.Store
+	Close(ctx context.Context) error
+}
+
+// place is a SQLite file, or a Postgres database where it is a URL.
+func openPlace(ctx context.Context, place string) (backend, error) {
+	if filepath.IsAbs(place) {
+		return sqlite.Open(ctx, place, sqlite.Config{})
+	}
+	return postgres.Open(ctx, place, postgres.Config{})
+}
+
+// sender makes a Service and its queue over a place.
+func sender(b backend) (*webhooks.Service, *webhooks.Outbox, *jobs.Queue, error) {
+	catalog, err1 := audit.NewCatalog(audit.CatalogConfig{}, webhooks.Actions()...)
+	queue, err2 := jobs.NewQueue(b.Jobs(), jobs.Config{})
+	outbox, err3 := webhooks.NewOutbox(b, b.Webhooks(), queue, cloudevent.MarshalPublic, webhooks.OutboxConfig{})
+	governor, err4 := audit.NewGovernor(b, audit.Ungated, audit.Disabled, catalog)
+	d, err5 := egress.New(egress.Config{Allow: loopback})
+	if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
+		return nil, nil, nil, err
+	}
+	s, err := webhooks.New(governor, b.Webhooks(), queue, sealer{}, d, webhooks.Config{})
+	return s, outbox, queue, err
+}
+
+// child works deliveries until its input ends, which it also does when the test dies.
+func child(place string) error {
+	ctx := context.Background()
+	b, err := openPlace(ctx, place)
+	if err != nil {
+		return err
+	}
+	s, _, queue, err := sender(b)
+	if err != nil {
+		return err
+	}
+	w, err := jobs.NewWorker(queue, s.Handlers(), jobs.WorkerConfig{Lease: 400 * time.Millisecond, Poll: 20 * time.Millisecond})
+	if err != nil {
+		return err
+	}
+	if err := w.Start(ctx); err != nil {
+		return err
+	}
+	io.Copy(io.Discard, os.Stdin)
+	return errors.Join(w.Close(ctx), b.Close(ctx))
+}
+
+// TestKilledWorkersLoseNothing kills processes that deliver, at random moments, and
+// puts others in their place: each message arrives, and what arrives twice has the
+// same id and body.
+func TestKilledWorkersLoseNothing(t *testing.T) {
+	for _, k := range eachtest.Kinds(t) {
+		switch k.Name {
+		case "sqlite":
+			t.Run(k.Name, func(t *testing.T) { killWorkers(t, filepath.Join(t.TempDir(), "kill.db"), 400, 4) })
+		case "postgres":
+			t.Run(k.Name, func(t *testing.T) { killWorkers(t, eachtest.PostgresDSN(t), 400, 4) })
+		}
+	}
+}
+
+func killWorkers(t *testing.T, place string, messages, kills int) {
+	ctx := audit.WithActor(t.Context(), sam)
+	r := webhookstest.NewReceiver(t)
+	b, err := openPlace(ctx, place)
+	must(t, err)
+	defer b.Close(context.WithoutCancel(ctx))
+	s, outbox, _, err := sender(b)
+	must(t, err)
+	_, _, err = s.Create(ctx, "acme", webhooks.EndpointInput{URL: r.URL(), EventTypes: []string{"*"}})
+	must(t, err)
+	events := make([]audit.Event, messages)
+	for i := range events {
+		events[i] = audit.Event{
+			ID: fmt.Sprint("e", i), Source: "/orders", Type: refunded, Action: "orders.refund", Category: audit.Activity, Tenant: "acme",
+			Time: day, Actor: sam, Resource: audit.Resource{Type: "order", ID: fmt.Sprint(i)}, Outcome: audit.Success,
+		}
+	}
+	must(t, outbox.Append(ctx, events...))
+
+	seed := uint64(time.Now().UnixNano())
+	random := rand.New(rand.NewPCG(seed, 0))
+	t.Logf("seed %d", seed)
+	workers := []*process{spawn(t, place), spawn(t, place)}
+	for i := range kills {
+		wait, cancel := context.WithTimeout(ctx, 20*time.Second)
+		_, err := r.Wait(wait, len(r.Requests())+1+random.IntN(messages/kills/3))
+		cancel()
+		must(t, err)
+		workers[i%2].kill(t)
+		workers[i%2] = spawn(t, place)
+	}
+	k := &kit{service: s, ctx: ctx}
+	k.waitFor(t, func() bool {
+		page, err := s.Deliveries(ctx, "acme", webhooks.DeliveryQuery{Status: webhooks.Succeeded, Limit: 1000})
+		must(t, err)
+		return len(page.Items) == messages
+	})
+	for _, w := range workers {
+		w.stop(t)
+	}
+
+	seen := map[string][]byte{}
+	for _, q := range r.Requests() {
+		id := q.Header.Get("webhook-id")
+		if body, ok := seen[id]; ok && !bytes.Equal(body, q.Body) {
+			t.Errorf("%s arrived with two bodies", id)
+		}
+		seen[id] = q.Body
+	}
+	if len(seen) != messages {
+		t.Errorf("%d messages arrived, want %d", len(seen), messages)
+	}
+	page, err := s.Deliveries(ctx, "acme", webhooks.DeliveryQuery{Limit: 1000})
+	must(t, err)
+	for _, d := range page.Items {
+		if d.Attempts != 1 || seen[d.MessageID] == nil {
+			t.Errorf("recorded %+v, arrived %t", d, seen[d.MessageID] != nil)
+		}
+	}
+	t.Logf("%d kills, %d messages, %d requests", kills, messages, len(r.Requests()))
+}
+
+// A process is a child that delivers.
+type process struct {
+	cmd *exec.Cmd
+	in  io.WriteCloser
+	log bytes.Buffer
+}
+
+func spawn(t *testing.T, place string) *process {
+	t.Helper()
+	p := &process{cmd: exec.Command(os.Args[0])}
+	p.cmd.Env = append(os.Environ(), childEnv+"="+place)
+	p.cmd.Stderr = &p.log
+	var err error
+	p.in, err = p.cmd.StdinPipe()
+	must(t, err)
+	must(t, p.cmd.Start())
+	t.Cleanup(func() {
+		if p.cmd.ProcessState == nil {
+			p.cmd.Process.Kill()
+			p.cmd.Wait()
+		}
+	})
+	return p
+}
+
+// kill ends the process as a power cut would.
+func (p *process) kill(t *testing.T) {
+	t.Helper()
+	must(t, p.cmd.Process.Kill())
+	p.cmd.Wait() // its error is the kill
+}
+
+// stop ends the process in order.
+func (p *process) stop(t *testing.T) {
+	t.Helper()
+	must(t, p.in.Close())
+	if err := p.cmd.Wait(); err != nil {
+		t.Errorf("a worker ended with %v: %s", err, p.log.String())
+	}
+}
