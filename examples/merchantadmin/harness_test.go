@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lumelle/adminkit/audit/httpapi/httpapitest"
 	"github.com/lumelle/adminkit/storage/sqlite"
 	"github.com/lumelle/adminkit/storage/storagetest/eachtest"
 )
@@ -38,6 +39,8 @@ func onEachDatabase(t *testing.T, fn func(t *testing.T, db string)) {
 type admin struct {
 	t    *testing.T
 	base string
+	// document is what the admin says of its API. Every answer is held against it.
+	document *httpapitest.Document
 }
 
 // startAdmin runs the program until the test ends, and expects a clean stop then.
@@ -64,7 +67,11 @@ func startAdmin(t *testing.T, db string, flags ...string) *admin {
 	if err != nil || !ok {
 		t.Fatalf("the first line is %q (%v), want the address; stderr:\n%s", line, err, stderr.String())
 	}
-	return &admin{t: t, base: base}
+	document, err := openAPI()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &admin{t: t, base: base, document: httpapitest.Load(t, document)}
 }
 
 // lockedBuffer takes what the program writes to stderr.
@@ -130,6 +137,9 @@ func (a *admin) send(method, path, body string, header ...string) answer {
 	b, err := io.ReadAll(resp.Body)
 	if err != nil {
 		a.t.Fatal(err)
+	}
+	if governed := strings.HasPrefix(path, "/api/v1/") || strings.HasPrefix(path, "/access/"); governed && resp.StatusCode != http.StatusMethodNotAllowed {
+		a.document.Check(a.t, method, req.URL.EscapedPath(), resp.StatusCode, resp.Header, b)
 	}
 	return answer{t: a.t, about: method + " " + path, status: resp.StatusCode, header: resp.Header, body: b}
 }

@@ -262,7 +262,9 @@ func TestRefusedRefundIsRecordedAndChangesNothing(t *testing.T) {
 			t.Errorf("%s is told %s", person, refused.body)
 		}
 	}
-	var log struct{ Items []struct{ Actor struct{ ID string } } }
+	var log struct {
+		Items []struct{ Actor struct{ ID string } }
+	}
 	a.as("audra", "GET", "/api/v1/audit/events?action=orders.refund&outcome=denied", "").want(http.StatusOK).json(&log)
 	if len(log.Items) != 2 || a.refunded(order) != "0.00" {
 		t.Errorf("%d denials are recorded and %s refunded, want 2 and 0.00", len(log.Items), a.refunded(order))

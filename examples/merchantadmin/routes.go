@@ -6,24 +6,27 @@ import (
 	"time"
 
 	"github.com/lumelle/adminkit/approvals/portal"
+	"github.com/lumelle/adminkit/audit/auditfeed"
 	"github.com/lumelle/adminkit/audit/httpapi"
+	"github.com/lumelle/adminkit/authz/authzen"
+	"github.com/lumelle/adminkit/webhooks/webhookadmin"
 )
 
 // handler returns everything the admin serves, behind what every request passes.
 func (a *app) handler() (http.Handler, error) {
-	cfg := httpapi.Config{Identify: a.people.identify, Tx: a.db, Idempotency: a.db.Idempotency(), Vault: a.vault, Logger: a.log}
+	cfg := httpapi.Config{
+		Identify: a.people.identify, Tx: a.db, Idempotency: a.db.Idempotency(), Vault: a.vault, Logger: a.log,
+	}
 	api, err := httpapi.New(cfg)
 	if err != nil {
 		return nil, err
 	}
 	mux := http.NewServeMux()
-	a.healthRoutes(mux, api)
-	a.orderRoutes(mux, api)
-	inbox, err := portal.New(a.approvals, cfg)
-	if err != nil {
+	if err := a.surfaces(mux, cfg); err != nil {
 		return nil, err
 	}
-	mount(mux, "/api/v1/approvals", inbox)
+	a.healthRoutes(mux, api)
+	a.orderRoutes(mux, api)
 	mux.Handle("GET /static/", a.pages.static)
 	a.doorPages(mux)
 	a.orderPages(mux)
@@ -38,9 +41,39 @@ func (a *app) handler() (http.Handler, error) {
 	return httpapi.Edge(a.log, secured(protect.Handler(api.Mux(mux)))), nil
 }
 
-// mount serves a surface of the kit below a prefix.
-func mount(mux *http.ServeMux, prefix string, surface http.Handler) {
-	mux.Handle(prefix+"/", http.StripPrefix(prefix, surface))
+// surfaces mounts the handlers that the kit's packages bring along.
+func (a *app) surfaces(mux *http.ServeMux, cfg httpapi.Config) error {
+	mount := func(prefix string, surface http.Handler, err error) error {
+		mux.Handle(prefix+"/", http.StripPrefix(prefix, surface))
+		return err
+	}
+	decisions, err := authzen.New(a.guard, cfg)
+	if err := mount("/access/v1", decisions, err); err != nil {
+		return err
+	}
+	inbox, err := portal.New(a.approvals, cfg)
+	if err := mount("/api/v1/approvals", inbox, err); err != nil {
+		return err
+	}
+	endpoints, err := webhookadmin.New(a.webhooks, webhookadmin.Config{Config: cfg})
+	if err := mount("/api/v1/webhooks", endpoints, err); err != nil {
+		return err
+	}
+	feed, err := auditfeed.New(a.events, a.catalog, auditfeed.Config{Config: cfg})
+	if err := mount("/api/v1/audit", feed, err); err != nil {
+		return err
+	}
+	timeline, err := auditfeed.Timeline(auditfeed.Config{Config: cfg}, a.sources()...)
+	if err != nil {
+		return err
+	}
+	mux.Handle("/api/v1/timeline", timeline)
+	document, err := openAPI()
+	if err != nil {
+		return err
+	}
+	mux.Handle("GET /api/openapi.json", httpapi.Document(document))
+	return nil
 }
 
 // contentPolicy allows what the admin embeds and nothing else; Pico draws its icons

@@ -100,6 +100,10 @@ func scanOrder(scan func(dest ...any) error) (o Order, err error) {
 
 // Order returns an order of the tenant, storage.ErrNotFound where it has none.
 func (s *Store) Order(ctx context.Context, tenant, id string) (Order, error) {
+	// What is no identifier names no order; Postgres would fail on a NUL.
+	if storage.CheckID("", id) != nil {
+		return Order{}, storage.ErrNotFound
+	}
 	c, err := s.db.Reader(ctx)
 	if err != nil {
 		return Order{}, err
