@@ -1,5 +1,5 @@
 // Package postgres keeps the records of all domains in a Postgres database, through
-// pgx.
+// pgx or the driver of the host.
 //
 //	backend, err := postgres.Open(ctx, "postgres://app@db.internal/admin", postgres.Config{})
 //	if err != nil {
@@ -8,7 +8,7 @@
 //	defer backend.Close(ctx)
 //
 // Open connects and brings the tables up to date. [New] works with a host's own
-// *pgxpool.Pool. A [Backend] has a method for the Store of each domain (Audit, Authz,
+// *pgxpool.Pool, [NewSQL] with a host's own *sql.DB. A [Backend] has a method for the Store of each domain (Audit, Authz,
 // Approvals, Webhooks, Jobs, Idempotency) and is the storage.Transactor that services
 // ask for. All tables begin with adminkit_; to keep them apart, name a schema in the
 // connection string (search_path=adminkit).
@@ -17,8 +17,8 @@
 //
 // InTx runs a function in a transaction that its ctx carries; package storage has the
 // rules. The host's own tables take part through [Backend.Conn]; a host that has begun
-// a transaction joins it with [Backend.WithTx], and the kit's writes are then durable
-// when the host commits.
+// a transaction joins it with [Backend.WithTx] (a pgx.Tx) or [Backend.WithSQLTx] (a
+// *sql.Tx), and the kit's writes are then durable when the host commits.
 //
 // A statement that fails ends its transaction on Postgres: every later one fails too,
 // up to the end of the innermost InTx. Where a failure is part of the plan, give the

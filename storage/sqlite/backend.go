@@ -260,7 +260,8 @@ func (b *Backend) Conn(ctx context.Context) (storage.Conn, error) {
 }
 
 // Reader returns the connection of the transaction that ctx carries, else one for
-// single reading statements on what is committed. That one refuses to write.
+// single reading statements on what is committed. That one refuses to write, unless it
+// comes from a host's database.
 func (b *Backend) Reader(ctx context.Context) (storage.Conn, error) {
 	h, err := b.tx(ctx)
 	switch {

@@ -4,6 +4,20 @@
 // engines understand: placeholders are $1, $2 ..., statements stand in full where
 // they are used, times are BIGINT microseconds, key columns order bytewise. What
 // differs between the engines is in [Dialect], and is kept to a handful of hooks.
+//
+// An engine implements [DB] and, for each transaction, a [Session]; [Tx] keeps the rules
+// of package storage on top of that. What a store has to know:
+//
+//   - A write belongs to the transaction of ctx, and to one of its own where there is
+//     none: db.InTx does both.
+//   - One statement after another: rows are closed before the next statement, else that
+//     answers storage.ErrTxBusy.
+//   - On Postgres a failed statement ends its level. A unique violation that is part of
+//     the plan needs ON CONFLICT, or an InTx of its own.
+//   - In ORDER BY and GROUP BY Postgres takes a bare name for the output column of that
+//     name before the table's: do not give a cast the name of what it casts.
+//   - A list is bound as []string, []int64 or [][]byte. Postgres takes it as an array,
+//     SQLite through Dialect.In and Dialect.List only.
 package sqlstore
 
 import (
