@@ -431,6 +431,21 @@ func TestExpiryHappensOnceAndMayBeAskedAgain(t *testing.T) {
 	})
 }
 
+func TestAskingAgainAfterALateTimeoutOpensAnother(t *testing.T) {
+	eachtest.Run(t, func(t *testing.T, b eachtest.Backend) {
+		k := newKit(t, b, options{})
+		first := k.ask(t, 150)
+		k.advance(approvals.DefaultTimeout)
+		second := k.ask(t, 150) // no timer has fired
+		if second.ID == first.ID {
+			t.Fatal("found a request whose time is up")
+		}
+		k.expect(t, first.ID, approvals.StateExpired)
+		k.work(t)
+		k.expect(t, second.ID, approvals.StateAwaitingApproval)
+	})
+}
+
 func TestTimerOfAnEarlierRevisionChangesNothing(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, eachtest.Memory(t), options{})

@@ -91,7 +91,8 @@ func (s *Service) revisionOf(r Request, editor audit.Actor) *Revision {
 	return &Revision{Number: r.Revision, Content: r.Content, ContentHash: r.ContentHash, Editor: editor, At: s.now()}
 }
 
-// reuse returns the open request for the same change, at the base of the new one.
+// reuse returns the open request for the same change, at the base of the new one. One
+// that should have expired by now does, and makes way.
 func (s *Service) reuse(ctx context.Context, asked Request) (Request, error) {
 	found, err := s.store.Open(ctx, asked.Tenant, asked.DedupeKey)
 	if err != nil {
@@ -100,6 +101,12 @@ func (s *Service) reuse(ctx context.Context, asked Request) (Request, error) {
 	r, err := s.store.Lock(ctx, asked.Tenant, found.ID)
 	if err != nil {
 		return Request{}, err
+	}
+	if s.overdue(&r) {
+		if _, err := s.expire(ctx, r.Tenant, r.ID); err != nil {
+			return Request{}, err
+		}
+		return s.submit(ctx, asked, asked.Requester)
 	}
 	if r.ContentHash == asked.ContentHash || r.State == StateApplying || !r.State.Open() {
 		return r, nil
@@ -161,6 +168,9 @@ func (s *Service) Revise(ctx context.Context, tenant, id string, revision int, c
 		if _, err := Next(r.State, trigger); err != nil {
 			return r, err
 		}
+		if s.overdue(&r) {
+			return r, &IllegalTransitionError{From: StateExpired, Trigger: trigger}
+		}
 		if r.Revision != revision {
 			return r, &StaleRevisionError{Seen: revision, Current: r.Revision}
 		}
@@ -181,6 +191,9 @@ func (s *Service) Resubmit(ctx context.Context, tenant, id, comment string) (Req
 		}
 		if err := storage.CheckText("/comment", comment, audit.MaxReason); err != nil {
 			return r, err
+		}
+		if s.overdue(&r) {
+			return r, &IllegalTransitionError{From: StateExpired, Trigger: Resubmit}
 		}
 		return s.move(ctx, r, move{trigger: Resubmit, actor: a, comment: comment})
 	})

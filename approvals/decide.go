@@ -28,12 +28,11 @@ type Choice struct {
 // the approval that was still missing makes it [StateApproved], and a job applies it; one
 // decline rejects it.
 //
-// Authors and people the open stage does not ask are a [NotEligibleError] (both may
-// comment if the request concerns them), which is recorded. A request that was
+// Authors and people whom the open stage does not ask are a [NotEligibleError], which
+// is recorded; authors, and whoever any stage asks, may comment. A request that was
 // decided meanwhile is an [IllegalTransitionError], another revision than the current
 // one a [StaleRevisionError], a second vote an [AlreadyVotedError]; a missing comment
-// is a *storage.InvalidError. All but the last two leave the request unchanged for
-// others to decide; none changes it.
+// is a *storage.InvalidError. None of them changes the request.
 func (s *Service) Decide(ctx context.Context, tenant, id string, c Choice) (Request, error) {
 	if err := c.check(); err != nil {
 		return Request{}, err
@@ -84,8 +83,7 @@ func (s *Service) decide(ctx context.Context, r Request, a audit.Actor, c Choice
 	if c.Comment == "" && slices.Contains(r.Policy.CommentRequired, c.Decision) {
 		return r, storage.Invalid("/comment", "must not be empty")
 	}
-	if !s.now().Before(r.TimeoutAt) {
-		// Its timer is late. What the timeout promised holds all the same.
+	if s.overdue(&r) {
 		return r, &IllegalTransitionError{From: StateExpired, Trigger: c.Decision}
 	}
 	d := Decision{
@@ -102,6 +100,12 @@ func (s *Service) decide(ctx context.Context, r Request, a audit.Actor, c Choice
 	return s.move(ctx, r, move{trigger: trigger, actor: a, comment: c.Comment, decision: &d})
 }
 
+// overdue reports a request that is as good as expired: its timer is late, and what
+// the timeout promised holds all the same.
+func (s *Service) overdue(r *Request) bool {
+	return r.State.Undecided() && !s.now().Before(r.TimeoutAt)
+}
+
 // CanDecide reports why [Service.Decide] would refuse an approval of r by the actor of
 // ctx, nil where it would not. A page asks it to know whether to show the form. h is
 // the history of r.
@@ -116,6 +120,9 @@ func (s *Service) CanDecide(ctx context.Context, r Request, h History) error {
 	}
 	if _, err := Next(r.State, Approve); err != nil {
 		return err
+	}
+	if s.overdue(&r) {
+		return &IllegalTransitionError{From: StateExpired, Trigger: Approve}
 	}
 	if repeats(h.Decisions, Decision{Revision: r.Revision, Stage: stage, Choice: Approve, Actor: a}) {
 		return &AlreadyVotedError{Choice: Approve}
