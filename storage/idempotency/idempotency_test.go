@@ -5,6 +5,8 @@ import (
 	"errors"
 	"maps"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -189,6 +191,45 @@ func TestReleasedKeyIsFreeAfterTheCommit(t *testing.T) {
 		}
 		if done, err := begin(t, b, "acme", "sam", "k", other); done != nil || err != nil {
 			t.Errorf("got %v, %v, want a free key", done, err)
+		}
+	})
+}
+
+func TestOfManyRequestsUnderOneKeyOneHasTheEffect(t *testing.T) {
+	eachtest.Run(t, func(t *testing.T, b eachtest.Backend) {
+		const requests = 12
+		s := b.Idempotency()
+		var effects, answers atomic.Int64
+		start := make(chan struct{})
+		var wg sync.WaitGroup
+		for i := range requests {
+			wg.Go(func() {
+				<-start
+				fresh := false
+				err := b.InTx(t.Context(), func(ctx context.Context) error {
+					done, err := s.Begin(ctx, "acme", "sam", "k", ask, noon)
+					if err != nil {
+						return err
+					}
+					if fresh = done == nil; !fresh {
+						return nil
+					}
+					return s.Finish(ctx, "acme", "sam", "k", 200, nil, []byte{byte(i)})
+				})
+				switch {
+				case err != nil:
+					t.Error(err)
+				case fresh:
+					effects.Add(1)
+				default:
+					answers.Add(1)
+				}
+			})
+		}
+		close(start)
+		wg.Wait()
+		if effects.Load() != 1 || answers.Load() != requests-1 {
+			t.Errorf("got %d effects and %d repeated answers, want 1 and %d", effects.Load(), answers.Load(), requests-1)
 		}
 	})
 }

@@ -4,7 +4,7 @@
 //
 //	backend, err := memory.New(memory.Config{})
 //	...
-//	log, err := audit.New(backend, backend.Audit(), audit.Config{})
+//	log, err := audit.NewLog(backend.Audit(), audit.LogConfig{})
 //
 // # Transactions
 //

@@ -30,8 +30,8 @@
 //     brings up to date itself.
 //
 // [Options] says how to begin a host's transaction and how to open one place several
-// times. The first line of the run names what was found; a rule that needs what is
-// missing is skipped and says so.
+// times. The first line of the run names what was found, and a line names each rule
+// that does not apply because something is missing.
 //
 // # The rules
 //

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx" of database/sql
 
 	"github.com/lumelle/adminkit/storage/internal/pgtest"
 	"github.com/lumelle/adminkit/storage/postgres"
@@ -43,13 +44,19 @@ func TestBackendsOfTheKitKeepTheRules(t *testing.T) {
 
 // The same backends in a database that belongs to the host.
 func TestBackendsInAHostsDatabaseKeepTheRules(t *testing.T) {
-	hosted := map[string]storagetest.Options{
-		"sqlite":   {New: newHostedSQLite, Host: beginSQLite},
-		"postgres": {New: newHostedPostgres, Host: beginPostgres},
-	}
 	for _, kind := range eachtest.Kinds(t) {
-		if options, ok := hosted[kind.Name]; ok {
-			t.Run(kind.Name, func(t *testing.T) { storagetest.Run(t, options) })
+		switch kind.Name {
+		case "sqlite":
+			t.Run("sqlite", func(t *testing.T) {
+				storagetest.Run(t, storagetest.Options{New: newHostedSQLite, Host: beginSQLite})
+			})
+		case "postgres":
+			t.Run("pgx", func(t *testing.T) {
+				storagetest.Run(t, storagetest.Options{New: newHostedPostgres, Host: beginPostgres})
+			})
+			t.Run("postgres through database/sql", func(t *testing.T) {
+				storagetest.Run(t, storagetest.Options{New: newHostedSQL, Host: beginSQL})
+			})
 		}
 	}
 }
@@ -124,4 +131,38 @@ func beginPostgres(t *testing.T, ctx context.Context, b storagetest.Backend) sto
 		Commit:   func() error { return tx.Commit(ctx) },
 		Rollback: func() error { return tx.Rollback(ctx) },
 	}
+}
+
+type hostedSQL struct {
+	*postgres.Backend
+	db *sql.DB
+}
+
+func newHostedSQL(t *testing.T) storagetest.Backend {
+	db, err := sql.Open("pgx", pgtest.DSN(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := postgres.NewSQL(t.Context(), db, postgres.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := b.Close(context.WithoutCancel(t.Context())); err != nil {
+			t.Error(err)
+		}
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return hostedSQL{b, db}
+}
+
+func beginSQL(t *testing.T, ctx context.Context, b storagetest.Backend) storagetest.Host {
+	h := b.(hostedSQL)
+	tx, err := h.db.BeginTx(ctx, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return storagetest.Host{Context: h.WithSQLTx(ctx, tx), Commit: tx.Commit, Rollback: tx.Rollback}
 }

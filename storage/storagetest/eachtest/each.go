@@ -3,7 +3,7 @@
 //
 //	func TestAppendIsIdempotent(t *testing.T) {
 //		eachtest.Run(t, func(t *testing.T, b eachtest.Backend) {
-//			log, err := audit.New(b, b.Audit(), audit.Config{})
+//			log, err := audit.NewLog(b.Audit(), audit.LogConfig{})
 //			...
 //		})
 //	}
