@@ -138,7 +138,7 @@ func (s *Service) postpone(ctx context.Context, task *jobs.Task, t *try, at time
 func (s *Service) settle(ctx context.Context, task *jobs.Task, t try, r Result, trace correlation.Trace) error {
 	tenant, ended := task.Job.Tenant, s.now()
 	return s.governor.InTx(ctx, func(ctx context.Context) error {
-		enabled, until, err := s.judge(ctx, t.endpoint, r, ended)
+		endpoint, err := s.judge(ctx, t.endpoint, r, ended)
 		if err != nil {
 			return err
 		}
@@ -151,7 +151,7 @@ func (s *Service) settle(ctx context.Context, task *jobs.Task, t try, r Result, 
 		d.UpdatedAt = ended
 		if waiting {
 			d.Tries++
-			s.advance(&d, r, enabled, ended, until)
+			s.advance(&d, r, endpoint, ended)
 		}
 		if err := s.store.InsertAttempt(ctx, tenant, Attempt{
 			Tenant: tenant, DeliveryID: d.ID, N: d.Attempts, At: t.began, Duration: ended.Sub(t.began),
@@ -170,25 +170,22 @@ func (s *Service) settle(ctx context.Context, task *jobs.Task, t try, r Result, 
 	})
 }
 
-// advance moves a delivery on by the result of its attempt. until is when its endpoint
-// may be asked again.
-func (s *Service) advance(d *Delivery, r Result, enabled bool, ended, until time.Time) {
-	if r.Outcome == Accepted {
-		d.end(Succeeded, "")
-		return
-	}
-	if r.Outcome == Blocked {
-		d.end(Failed, ReasonBlocked)
-		return
-	}
+// advance moves a delivery on by the result of its attempt.
+func (s *Service) advance(d *Delivery, r Result, endpoint standing, ended time.Time) {
 	delay, more := s.cfg.Schedule.next(d.Tries, r.RetryAfter)
 	switch {
-	case r.Outcome == Gone && more, more && !enabled:
-		d.hold()
+	case r.Outcome == Accepted:
+		d.end(Succeeded, "")
+	case !endpoint.exists:
+		d.end(Cancelled, ReasonDeleted)
+	case r.Outcome == Blocked:
+		d.end(Failed, ReasonBlocked)
 	case !more:
 		d.end(Failed, ReasonExhausted)
+	case !endpoint.enabled:
+		d.hold()
 	default:
-		d.NextAttemptAt = later(ended.Add(delay), until)
+		d.NextAttemptAt = later(ended.Add(delay), endpoint.quietUntil)
 	}
 }
 

@@ -395,6 +395,32 @@ func TestDeletedEndpointCancelsWhatWaits(t *testing.T) {
 	})
 }
 
+func TestDeliveryOfAnEndpointThatIsDeletedMeanwhileIsCancelled(t *testing.T) {
+	for _, c := range []struct {
+		result webhooks.Result
+		status string
+	}{{failing, webhooks.Cancelled}, {accepted, webhooks.Succeeded}} {
+		began, release := make(chan struct{}), make(chan struct{})
+		sent := &scripted{fn: func(int, webhooks.Request) webhooks.Result {
+			close(began)
+			<-release
+			return c.result
+		}}
+		k := newKit(t, eachtest.Memory(t), kitConfig{deliverer: sent})
+		e, _ := k.create(t, "https://hooks.example.com/in", "*")
+		stop := k.work(t)
+		k.refund(t, "acme", "r1")
+		<-began
+		must(t, k.service.Delete(k.ctx, "acme", e.ID, 0))
+		close(release)
+		stop()
+		d := k.deliveries(t, webhooks.DeliveryQuery{})[0]
+		if d.Status != c.status || d.Held || d.Attempts != 1 {
+			t.Errorf("after %s: got %+v", c.result.Class, d)
+		}
+	}
+}
+
 func TestGoneDisablesTheEndpointAndHoldsTheRest(t *testing.T) {
 	eachtest.Run(t, func(t *testing.T, b eachtest.Backend) {
 		r := webhookstest.NewReceiver(t)
@@ -537,15 +563,12 @@ func TestRetryAfterIsAFloorWithinTheHorizon(t *testing.T) {
 }
 
 func TestOverloadedReceiverIsLeftAloneByAllDeliveries(t *testing.T) {
-	var at []time.Time
-	sent := &scripted{}
-	sent.fn = func(n int, _ webhooks.Request) webhooks.Result {
-		at = append(at, time.Now())
+	sent := &scripted{fn: func(n int, _ webhooks.Request) webhooks.Result {
 		if n == 1 {
 			return webhooks.Result{Class: webhooks.ClassThrottled, StatusCode: 429, Throttle: true, RetryAfter: 10 * time.Minute}
 		}
 		return accepted
-	}
+	}}
 	bubble(t, kitConfig{deliverer: sent}, func(t *testing.T, k *kit) {
 		k.create(t, "https://hooks.example.com/in", "*")
 		began := time.Now()
@@ -554,8 +577,8 @@ func TestOverloadedReceiverIsLeftAloneByAllDeliveries(t *testing.T) {
 		time.Sleep(time.Minute)
 		k.refund(t, "acme", "r2")
 		synctest.Wait()
-		if len(at) != 1 {
-			t.Fatalf("the receiver was asked %d times", len(at))
+		if n := len(sent.requests()); n != 1 {
+			t.Fatalf("the receiver was asked %d times", n)
 		}
 		second := k.deliveries(t, webhooks.DeliveryQuery{})[1]
 		if second.Attempts != 0 || !second.NextAttemptAt.Equal(began.Add(10*time.Minute).UTC()) {
@@ -563,8 +586,8 @@ func TestOverloadedReceiverIsLeftAloneByAllDeliveries(t *testing.T) {
 		}
 		time.Sleep(10 * time.Minute)
 		synctest.Wait()
-		if len(at) != 3 || at[1].Before(began.Add(10*time.Minute)) {
-			t.Errorf("attempts at %v", at)
+		if all := sent.requests(); len(all) != 3 || all[1].At.Before(began.Add(10*time.Minute)) {
+			t.Errorf("got %d attempts, the second at %v", len(all), all[1].At)
 		}
 		same(t, len(k.deliveries(t, webhooks.DeliveryQuery{Status: webhooks.Succeeded})), 2)
 	})
