@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/lumelle/adminkit/audit"
+	"github.com/lumelle/adminkit/storage"
 	"github.com/lumelle/adminkit/storage/storagetest/eachtest"
 )
 
@@ -193,5 +195,45 @@ func TestDescendingListIsNotPolled(t *testing.T) {
 	page, err := log.Query(t.Context(), "acme", audit.Query{Since: time.Unix(1, 0), Descending: true})
 	if err != nil || page.Next != "" || len(page.Items) != 2 || page.Items[0].ID != "2" {
 		t.Errorf("Query = %d items, next %q, %v; want both, the last first, and an end", len(page.Items), page.Next, err)
+	}
+}
+
+// TestTransactionsAreOrderedAsNumbers holds a list together where the ids of
+// transactions grow by a digit.
+func TestTransactionsAreOrderedAsNumbers(t *testing.T) {
+	t.Parallel()
+	b := eachtest.Postgres(t)
+	log := newLog(t, b.Audit(), audit.LogConfig{})
+	xids := map[string]string{"1": "9", "2": "10", "3": "99", "4": "100"}
+	for _, id := range slices.Sorted(maps.Keys(xids)) {
+		mustAppend(t, log, refund(id))
+	}
+	err := b.InTx(t.Context(), func(ctx context.Context) error {
+		conn, err := b.(interface {
+			Conn(ctx context.Context) (storage.Conn, error)
+		}).Conn(ctx)
+		if err != nil {
+			return err
+		}
+		for id, xid := range xids {
+			if _, err := conn.Exec(ctx, `UPDATE adminkit_audit_event SET xid = CAST(CAST($1 AS TEXT) AS xid8) WHERE id = $2`, xid, id); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"1", "2", "3", "4"}
+	if got := ids(t, log, "acme", audit.Query{Limit: 1}); !slices.Equal(got, want) {
+		t.Errorf("listed %q, want %q", got, want)
+	}
+	if got, _ := poll(t, log, audit.Query{Since: time.Unix(1, 0), Limit: 3}); !slices.Equal(got, want) {
+		t.Errorf("polled %q, want %q", got, want)
+	}
+	slices.Reverse(want)
+	if got := ids(t, log, "acme", audit.Query{Limit: 1, Descending: true}); !slices.Equal(got, want) {
+		t.Errorf("listed from the end %q, want %q", got, want)
 	}
 }

@@ -45,7 +45,10 @@ func Canonicalize(json []byte) ([]byte, error) {
 // Append appends the canonical form of one JSON document to dst. On error, an
 // *[Error], it returns dst as it was given.
 func Append(dst, json []byte) ([]byte, error) {
-	p := parser{in: json, out: dst}
+	// Room for what most documents need, so that they allocate nothing.
+	var members [32]member
+	var keys [512]byte
+	p := parser{in: json, out: dst, members: members[:0], keys: keys[:0]}
 	if err := p.document(); err != nil {
 		return dst, err
 	}
@@ -108,10 +111,8 @@ func (p *parser) next() byte {
 
 func (p *parser) value() *Error {
 	switch c := p.next(); {
-	case c == '{':
-		return p.nested(p.object)
-	case c == '[':
-		return p.nested(p.array)
+	case c == '{' || c == '[':
+		return p.nested(c)
 	case c == '"':
 		return p.text()
 	case c == '-' || c >= '0' && c <= '9':
@@ -128,14 +129,19 @@ func (p *parser) value() *Error {
 	return p.fail("is not JSON")
 }
 
-func (p *parser) nested(read func() *Error) *Error {
+// nested reads an array or object, whose first byte is c.
+func (p *parser) nested(c byte) (err *Error) {
 	if p.depth == MaxDepth {
 		return p.fail("is nested too deep")
 	}
 	p.depth++
-	p.out = append(p.out, p.in[p.pos])
+	p.out = append(p.out, c)
 	p.pos++
-	err := read()
+	if c == '{' {
+		err = p.object()
+	} else {
+		err = p.array()
+	}
 	p.depth--
 	return err
 }
@@ -248,7 +254,7 @@ func (p *parser) key(m member) []byte { return p.keys[m.keyStart:m.keyEnd] }
 func (p *parser) order(members []member) *Error {
 	start := members[0].start
 	slices.SortFunc(members, func(a, b member) int { return compareUTF16(p.key(a), p.key(b)) })
-	sorted := p.sorted[:0]
+	sorted := slices.Grow(p.sorted[:0], len(p.out)-start)
 	for i, m := range members {
 		if i > 0 {
 			if string(p.key(members[i-1])) == string(p.key(m)) {
