@@ -69,10 +69,12 @@ func (p *Policies) Rows(ctx context.Context, tenant string, after storage.Cursor
 //
 // A row that the engine cannot read exactly is refused with a *storage.InvalidError
 // that names its field, and nothing is stored. Other errors are those of
-// [Store] and of [audit.Governor.Change].
+// [Store] and of [audit.Governor.Change]. After [storage.ErrCommitUnknown] repeat the
+// change under the same ID: where it was made, the answer is the present head.
 func (p *Policies) Change(ctx context.Context, tenant string, c Change) (Head, error) {
 	catalog := p.governor.Catalog()
-	if c.ID == "" {
+	repeatable := c.ID != ""
+	if !repeatable {
 		c.ID = catalog.NewID()
 	}
 	if c.At.IsZero() {
@@ -97,6 +99,9 @@ func (p *Policies) Change(ctx context.Context, tenant string, c Change) (Head, e
 		Resource: audit.Resource{Type: ResourcePolicy, ID: tenant},
 		Payload:  payload,
 	}
+	if repeatable {
+		e.ID = c.ID
+	}
 	if c.Expected != AnySequence {
 		e.BaseRevision = strconv.FormatInt(c.Expected, 10)
 	}
@@ -106,6 +111,9 @@ func (p *Policies) Change(ctx context.Context, tenant string, c Change) (Head, e
 		head, err = p.store.Change(ctx, tenant, c)
 		return err
 	})
+	if errors.Is(err, audit.ErrAlreadyRecorded) {
+		return p.store.Head(ctx, tenant)
+	}
 	return head, err
 }
 

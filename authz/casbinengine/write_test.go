@@ -169,6 +169,25 @@ func TestAPolicyChangeIsGatedAndRecorded(t *testing.T) {
 	})
 }
 
+func TestAPolicyChangeIsRepeatedUnderItsID(t *testing.T) {
+	eachtest.Run(t, func(t *testing.T, b eachtest.Backend) {
+		engine := newShop(t, b.Authz())
+		policies, log := newPolicies(t, b, engine, audit.Ungated)
+		c := authz.Change{ID: "zoe-joins", Expected: 1, Add: []authz.Row{casbinengine.Assign("acme", user("zoe"), "support")}}
+		first, err := policies.Change(asOlivia(t), "acme", c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again, err := policies.Change(asOlivia(t), "acme", c); err != nil || again != first {
+			t.Errorf("got %+v, %v for the repeated change, want %+v", again, err, first)
+		}
+		page, err := log.Query(t.Context(), "acme", audit.Query{Action: authz.ActionPolicyChange})
+		if err != nil || len(page.Items) != 1 {
+			t.Errorf("got %d events, %v, want one", len(page.Items), err)
+		}
+	})
+}
+
 func TestALargeChangeIsRecordedByItsSize(t *testing.T) {
 	b := eachtest.Memory(t)
 	engine := newShop(t, b.Authz())
