@@ -198,9 +198,10 @@ func settleRow(ctx context.Context, c storage.Conn, worker int64, o jobs.Outcome
 	return true, nil
 }
 
-// settleBatch stores outcomes in one statement. A statement that waits for the worker's
-// row while the worker is ended finds no row once it has it, so the fence holds although
-// everything else of the statement reads one snapshot.
+// settleBatch stores outcomes in one statement, in which nothing is joined but the
+// outcomes with their jobs: the planner takes every other part for one row. A statement
+// that waits for the worker's row while the worker is ended finds no row once it has it,
+// so the fence holds although everything else of the statement reads one snapshot.
 func settleBatch(ctx context.Context, c storage.Conn, worker int64, outcomes []jobs.Outcome) (missed []int64, err error) {
 	n := len(outcomes)
 	ids, attempts, losts, due := make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n)
@@ -223,25 +224,27 @@ func settleBatch(ctx context.Context, c storage.Conn, worker int64, outcomes []j
 			DELETE FROM adminkit_jobs_job j USING x
 			WHERE j.id = x.job AND j.tenant = x.tenant COLLATE "C" AND j.attempt = x.attempt
 				AND x.result IN ('completed', 'buried')
-			RETURNING j.*),
+			RETURNING j.id, j.tenant, j.lane, j.kind, j.due, j.trace, j.payload,
+				x.attempt + x.lost AS number, x.result, x.reason, x.started, x.ended),
 		retried AS (
 			UPDATE adminkit_jobs_job j SET attempt = x.attempt + x.lost + 1, lost = 0, due = x.due FROM x
 			WHERE j.id = x.job AND j.tenant = x.tenant COLLATE "C" AND j.attempt = x.attempt AND x.result = 'retried'
-			RETURNING j.id),
+			RETURNING j.id, j.tenant, x.attempt + x.lost AS number, x.result, x.reason, x.started, x.ended),
 		begun AS (
 			UPDATE adminkit_jobs_job j SET lost = x.lost + 1 FROM x
 			WHERE j.id = x.job AND j.tenant = x.tenant COLLATE "C" AND j.attempt = x.attempt AND x.result = 'begun'
 			RETURNING j.id),
 		dead AS (
 			INSERT INTO adminkit_jobs_dead (id, tenant, lane, kind, due, attempt, trace, payload, reason, died)
-			SELECT r.id, r.tenant, r.lane, r.kind, r.due, x.attempt + x.lost + 1, r.trace, r.payload, x.reason, x.ended
-			FROM removed r JOIN x ON x.job = r.id WHERE x.result = 'buried'),
+			SELECT id, tenant, lane, kind, due, number + 1, trace, payload, reason, ended
+			FROM removed WHERE result = 'buried'),
 		settled AS (
-			SELECT id FROM removed UNION ALL SELECT id FROM retried),
+			SELECT id, tenant, number, result, reason, started, ended FROM removed
+			UNION ALL
+			SELECT id, tenant, number, result, reason, started, ended FROM retried),
 		recorded AS (
 			INSERT INTO adminkit_jobs_attempt (tenant, job, number, worker, result, reason, started, ended)
-			SELECT x.tenant, x.job, x.attempt + x.lost, $1, x.result, x.reason, x.started, x.ended
-			FROM x JOIN settled s ON s.id = x.job)
+			SELECT tenant, id, number, $1, result, reason, started, ended FROM settled)
 		SELECT id FROM settled UNION ALL SELECT id FROM begun UNION ALL SELECT 0 FROM alive`,
 		worker, ids, tenants, attempts, losts, results, reasons, due, started, ended)
 	if err != nil {
