@@ -134,10 +134,13 @@ func (w *Worker) reenrol(watch *observer) time.Duration {
 	return w.config.Heartbeat
 }
 
+// departIn is how long a worker tries to give its lanes back.
+const departIn = 2 * time.Second
+
 // depart gives a tenure's lanes back. Without it they would be free only after a lease, so
 // it is tried even where the worker's ctx has ended.
 func (w *Worker) depart(t *tenure) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(w.ctx), w.config.Lease)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(w.ctx), departIn)
 	defer cancel()
 	if _, err := w.store.Beat(ctx, Beat{Worker: t.worker, Leave: true}); err != nil {
 		w.config.Logger.Warn("the lanes were not given back", "worker", t.worker, "error", err)

@@ -6,8 +6,8 @@ import (
 )
 
 const (
-	// takeAlone is how many lanes one claim takes at most.
-	takeAlone = 1024
+	// maxTake is how many lanes one claim takes at most.
+	maxTake = 1024
 	// maxUnsettled is how many outcomes may wait for the store before starting stops.
 	maxUnsettled = 4096
 )
@@ -50,6 +50,7 @@ func (w *Worker) round(poll bool) time.Duration {
 		if poll {
 			t.board.poll()
 			t.scan = true
+			t.sync = t.sync || t.crowded // perhaps there is more to share by now
 			clear(t.foreign)
 			w.giveBackLocked(t)
 		}
@@ -88,6 +89,13 @@ func (w *Worker) ringLocked(t *tenure) time.Duration {
 	return w.config.Poll
 }
 
+// share returns how many lanes are this worker's part of the active ones, and how many
+// more or less are near enough to it.
+func (t *tenure) share() (share, slack int) {
+	share = t.active/(t.peers+1) + 1
+	return share, max(2, share/8)
+}
+
 // giveBackLocked finds lanes to give up: those that are idle, and those that are more than
 // this worker's share.
 func (w *Worker) giveBackLocked(t *tenure) {
@@ -95,30 +103,30 @@ func (w *Worker) giveBackLocked(t *tenure) {
 	if t.peers == 0 {
 		return
 	}
-	share := t.owned/(t.peers+1) + 1
-	if spare := len(t.board.lanes) - share; spare > share/8 {
+	share, slack := t.share()
+	if spare := len(t.board.lanes) - share; spare > slack {
 		t.board.shed(spare)
 	}
 }
 
+// takeLocked returns how many lanes the worker may take.
+func (w *Worker) takeLocked(t *tenure) int {
+	if t.peers == 0 {
+		return maxTake
+	}
+	share, slack := t.share()
+	return min(maxTake, max(0, share+slack-len(t.board.lanes)))
+}
+
 // claimLocked returns the claim that is due, if any is.
-func (w *Worker) claimLocked(t *tenure) (Claim, bool) {
-	if !t.scan && !t.sync && len(t.release) == 0 {
-		return Claim{}, false
-	}
-	claim := Claim{Worker: t.worker, Release: t.release, Now: w.queue.now(), Sync: t.sync}
-	if t.scan {
-		claim.Take = takeAlone
-		if t.peers > 0 {
-			share := t.owned/(t.peers+1) + 1
-			claim.Take = min(takeAlone, max(0, share+max(16, share/8)-len(t.board.lanes)))
-		}
-	}
-	if len(t.release) > 0 {
-		claim.Take = 0 // or it would take them back
+func (w *Worker) claimLocked(t *tenure) (claim Claim, due bool) {
+	claim = Claim{Worker: t.worker, Release: t.release, Now: w.queue.now(), Sync: t.sync}
+	if t.scan && len(t.release) == 0 { // or it would take back what it releases
+		claim.Take = w.takeLocked(t)
+		t.crowded = claim.Take == 0
 	}
 	t.scan, t.sync, t.release = false, false, nil
-	return claim, true
+	return claim, claim.Sync || claim.Take > 0 || len(claim.Release) > 0
 }
 
 // claim gives lanes back and takes others. It reports whether to go on.
@@ -151,9 +159,13 @@ func (w *Worker) claim(t *tenure, claim Claim) bool {
 		delete(t.awaited, l.LaneID)
 	}
 	if claim.Sync {
-		t.owned = claimed.Owned
+		t.active = claimed.Active
 	}
-	if claim.Take > 0 {
+	switch {
+	case claim.Take > 0 && len(claimed.Taken) == claim.Take: // there may be more
+		t.scan = true
+		signal(w.wake)
+	case claim.Take > 0:
 		for id := range t.awaited {
 			t.foreign[id] = struct{}{}
 		}

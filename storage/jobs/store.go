@@ -125,7 +125,7 @@ type Claim struct {
 	// Now is the time by which jobs are due.
 	Now time.Time
 	// Sync asks for all lanes of the worker, with their caps as they are now, and for
-	// the number of lanes that are owned by anyone.
+	// the number of lanes that workers have to share.
 	Sync bool
 }
 
@@ -135,8 +135,9 @@ type Claimed struct {
 	Taken []Lane
 	// Held are the lanes that the worker owned before, answered with Sync only.
 	Held []Lane
-	// Owned is how many lanes have an owner. It is counted with Sync only.
-	Owned int
+	// Active is how many lanes have an owner, or are free and have jobs due at the Now of
+	// the claim. It is counted with Sync only.
+	Active int
 }
 
 // A Lane is a lane as its owner gets it.

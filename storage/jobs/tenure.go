@@ -23,11 +23,12 @@ type tenure struct {
 	peers int
 
 	scan    bool                // a lane that is not ours has work
+	crowded bool                // a scan was left out because we have our share
 	foreign map[LaneID]struct{} // lanes a scan did not bring since the last poll
 	awaited map[LaneID]struct{} // lanes the next scan is for
 	sync    bool                // ask for all our lanes: a claim's answer was lost, or a cap was set
 	release []LaneID            // lanes given up and not yet given back
-	owned   int                 // lanes owned by anyone, at the last sync
+	active  int                 // lanes to share, at the last sync
 }
 
 func newTenure(worker int64, until time.Time, peers int) *tenure {

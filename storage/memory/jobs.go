@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"math"
 	"time"
 
 	"github.com/lumelle/adminkit/storage"
@@ -211,7 +212,7 @@ func (s jobStore) Claim(ctx context.Context, claim jobs.Claim) (claimed jobs.Cla
 		claimed = jobs.Claimed{}
 		if claim.Sync {
 			for row := range jobLaneTable.ascend(v, jobLanesByOwner, jobLaneRow{Owner: 1}) {
-				claimed.Owned++
+				claimed.Active++
 				if row.Owner == claim.Worker {
 					claimed.Held = append(claimed.Held, jobs.Lane{LaneID: row.LaneID, LaneConfig: jobs.LaneConfig{Cap: row.Cap}})
 				}
@@ -225,7 +226,7 @@ func (s jobStore) Claim(ctx context.Context, claim jobs.Claim) (claimed jobs.Cla
 			jobLaneTable.put(v, row)
 		}
 		if claim.Sync {
-			claimed.Owned += len(claimed.Taken)
+			claimed.Active += len(claimed.Taken) + len(freeLanes(v, claim.Now, math.MaxInt))
 		}
 		return nil
 	})

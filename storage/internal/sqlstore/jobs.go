@@ -195,7 +195,10 @@ func (s jobStore) Claim(ctx context.Context, claim jobs.Claim) (claimed jobs.Cla
 			return nil
 		}
 		return storage.QueryRow(ctx, c, `
-			SELECT COUNT(*) FROM adminkit_jobs_lane WHERE owner <> 0`, nil, &claimed.Owned)
+			SELECT (SELECT COUNT(*) FROM adminkit_jobs_lane WHERE owner <> 0) +
+				(SELECT COUNT(*) FROM adminkit_jobs_lane l WHERE l.owner = 0 AND EXISTS (
+					SELECT 1 FROM adminkit_jobs_job j WHERE j.tenant = l.tenant AND j.lane = l.lane AND j.due <= $1))`,
+			[]any{micros(claim.Now)}, &claimed.Active)
 	})
 	if err != nil {
 		return jobs.Claimed{}, err

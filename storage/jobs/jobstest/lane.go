@@ -59,8 +59,9 @@ var laneRules = []rule{
 			e.Errorf("the other worker took the lane")
 		}
 	}},
-	{"JS-035", "a sync tells all lanes of a worker, with their caps, and how many have an owner", "it repairs a claim whose answer was lost, and finds the worker's share", func(e *env) {
-		e.enqueue(e.job("a"), e.job("b"), e.job("c"))
+	{"JS-035", "a sync tells all lanes of a worker, with their caps, and how many lanes there are to share", "it repairs a claim whose answer was lost, and finds the worker's share", func(e *env) {
+		e.enqueue(e.job("a"), e.job("b"), e.job("c"), e.job("d"))
+		e.must(e.store.SetLane(e.ctx, e.tenant, "empty", jobs.LaneConfig{}), "set lane")
 		w := e.worker()
 		e.claim(jobs.Claim{Worker: w, Take: 2})
 		e.must(e.store.SetLane(e.ctx, e.tenant, "a", jobs.LaneConfig{Cap: 7}), "set lane")
@@ -73,8 +74,8 @@ var laneRules = []rule{
 				e.Errorf("lane a has cap %d, want 7", l.Cap)
 			}
 		}
-		if got.Owned != 3 {
-			e.Errorf("got %d lanes with an owner, want 3", got.Owned)
+		if got.Active != 4 {
+			e.Errorf("got %d lanes to share, want 4: three with an owner, and one with work", got.Active)
 		}
 	}},
 	{"JS-036", "a worker that was ended is fenced when it claims", "lanes taken by it would belong to nobody", func(e *env) {

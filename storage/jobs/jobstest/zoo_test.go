@@ -419,7 +419,8 @@ var zoo = []struct {
 		}
 	}},
 	{"JS-035", "forgets the lanes held at a sync", claimAs(nil, func(c *jobs.Claimed) { c.Held = nil })},
-	{"JS-035", "does not count the lanes taken with a sync", claimAs(nil, func(c *jobs.Claimed) { c.Owned -= len(c.Taken) })},
+	{"JS-035", "does not count the lanes taken with a sync", claimAs(nil, func(c *jobs.Claimed) { c.Active -= len(c.Taken) })},
+	{"JS-035", "counts only lanes with an owner", claimAs(nil, func(c *jobs.Claimed) { c.Active = len(c.Held) + len(c.Taken) })},
 	{"JS-036", "lets a dead worker claim", func(a *animal) {
 		a.claim = func(ctx context.Context, claim jobs.Claim) (jobs.Claimed, error) {
 			claimed, err := a.Store.Claim(ctx, claim)
