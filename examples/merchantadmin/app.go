@@ -78,7 +78,7 @@ func openApp(ctx context.Context, cfg config, log *slog.Logger) (_ *app, err err
 	if !cfg.work {
 		return a, nil
 	}
-	worker, err := jobs.NewWorker(queue, join(a.approvals.Handlers(), a.webhooks.Handlers()), jobs.WorkerConfig{Logger: log})
+	worker, err := jobs.NewWorker(queue, join(a.approvals.Handlers(), a.webhooks.Handlers()), jobs.WorkerConfig{Lease: cfg.lease, Logger: log})
 	if err != nil {
 		return nil, err
 	}

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"github.com/lumelle/adminkit/storage/sqlite"
 )
 
 // A badInput is a request that must be refused with a problem that says where it is
@@ -245,10 +243,7 @@ func (a *admin) prepare() places {
 
 func TestBadInputIsToldWhereItIsWrongAndLeavesNothing(t *testing.T) {
 	t.Parallel()
-	onEachDatabase(t, func(t *testing.T, db string) {
-		if db == sqlite.Memory {
-			t.Skip("a database in memory cannot be compared from outside; SQLite in a file is")
-		}
+	onEachDurableDatabase(t, func(t *testing.T, db string) {
 		a := startAdmin(t, db, "-workers=false")
 		at := a.prepare()
 		before := dump(t, db)

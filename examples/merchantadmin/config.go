@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"time"
 )
 
 // A config is what the flags say.
@@ -19,6 +20,7 @@ type config struct {
 	demo   bool
 	reset  bool
 	work   bool
+	lease  time.Duration
 	egress []netip.Prefix
 }
 
@@ -34,6 +36,7 @@ func parseFlags(args []string, stderr io.Writer) (config, error) {
 	fs.BoolVar(&cfg.demo, "demo", true, "demo merchants, orders and people, who sign in without a password on loopback only")
 	fs.BoolVar(&cfg.reset, "reset", false, "remove everything the database holds of the admin, then start")
 	fs.BoolVar(&cfg.work, "workers", true, "work the jobs: apply approved changes, deliver webhooks")
+	fs.DurationVar(&cfg.lease, "lease", 20*time.Second, "how long the jobs of a process that was killed wait for another one, from 200ms")
 	fs.StringVar(&egress, "egress-allow", "", "comma-separated `prefixes` of non-public addresses that webhooks may go to, such as 127.0.0.0/8")
 	if err := fs.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -54,6 +57,9 @@ func parseFlags(args []string, stderr io.Writer) (config, error) {
 	}
 	if cfg.env == "" {
 		return cfg, errors.New("-env: must not be empty")
+	}
+	if cfg.lease < 200*time.Millisecond {
+		return cfg, fmt.Errorf("-lease %v: must be at least 200ms", cfg.lease)
 	}
 	for s := range strings.SplitSeq(egress, ",") {
 		if s = strings.TrimSpace(s); s == "" {

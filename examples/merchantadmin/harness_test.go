@@ -35,6 +35,20 @@ func onEachDatabase(t *testing.T, fn func(t *testing.T, db string)) {
 	}
 }
 
+// onEachDurableDatabase leaves out the one that ends with its process and cannot be
+// looked into from outside.
+func onEachDurableDatabase(t *testing.T, fn func(t *testing.T, db string)) {
+	t.Helper()
+	for _, kind := range eachtest.Kinds(t) {
+		switch kind.Name {
+		case "sqlite":
+			t.Run("sqlite", func(t *testing.T) { t.Parallel(); fn(t, filepath.Join(t.TempDir(), "admin.db")) })
+		case "postgres":
+			t.Run("postgres", func(t *testing.T) { t.Parallel(); fn(t, eachtest.PostgresDSN(t)) })
+		}
+	}
+}
+
 // An admin is a running merchant admin, reached over HTTP only.
 type admin struct {
 	t    *testing.T

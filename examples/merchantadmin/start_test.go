@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 // command returns the admin as a process of its own.
 func command(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	t.Cleanup(cancel)
 	cmd := exec.CommandContext(ctx, os.Args[0], args...)
 	cmd.Env = append(os.Environ(), actAsAdmin+"=1")
@@ -66,6 +66,7 @@ func TestBadStartIsOneClearLine(t *testing.T) {
 		{"a Postgres that is not there", []string{"-db", "postgres://127.0.0.1:1/none?connect_timeout=2"}, "127.0.0.1"},
 		{"a DSN that cannot be read", []string{"-db", "postgres://127.0.0.1:port/none"}, "postgres"},
 		{"an empty environment", []string{"-env", ""}, "-env"},
+		{"a lease that is too short", []string{"-lease", "1ms"}, "-lease"},
 		{"an egress prefix that is none", []string{"-egress-allow", "127.0.0.1"}, "-egress-allow"},
 		{"keys that are none", []string{"-keys", garbage}, "-keys"},
 	} {
@@ -134,7 +135,7 @@ func TestHelpListsTheFlags(t *testing.T) {
 	if code := run(t.Context(), []string{"-h"}, &stdout, &stderr); code != 0 {
 		t.Errorf("it ended with %d", code)
 	}
-	for _, name := range []string{"-addr", "-db", "-demo", "-egress-allow", "-env", "-keys", "-reset", "-workers"} {
+	for _, name := range []string{"-addr", "-db", "-demo", "-egress-allow", "-env", "-keys", "-lease", "-reset", "-workers"} {
 		if !strings.Contains(stderr.String(), "  "+name) {
 			t.Errorf("the help lacks %s:\n%s", name, stderr.String())
 		}
