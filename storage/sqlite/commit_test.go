@@ -1,0 +1,123 @@
+package sqlite_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/lumelle/adminkit/storage"
+	"github.com/lumelle/adminkit/storage/sqlite"
+	"github.com/lumelle/adminkit/storage/storagetest/faults"
+)
+
+// A group of three, of which the second fails by itself and is undone alone: what each
+// is told when the commit of all goes wrong.
+func TestAFailedCommitIsToldToEveryMember(t *testing.T) {
+	parts := func(b *sqlite.Backend) []part {
+		return []part{
+			{fn: func(ctx context.Context) error { return insert(ctx, b, "a") }},
+			{fn: func(ctx context.Context) error { return insert(ctx, b, "a") }},
+			{fn: func(ctx context.Context) error { return insert(ctx, b, "c") }},
+		}
+	}
+	// Which call commits, from a run without a fault.
+	counting := faults.New(faults.Before, 0)
+	b := open(t, file(t), sqlite.Config{Connector: counting.Connector})
+	counting.Arm()
+	answers := together(t, b, parts(b)...)
+	if answers[0] != nil || !errors.Is(answers[1], storage.ErrConflict) || answers[2] != nil || ids(t, b) != "ac" {
+		t.Fatalf("without a fault: %v, stored %q", answers, ids(t, b))
+	}
+	calls := counting.Count()
+
+	for _, mode := range faults.Modes() {
+		commit := faults.Call{}
+		var p *faults.Plan
+		path := ""
+		for n := calls; n > 0 && commit.Op != faults.Commit; n-- { // reads at the end are no commit
+			p = faults.New(mode, n)
+			path = file(t)
+			b = open(t, path, sqlite.Config{Connector: p.Connector})
+			p.Arm()
+			answers = together(t, b, parts(b)...)
+			p.Disarm()
+			commit, _ = p.Fired()
+		}
+		want, stored := storage.ErrCommitUnknown, ""
+		switch mode {
+		case faults.Before:
+			want = storage.ErrUnavailable // the transaction was still open, and was rolled back
+		case faults.After, faults.LostAfter:
+			stored = "ac"
+		}
+		for _, i := range []int{0, 2} {
+			if !errors.Is(answers[i], want) {
+				t.Errorf("%v: member %d: %v, want %v", p, i, answers[i], want)
+			}
+		}
+		// The second was undone for certain, but its conflict may never have been.
+		if err := answers[1]; !errors.Is(err, storage.ErrUnavailable) || errors.Is(err, storage.ErrConflict) || errors.Is(err, storage.ErrCommitUnknown) {
+			t.Errorf("%v: the member that had failed: %v, want ErrUnavailable alone", p, err)
+		}
+		if got := ids(t, open(t, path, sqlite.Config{})); got != stored {
+			t.Errorf("%v: stored %q, want %q", p, got, stored)
+		}
+	}
+}
+
+func TestRowsEndWithTheirTransaction(t *testing.T) {
+	b := open(t, file(t), sqlite.Config{})
+	var left storage.Rows
+	err := b.InTx(t.Context(), func(ctx context.Context) error {
+		for _, id := range []string{"a", "b"} {
+			if err := insert(ctx, b, id); err != nil {
+				return err
+			}
+		}
+		c, err := b.Conn(ctx)
+		if err != nil {
+			return err
+		}
+		left, err = c.Query(ctx, `SELECT id FROM t`)
+		if err == nil && !left.Next() {
+			t.Error("no row")
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatalf("a function that left rows open: %v", err)
+	}
+	var id string
+	if left.Next() || left.Scan(&id) != storage.ErrTxDone || left.Err() != storage.ErrTxDone {
+		t.Errorf("rows outlive their transaction: Err = %v", left.Err())
+	}
+	if err := left.Close(); err != nil {
+		t.Errorf("Close = %v", err)
+	}
+	if got := ids(t, b); got != "ab" {
+		t.Errorf("stored %q, want ab", got)
+	}
+}
+
+func TestAStatementThatFailsWhileItsRowsAreReadIsAnError(t *testing.T) {
+	b := open(t, file(t), sqlite.Config{})
+	err := b.InTx(t.Context(), func(ctx context.Context) error {
+		c, err := b.Conn(ctx)
+		if err != nil {
+			return err
+		}
+		rows, err := c.Query(ctx, `SELECT 1 UNION ALL SELECT json('{')`)
+		if err != nil {
+			return nil // at once, by another version of SQLite
+		}
+		for rows.Next() {
+		}
+		if rows.Err() == nil || rows.Close() == nil {
+			t.Error("rows that ended early have no error")
+		}
+		return insert(ctx, b, "a") // the transaction is still there
+	})
+	if err != nil || ids(t, b) != "a" {
+		t.Errorf("stored %q, %v; want a", ids(t, b), err)
+	}
+}
