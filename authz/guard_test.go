@@ -100,6 +100,13 @@ func TestEveryDecisionOfAChangeIsRecordedInItsTrace(t *testing.T) {
 					t.Fatalf("got %v, want %v", err, tc.err)
 				}
 			}
+			if first := b.events(t, trace)[0]; first.Action != authz.ActionDecision {
+				t.Errorf("got %s before its decision", first.Action)
+			}
+			entries, err := correlation.Timeline(t.Context(), "acme", trace.TraceID, b.log)
+			if err != nil || entries[0].Kind != correlation.KindDecision {
+				t.Errorf("got timeline %+v, %v, want the decision first", entries, err)
+			}
 			var decisions, changes int
 			ids := map[string]bool{}
 			for _, e := range b.events(t, trace) {

@@ -11,6 +11,8 @@
 //	mux.Handle("/access/v1/", http.StripPrefix("/access/v1", h))
 //
 // The tenant is that of the identified caller; a caller cannot ask about another.
+// Within it a caller may ask about every subject, as the services that enforce
+// decisions must: identify those alone where people should not ask about each other.
 // AuthZEN's information model maps to [authz.Request]: the properties of the action
 // are the payload. The caller's own proof of identity counts where it asks about
 // itself; nobody can claim one in a body.
