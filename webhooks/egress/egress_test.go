@@ -24,6 +24,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"github.com/lumelle/adminkit/audit/correlation"
 	"github.com/lumelle/adminkit/storage"
 	"github.com/lumelle/adminkit/webhooks"
@@ -32,6 +34,8 @@ import (
 )
 
 var loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func deliverer(t *testing.T, cfg egress.Config) *egress.Deliverer {
 	t.Helper()
@@ -226,25 +230,6 @@ func TestFailuresAreClassifiedWithoutTellingTheNetwork(t *testing.T) {
 	untrusted := httptest.NewTLSServer(http.NotFoundHandler())
 	untrusted.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, 0)
 	defer untrusted.Close()
-	speaks := func(text string) string {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { l.Close() })
-		go func() {
-			for {
-				c, err := l.Accept()
-				if err != nil {
-					return
-				}
-				http.ReadRequest(bufio.NewReader(c))
-				io.WriteString(c, text)
-				c.Close()
-			}
-		}()
-		return "http://" + l.Addr().String()
-	}
 	for _, c := range []struct {
 		name, url, want string
 		cfg             egress.Config
@@ -252,10 +237,10 @@ func TestFailuresAreClassifiedWithoutTellingTheNetwork(t *testing.T) {
 		{"a name without addresses", "https://hidden.example.test/", webhooks.ClassDNS, egress.Config{Resolver: answers{}}},
 		{"nobody listens", "http://" + closed.Addr().String(), webhooks.ClassConnect, egress.Config{Allow: loopback}},
 		{"a certificate of nobody we know", untrusted.URL, webhooks.ClassTLS, egress.Config{Allow: loopback}},
-		{"something that is not HTTP", speaks("SSH-2.0-x\r\n"), webhooks.ClassProtocol, egress.Config{Allow: loopback}},
-		{"a connection that closes without an answer", speaks(""), webhooks.ClassProtocol, egress.Config{Allow: loopback}},
-		{"a status line that is none", speaks("HTTP/1.1 abc OK\r\n\r\n"), webhooks.ClassProtocol, egress.Config{Allow: loopback}},
-		{"a head that is too long", speaks("HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 1<<17) + "\r\n\r\n"), webhooks.ClassProtocol, egress.Config{Allow: loopback}},
+		{"something that is not HTTP", speaker(t, "SSH-2.0-x\r\n"), webhooks.ClassProtocol, egress.Config{Allow: loopback}},
+		{"a connection that closes without an answer", speaker(t, ""), webhooks.ClassProtocol, egress.Config{Allow: loopback}},
+		{"a status line that is none", speaker(t, "HTTP/1.1 abc OK\r\n\r\n"), webhooks.ClassProtocol, egress.Config{Allow: loopback}},
+		{"a head that is too long", speaker(t, "HTTP/1.1 200 OK\r\nX: "+strings.Repeat("x", 1<<17)+"\r\n\r\n"), webhooks.ClassProtocol, egress.Config{Allow: loopback}},
 		{"a public http address", "http://1.1.1.1/", webhooks.ClassBlocked, egress.Config{}},
 		{"a private address", "https://10.0.0.1/", webhooks.ClassBlocked, egress.Config{}},
 		{"a port of another service", "https://8.8.8.8:22/", webhooks.ClassBlocked, egress.Config{}},
@@ -273,6 +258,62 @@ func TestFailuresAreClassifiedWithoutTellingTheNetwork(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestNastyReceiversCostOneAttempt(t *testing.T) {
+	long := strings.Repeat("x", 1<<16)
+	for _, c := range []struct {
+		name, answer, class string
+	}{
+		{"HTTP/1.0", "HTTP/1.0 200 OK\r\n\r\nfine", webhooks.ClassSuccess},
+		{"a body that breaks off", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nfine", webhooks.ClassSuccess},
+		{"a body that is longer than it says", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nfine and more", webhooks.ClassSuccess},
+		{"a second answer behind the first", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\nHTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n", webhooks.ClassSuccess},
+		{"a chunk that is none", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", webhooks.ClassSuccess},
+		{"early hints before the answer", "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n", webhooks.ClassSuccess},
+		{"something that looks packed", "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nfine", webhooks.ClassSuccess},
+		{"early hints without end", strings.Repeat("HTTP/1.1 103 Early Hints\r\nLink: "+long[:1<<12]+"\r\n\r\n", 64), webhooks.ClassProtocol},
+		{"ten thousand headers", "HTTP/1.1 200 OK\r\n" + strings.Repeat("X-Y: zzzzzzzz\r\n", 10000) + "\r\n", webhooks.ClassProtocol},
+		{"a cookie that is too large", "HTTP/1.1 200 OK\r\nSet-Cookie: a=" + long + "\r\n\r\n", webhooks.ClassProtocol},
+		{"two lengths", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx", webhooks.ClassProtocol},
+		{"a status beyond all", "HTTP/1.1 999 What\r\nContent-Length: 0\r\n\r\n", webhooks.ClassStatus},
+		{"a status of four digits", "HTTP/1.1 2000 OK\r\n\r\n", webhooks.ClassProtocol},
+		{"an answer to nothing", "\r\n\r\n", webhooks.ClassProtocol},
+		{"an upgrade nobody asked for", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n", webhooks.ClassStatus},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got := deliverer(t, egress.Config{Allow: loopback}).Deliver(t.Context(), request(t, speaker(t, c.answer)))
+			if got.Class != c.class || (got.Outcome == webhooks.Accepted) != (c.class == webhooks.ClassSuccess) {
+				t.Errorf("got %+v, want class %s", got, c.class)
+			}
+		})
+	}
+}
+
+// speaker answers every connection with text, whatever it is asked, and returns its
+// URL.
+func speaker(t *testing.T, text string) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			// The request is read whole, so that closing does not reset what was said.
+			if req, err := http.ReadRequest(bufio.NewReader(c)); err == nil {
+				io.Copy(io.Discard, req.Body)
+			}
+			io.WriteString(c, text)
+			c.Close()
+		}
+	}()
+	return "http://" + l.Addr().String()
 }
 
 func TestAnswersAreKeptInPart(t *testing.T) {

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"github.com/lumelle/adminkit/audit"
 	"github.com/lumelle/adminkit/audit/cloudevent"
 	"github.com/lumelle/adminkit/audit/correlation"
@@ -27,6 +29,8 @@ import (
 )
 
 const prefix = "/api/v1/webhooks"
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // A host is the surface over one Service, with a client whose every answer is held
 // against the OpenAPI document.
@@ -89,6 +93,7 @@ func newHost(t *testing.T) *host {
 	server := httptest.NewServer(httpapi.Edge(nil, mux))
 	t.Cleanup(func() {
 		server.Close()
+		server.Client().CloseIdleConnections()
 		ctx := context.WithoutCancel(t.Context())
 		worker.Close(ctx)
 		d.Close(ctx)
