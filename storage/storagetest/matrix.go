@@ -349,8 +349,10 @@ func methodsKeepTenants(e *env) {
 	if !slices.ContainsFunc(before, func(line string) bool { return strings.Contains(line, matrixSecret) }) {
 		return // a backend without a store of the kit has nothing to show
 	}
+	methods := calls(e.b)
+	e.Logf("%d calls of %d methods", len(methods)*variants, len(methods))
 	err := e.b.InTx(e.ctx, func(ctx context.Context) error {
-		for _, c := range calls(e.b) {
+		for _, c := range methods {
 			for variant := range variants {
 				e.trespass(ctx, c, stranger, variant)
 			}
