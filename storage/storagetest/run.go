@@ -25,6 +25,11 @@ type Options struct {
 	// leaves closing it to New (t.Cleanup); closing twice must do no harm. Required.
 	New func(t *testing.T) Backend
 
+	// ReadersWait says that whoever reads outside of transactions waits for the one
+	// that runs, as SQLite without a file does. A read with a detached ctx inside a
+	// transaction would wait for itself there.
+	ReadersWait bool
+
 	// Host, where not nil, begins a transaction of the host's own in the database of b
 	// and returns it joined: host transactions are tested.
 	Host func(t *testing.T, ctx context.Context, b Backend) Host
@@ -66,7 +71,8 @@ func Run(t *testing.T, options Options) {
 }
 
 func newEnv(t *testing.T, b Backend, options Options) *env {
-	e := &env{T: t, b: b, probes: probes(b), fresh: func() Backend { return options.New(t) }}
+	e := &env{T: t, b: b, probes: probes(b), readersWait: options.ReadersWait}
+	e.fresh = func() Backend { return options.New(t) }
 	if options.Host != nil {
 		e.host = func(ctx context.Context) Host { return options.Host(t, ctx, b) }
 	}
@@ -89,6 +95,7 @@ func capabilities(b Backend, options Options) []string {
 		{"host transactions", options.Host != nil},
 		{"shared places", options.Shared != nil},
 		{"migrations", is[migrator](b)},
+		{"readers that wait for the writer", options.ReadersWait},
 	} {
 		if c.ok {
 			has = append(has, c.name)
@@ -124,6 +131,8 @@ type env struct {
 	host   func(ctx context.Context) Host
 	shared func() func(ctx context.Context) (Backend, error)
 	probes []probe
+
+	readersWait bool
 
 	ctx context.Context
 }

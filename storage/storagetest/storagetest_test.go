@@ -42,6 +42,28 @@ func TestBackendsOfTheKitKeepTheRules(t *testing.T) {
 	}
 }
 
+// SQLite without a file locks its tables in another way.
+func TestSQLiteInMemoryKeepsTheRules(t *testing.T) {
+	for _, kind := range eachtest.Kinds(t) {
+		if kind.Name == "sqlite" {
+			storagetest.Run(t, storagetest.Options{New: newSQLiteInMemory, ReadersWait: true})
+		}
+	}
+}
+
+func newSQLiteInMemory(t *testing.T) storagetest.Backend {
+	b, err := sqlite.Open(t.Context(), sqlite.Memory, sqlite.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := b.Close(context.WithoutCancel(t.Context())); err != nil {
+			t.Error(err)
+		}
+	})
+	return b
+}
+
 // The same backends in a database that belongs to the host.
 func TestBackendsInAHostsDatabaseKeepTheRules(t *testing.T) {
 	for _, kind := range eachtest.Kinds(t) {

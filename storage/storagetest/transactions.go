@@ -165,6 +165,7 @@ func ownWritesAreSeen(e *env) {
 
 func othersSeeCommittedOnly(e *env) {
 	tenant := e.tenant()
+	var readers sync.WaitGroup
 	err := e.b.InTx(e.ctx, func(ctx context.Context) error {
 		if err := e.putAll(ctx, tenant, "a"); err != nil {
 			return err
@@ -174,24 +175,27 @@ func othersSeeCommittedOnly(e *env) {
 				continue
 			}
 			for name, outside := range map[string]context.Context{"another ctx": e.ctx, "a detached ctx": storage.Detach(ctx)} {
-				found, err := p.has(outside, tenant, "a")
-				if err != nil {
-					return fmt.Errorf("%s: with %s: %w", p.name, name, err)
-				}
-				if found {
-					e.Errorf("%s: %s sees what is not committed", p.name, name)
-				}
+				readers.Go(func() {
+					if seen, err := p.has(outside, tenant, "a"); seen || err != nil {
+						e.Errorf("%s: with %s: got %t, %v, want nothing and no error", p.name, name, seen, err)
+					}
+				})
 			}
 		}
-		return nil
+		if !e.readersWait {
+			readers.Wait()
+		}
+		return errUndo
 	})
-	e.must(err, "commit")
+	e.wantErr(err, errUndo, "the transaction")
+	readers.Wait()
+	e.must(e.b.InTx(e.ctx, func(ctx context.Context) error { return e.putAll(ctx, tenant, "b") }), "commit")
 	for _, p := range e.probes {
 		if !p.reads {
 			continue
 		}
-		if found, err := p.has(e.ctx, tenant, "a"); !found || err != nil {
-			e.Errorf("%s: after the commit: got %t, %v, want the record", p.name, found, err)
+		if seen, err := p.has(e.ctx, tenant, "b"); !seen || err != nil {
+			e.Errorf("%s: after the commit: got %t, %v, want the record", p.name, seen, err)
 		}
 	}
 }
