@@ -44,20 +44,17 @@ type Row struct {
 // *storage.InvalidError where the event cannot be recorded: a JSON field has no
 // canonical form, or the whole is longer than [MaxRecord].
 func NewRecord(e Event) (Record, error) {
-	canonical, err := appendRecord(make([]byte, 0, 1024), &e)
+	// The byte in front makes the leaf.
+	leaf, err := appendRecord(append(make([]byte, 0, 1024), 0), &e)
 	if err != nil {
 		return Record{}, err
 	}
+	canonical := leaf[1:]
 	if len(canonical) > MaxRecord {
 		return Record{}, storage.Invalid("", fmt.Sprintf(
 			"is too long to record: %d bytes of at most %d", len(canonical), MaxRecord))
 	}
-	r := Record{Canonical: canonical, RecordedAt: e.RecordedAt}
-	h := sha256.New()
-	h.Write([]byte{0})
-	h.Write(canonical)
-	h.Sum(r.Leaf[:0])
-	return r, nil
+	return Record{Canonical: canonical, Leaf: sha256.Sum256(leaf), RecordedAt: e.RecordedAt}, nil
 }
 
 // row returns r with the columns of e.

@@ -45,9 +45,9 @@ func Canonicalize(json []byte) ([]byte, error) {
 // Append appends the canonical form of one JSON document to dst. On error, an
 // *[Error], it returns dst as it was given.
 func Append(dst, json []byte) ([]byte, error) {
-	// Room for what most documents need, so that they allocate nothing.
-	var members [32]member
-	var keys [512]byte
+	// Room for what most documents need.
+	var members [8]member
+	var keys [128]byte
 	p := parser{in: json, out: dst, members: members[:0], keys: keys[:0]}
 	if err := p.document(); err != nil {
 		return dst, err
