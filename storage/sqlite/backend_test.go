@@ -11,9 +11,11 @@ import (
 	"github.com/lumelle/adminkit/storage/sqlite"
 )
 
-// open returns a Backend on path with a table t(id, v) of the host.
+// open returns a Backend on path with a table t(id, v) of the host, and without the
+// kit's own, which these tests do not need.
 func open(t *testing.T, path string, cfg sqlite.Config) *sqlite.Backend {
 	t.Helper()
+	cfg.NoMigrate = true
 	b, err := sqlite.Open(t.Context(), path, cfg)
 	if err != nil {
 		t.Fatal(err)

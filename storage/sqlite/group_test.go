@@ -571,7 +571,7 @@ func TestAHostDoesNotGetAConnectionBackInATransaction(t *testing.T) {
 	clean := open(t, path, sqlite.Config{})
 	db := hostDB(t, path, p.Connector)
 	db.SetMaxOpenConns(1)
-	b, err := sqlite.New(t.Context(), db, sqlite.Config{})
+	b, err := sqlite.New(t.Context(), db, sqlite.Config{NoMigrate: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -596,7 +596,7 @@ func faulty(t *testing.T, path string, p *faults.Plan, own bool) *sqlite.Backend
 	if own {
 		return open(t, path, sqlite.Config{Connector: p.Connector})
 	}
-	b, err := sqlite.New(t.Context(), hostDB(t, path, p.Connector), sqlite.Config{})
+	b, err := sqlite.New(t.Context(), hostDB(t, path, p.Connector), sqlite.Config{NoMigrate: true})
 	if err != nil {
 		t.Fatal(err)
 	}

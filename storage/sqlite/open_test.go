@@ -57,7 +57,7 @@ func TestWhatCannotBeOpenedIsRefused(t *testing.T) {
 // Hosts may compose SQL text without end; statements are kept for some of it only.
 func TestMoreStatementsThanAreKept(t *testing.T) {
 	b := open(t, file(t), sqlite.Config{})
-	const many = 1500
+	const many = 1100
 	err := b.InTx(t.Context(), func(ctx context.Context) error {
 		for i := range many {
 			if err := exec(ctx, b, fmt.Sprintf(`INSERT INTO t (id, v) VALUES ($1, %d)`, i), fmt.Sprint(i)); err != nil {

@@ -54,7 +54,7 @@ func TestThirtyTwoWritersThatFailInEveryWay(t *testing.T) {
 		for writer := range 32 {
 			wg.Go(func() {
 				r := rand.New(rand.NewPCG(seed, uint64(writer)))
-				for i := range 40 {
+				for i := range 25 {
 					id := fmt.Sprintf("%d.%d.", writer, i)
 					if attempt(t, b, id, r.IntN(8)) {
 						mu.Lock()
