@@ -25,8 +25,7 @@
 //		})
 //	})
 //
-// A job may be due ahead. Until then it is a row and nothing else: no timer and no
-// goroutine waits for it.
+// A job may be due ahead. Until then it is a row; no goroutine waits for it.
 //
 // # Lanes
 //
@@ -104,8 +103,9 @@
 // # Limits
 //
 // A lane is worked by one process at a time, so a single lane does not scale past it:
-// split it. While an old owner's handlers end after a lost lease, they and the new
-// owner's may exceed the lane's cap together.
+// split it. All lanes of a process share its slots: lanes that hang fill them when their
+// caps add up to [WorkerConfig.Slots]. While an old owner's handlers end after a lost
+// lease, they and the new owner's may exceed the lane's cap together.
 //
 // Authors of a store prove it with package jobstest.
 package jobs

@@ -219,7 +219,7 @@ func (w *Worker) Start(ctx context.Context) error {
 //
 // When ctx ends first, Close ends the ctx of the handlers that still run, gives the
 // lanes up under them, so that nothing they do counts any more, and returns the error
-// of ctx without waiting for them.
+// of ctx without waiting for them. Giving up the lanes may take up to two seconds more.
 func (w *Worker) Close(ctx context.Context) error {
 	w.mu.Lock()
 	if w.state != stateStarted {
