@@ -220,7 +220,7 @@ func (w *Worker) dispatchLocked() {
 		switch {
 		case job.Lost >= w.config.MaxLost:
 			w.endLocked(t, l)
-			w.submitLocked(w.unstarted(t, l, job, Buried, "its process died each time it was started"))
+			w.submitLocked(w.unstarted(t, l, job, Buried, "each start of it was lost with its process or its lease"))
 		case l.suspect(job):
 			w.submitLocked(w.unstarted(t, l, job, Begun, ""))
 		default:

@@ -33,9 +33,10 @@ type WorkerConfig struct {
 	// where it is zero. Starts that were asked for with [RetryAt] count, but such a
 	// retry itself is never refused.
 	MaxAttempts int
-	// MaxLost is how many starts in a row may end with the death of their process
-	// before the job is buried without another, 3 where it is zero. The first such
-	// start goes uncounted, because starts are only announced where somebody died.
+	// MaxLost is how many starts in a row may be lost before the job is buried without
+	// another, 3 where it is zero. A start is lost when its process dies, or loses its
+	// lease, before the job is settled. The first one goes uncounted, because starts are
+	// only announced in lanes that lost an owner.
 	MaxLost int
 	// Backoff is how long a job waits that failed with an attempt, counted from zero.
 	// The default doubles from one second to ten minutes, with a tenth of jitter.
