@@ -60,22 +60,30 @@ type admin struct {
 // startAdmin runs the program until the test ends, and expects a clean stop then.
 func startAdmin(t *testing.T, db string, flags ...string) *admin {
 	t.Helper()
+	a, stop := runAdmin(t, append([]string{"-db", db, "-keys", filepath.Join(t.TempDir(), "keys")}, flags...)...)
+	t.Cleanup(stop)
+	return a
+}
+
+// runAdmin runs the program until stop is called.
+func runAdmin(t *testing.T, flags ...string) (a *admin, end func()) {
+	t.Helper()
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	ready, stdout := io.Pipe()
 	var stderr lockedBuffer
 	code := make(chan int, 1)
-	args := append([]string{"-addr", "127.0.0.1:0", "-db", db, "-keys", filepath.Join(t.TempDir(), "keys"),
-		"-egress-allow", "127.0.0.0/8"}, flags...)
+	args := append([]string{"-addr", "127.0.0.1:0", "-egress-allow", "127.0.0.0/8"}, flags...)
 	go func() {
 		code <- run(ctx, args, stdout, &stderr)
 		stdout.Close()
 	}()
-	t.Cleanup(func() {
+	end = func() {
+		t.Helper()
 		stop()
 		if got := <-code; got != 0 {
 			t.Errorf("the admin ended with %d:\n%s", got, stderr.String())
 		}
-	})
+	}
 	line, err := bufio.NewReader(ready).ReadString('\n')
 	base, ok := strings.CutPrefix(strings.TrimSpace(line), "merchant admin ready at ")
 	if err != nil || !ok {
@@ -85,7 +93,7 @@ func startAdmin(t *testing.T, db string, flags ...string) *admin {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &admin{t: t, base: base, document: httpapitest.Load(t, document)}
+	return &admin{t: t, base: base, document: httpapitest.Load(t, document)}, end
 }
 
 // lockedBuffer takes what the program writes to stderr.

@@ -43,6 +43,7 @@ func newPages() (*pages, error) {
 		"money":   func(m shop.Money) string { return m.String() },
 		"rfc3339": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 		"when":    func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") },
+		"field":   func(pointer string) string { return strings.TrimPrefix(pointer, "/") },
 		"tone":    tone,
 		"words":   func(s any) string { return strings.ReplaceAll(fmt.Sprint(s), "_", " ") },
 	}

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/lumelle/adminkit/storage/sqlite"
 )
 
 // The test binary is the admin when this variable is set: so its processes can be
@@ -127,6 +130,58 @@ func TestSignalsStopItCleanly(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestDatabaseIsKeptUntilItIsReset(t *testing.T) {
+	t.Parallel()
+	onEachDurableDatabase(t, func(t *testing.T, db string) {
+		keys := filepath.Join(t.TempDir(), "keys")
+		first, stop := runAdmin(t, "-db", db, "-keys", keys)
+		order := first.order(100_00).ID
+		first.refund("sam", order, "5.00").want(http.StatusOK)
+		cookie := first.signIn("sam").cookie
+		stop()
+
+		second, stop := runAdmin(t, "-db", db, "-keys", keys)
+		if got := second.refunded(order); got != "5.00" {
+			t.Errorf("after a restart %s is refunded, want 5.00", got)
+		}
+		second.send("GET", "/orders", "", "Cookie", cookie).want(http.StatusOK)
+		stop()
+
+		third, stop := runAdmin(t, "-db", db, "-keys", keys, "-reset")
+		defer stop()
+		if got := third.refunded(order); got != "0.00" {
+			t.Errorf("after a reset %s is refunded, want 0.00", got)
+		}
+		var log struct{ Items []struct{ Action string } }
+		third.as("audra", "GET", "/api/v1/audit/events?action=orders.refund", "").want(http.StatusOK).json(&log)
+		if len(log.Items) != 0 {
+			t.Errorf("after a reset %d refunds are recorded", len(log.Items))
+		}
+	})
+}
+
+func TestOtherKeysDoNotOpenTheDatabase(t *testing.T) {
+	t.Parallel()
+	db := filepath.Join(t.TempDir(), "admin.db")
+	_, stop := runAdmin(t, "-db", db)
+	stop()
+	var stdout, stderr bytes.Buffer
+	code := run(t.Context(), []string{"-addr", "127.0.0.1:0", "-db", db, "-keys", filepath.Join(t.TempDir(), "keys")}, &stdout, &stderr)
+	if code != 1 || !strings.Contains(stderr.String(), "-keys") {
+		t.Errorf("it ended with %d and said %q", code, stderr.String())
+	}
+}
+
+func TestWithoutDemoNobodyIsThere(t *testing.T) {
+	t.Parallel()
+	a := startAdmin(t, sqlite.Memory, "-demo=false")
+	a.as("olivia", "GET", "/api/v1/orders", "").want(http.StatusUnauthorized)
+	if page := string(a.send("GET", "/login", "").want(http.StatusOK).body); !strings.Contains(page, "Nobody can sign in") || strings.Contains(page, "Olivia") {
+		t.Errorf("the door is %s", page)
+	}
+	a.send("GET", "/readyz", "").want(http.StatusOK)
 }
 
 func TestHelpListsTheFlags(t *testing.T) {
