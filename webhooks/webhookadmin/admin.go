@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/lumelle/adminkit/audit"
 	"github.com/lumelle/adminkit/audit/httpapi"
 	"github.com/lumelle/adminkit/storage"
 	"github.com/lumelle/adminkit/webhooks"
@@ -27,11 +28,15 @@ type Config struct {
 	// Authorize is asked before anything is read, nil allows. It answers an
 	// *audit.DeniedError for whoever may not.
 	Authorize func(ctx context.Context, who httpapi.Identity) error
+	// ApprovalID names the approval that a refused change waits for, from the error of
+	// the host's gate; nil where no gate asks for approvals.
+	ApprovalID func(err error) string
 }
 
 type admin struct {
-	service   *webhooks.Service
-	authorize func(ctx context.Context, who httpapi.Identity) error
+	service    *webhooks.Service
+	authorize  func(ctx context.Context, who httpapi.Identity) error
+	approvalID func(err error) string
 }
 
 // New returns the handler. The host mounts it under any prefix with http.StripPrefix.
@@ -43,19 +48,19 @@ func New(s *webhooks.Service, cfg Config) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := admin{service: s, authorize: cfg.Authorize}
+	a := admin{service: s, authorize: cfg.Authorize, approvalID: cfg.ApprovalID}
 	mux := http.NewServeMux()
 	api.Handle(mux, "GET /endpoints", a.reading(a.listEndpoints))
-	api.Handle(mux, "POST /endpoints", a.createEndpoint)
+	api.Handle(mux, "POST /endpoints", a.changing(a.createEndpoint))
 	api.Handle(mux, "GET /endpoints/{id}", a.reading(a.getEndpoint))
-	api.Handle(mux, "PUT /endpoints/{id}", a.updateEndpoint)
-	api.Handle(mux, "DELETE /endpoints/{id}", a.deleteEndpoint)
-	api.Handle(mux, "POST /endpoints/{id}/disable", a.disableEndpoint)
-	api.Handle(mux, "POST /endpoints/{id}/enable", a.enableEndpoint)
-	api.Handle(mux, "POST /endpoints/{id}/rotate-secret", a.rotateSecret)
+	api.Handle(mux, "PUT /endpoints/{id}", a.changing(a.updateEndpoint))
+	api.Handle(mux, "DELETE /endpoints/{id}", a.changing(a.deleteEndpoint))
+	api.Handle(mux, "POST /endpoints/{id}/disable", a.changing(a.disableEndpoint))
+	api.Handle(mux, "POST /endpoints/{id}/enable", a.changing(a.enableEndpoint))
+	api.Handle(mux, "POST /endpoints/{id}/rotate-secret", a.changing(a.rotateSecret))
 	api.Handle(mux, "GET /deliveries", a.reading(a.listDeliveries))
 	api.Handle(mux, "GET /deliveries/{id}", a.reading(a.getDelivery))
-	api.Handle(mux, "POST /deliveries/{id}/redeliver", a.redeliver)
+	api.Handle(mux, "POST /deliveries/{id}/redeliver", a.changing(a.redeliver))
 	mux.Handle("GET /openapi.json", httpapi.Document(document))
 	return api.Mux(mux), nil
 }
@@ -70,6 +75,23 @@ func (a admin) reading(h httpapi.Handler) httpapi.Handler {
 			return err
 		}
 		return h(w, r, who)
+	}
+}
+
+// changing answers 202 for a change that waits for approval. The attempt is on record
+// then, and so is the request for approval.
+func (a admin) changing(h httpapi.Handler) httpapi.Handler {
+	return func(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
+		err := h(w, r, who)
+		refusal, ok := errors.AsType[audit.Refusal](err)
+		if !ok || refusal.Refused() != audit.Pending {
+			return err
+		}
+		out := waiting{Status: "awaiting_approval"}
+		if a.approvalID != nil {
+			out.RequestID = a.approvalID(err)
+		}
+		return httpapi.WriteJSON(w, http.StatusAccepted, out)
 	}
 }
 

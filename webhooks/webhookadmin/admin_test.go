@@ -3,6 +3,7 @@ package webhookadmin_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -58,6 +59,9 @@ func newHost(t *testing.T) *host {
 	must(t, err)
 	// audra may read, and change nothing.
 	gate := audit.GateFunc(func(_ context.Context, e audit.Event) (audit.Verdict, error) {
+		if e.Actor.ID == "dana" {
+			return audit.Verdict{}, pending{"req-1"}
+		}
 		if e.Actor.ID == "audra" {
 			return audit.Verdict{Reason: audit.Reason{Code: "read_only", Text: "You may only read."}}, nil
 		}
@@ -80,6 +84,10 @@ func newHost(t *testing.T) *host {
 	must(t, worker.Start(t.Context()))
 	h.handler, err = webhookadmin.New(service, webhookadmin.Config{
 		Config: httpapi.Config{Identify: identify, Tx: b, Idempotency: b.Idempotency(), Vault: vault},
+		ApprovalID: func(err error) string {
+			p, _ := errors.AsType[pending](err)
+			return p.id
+		},
 		Authorize: func(_ context.Context, who httpapi.Identity) error {
 			if who.Actor.ID == "mallory" {
 				return &audit.DeniedError{Verdict: audit.Verdict{Reason: audit.Reason{Code: "stranger"}}}
@@ -199,6 +207,35 @@ func TestEndpointOverHTTP(t *testing.T) {
 	h.want(h.do("sam@acme", "DELETE", "/endpoints/"+id, "", `If-Match: "1"`), 409)
 	h.want(h.do("sam@acme", "DELETE", "/endpoints/"+id, ""), 204)
 	h.want(h.do("sam@acme", "GET", "/endpoints/"+id, ""), 404)
+}
+
+// pending is the answer of a gate that asks others.
+type pending struct{ id string }
+
+func (pending) Error() string          { return "waits for approval" }
+func (pending) Refused() audit.Outcome { return audit.Pending }
+
+func TestChangeThatWaitsForApprovalIsAccepted(t *testing.T) {
+	h := newHost(t)
+	id := h.want(h.do("sam@acme", "POST", "/endpoints", good), 201).body["id"].(string)
+	for _, c := range []struct{ method, path, body string }{
+		{"POST", "/endpoints", good}, {"PUT", "/endpoints/" + id, good}, {"DELETE", "/endpoints/" + id, ""},
+		{"POST", "/endpoints/" + id + "/disable", ""}, {"POST", "/endpoints/" + id + "/rotate-secret", ""},
+	} {
+		got := h.want(h.do("dana@acme", c.method, c.path, c.body), 202)
+		if got.body["status"] != "awaiting_approval" || got.body["request_id"] != "req-1" {
+			t.Errorf("%s %s: got %s", c.method, c.path, got.text)
+		}
+	}
+	again := []answer{h.do("dana@acme", "POST", "/endpoints", good, "Idempotency-Key: k"), h.do("dana@acme", "POST", "/endpoints", good, "Idempotency-Key: k")}
+	if again[0].status != 202 || again[0].text != again[1].text {
+		t.Errorf("got %+v", again)
+	}
+	page := h.want(h.do("sam@acme", "GET", "/endpoints", ""), 200)
+	items := page.body["items"].([]any)
+	if len(items) != 1 || items[0].(map[string]any)["revision"] != 1.0 {
+		t.Errorf("something was changed: %s", page.text)
+	}
 }
 
 func TestListsArePaged(t *testing.T) {

@@ -24,6 +24,7 @@
 // what was in it.
 //
 // Who asks, and for which tenant, comes from the host's Identify. Changes ask the gate
-// of the Service: a refusal is 403 and a step-up 401. Reading asks [Config.Authorize].
-// Objects of another tenant are 404.
+// of the Service: a refusal is 403, a step-up 401, and a change that waits for approval
+// 202 with {"status":"awaiting_approval","request_id":""}. Reading asks
+// [Config.Authorize]. Objects of another tenant are 404.
 package webhookadmin

@@ -44,6 +44,11 @@ type (
 		Secret string `json:"secret"`
 	}
 
+	waiting struct {
+		Status    string `json:"status"`
+		RequestID string `json:"request_id"`
+	}
+
 	delivery struct {
 		ID            string     `json:"id"`
 		MessageID     string     `json:"message_id"`
