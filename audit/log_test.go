@@ -259,7 +259,12 @@ func TestQueryEqualsReferenceScan(t *testing.T) {
 				q.Since = noon.Add(time.Duration(r.IntN(120)) * time.Second)
 			}
 			tenant := pick("acme", "bloom")
-			if got, want := ids(t, log, tenant, q), scan(all, tenant, q); !slices.Equal(got, want) {
+			got, want := ids(t, log, tenant, q), scan(all, tenant, q)
+			// Open transactions of other tests in the same cluster hold a polled list back.
+			for waiting := time.Now(); q.Order() == audit.Polled && len(got) < len(want) && time.Since(waiting) < time.Minute; {
+				got = ids(t, log, tenant, q)
+			}
+			if !slices.Equal(got, want) {
 				t.Fatalf("seed %d: %s %+v\ngot  %q\nwant %q", seed, tenant, q, got, want)
 			}
 		}
