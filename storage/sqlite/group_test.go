@@ -575,6 +575,9 @@ func TestAHostDoesNotGetAConnectionBackInATransaction(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := b.Ping(t.Context()); err != nil { // connects
+		t.Fatal(err)
+	}
 	p.Arm()
 	err = change(t.Context(), b)
 	p.Disarm()
