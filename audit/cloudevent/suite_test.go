@@ -13,8 +13,8 @@ import (
 
 	"github.com/lumelle/adminkit/audit"
 	"github.com/lumelle/adminkit/audit/cloudevent"
-	"github.com/lumelle/adminkit/audit/internal/suitetest"
 	"github.com/lumelle/adminkit/audit/schema"
+	"github.com/lumelle/adminkit/storage/storagetest/suitetest"
 )
 
 // specSchema compiles the JSON Schema that the specification publishes for events.

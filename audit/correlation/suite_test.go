@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/lumelle/adminkit/audit/correlation"
-	"github.com/lumelle/adminkit/audit/internal/suitetest"
+	"github.com/lumelle/adminkit/storage/storagetest/suitetest"
 )
 
 // TestSuite runs the header cases of W3C Trace Context, all of them.

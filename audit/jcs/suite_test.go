@@ -13,8 +13,8 @@ import (
 	oracle "github.com/gowebpki/jcs"
 	"pgregory.net/rapid"
 
-	"github.com/lumelle/adminkit/audit/internal/suitetest"
 	"github.com/lumelle/adminkit/audit/jcs"
+	"github.com/lumelle/adminkit/storage/storagetest/suitetest"
 )
 
 // TestSuite runs the documents, numbers and refusals of RFC 8785's test data.

@@ -10,8 +10,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/lumelle/adminkit/audit/internal/suitetest"
 	"github.com/lumelle/adminkit/audit/schema"
+	"github.com/lumelle/adminkit/storage/storagetest/suitetest"
 )
 
 // optionalFailures returns the optional tests of the suite that do not hold, by file,

@@ -18,24 +18,8 @@ import (
 	"github.com/lumelle/adminkit/authz/authzen"
 	"github.com/lumelle/adminkit/authz/casbinengine"
 	"github.com/lumelle/adminkit/storage/storagetest/eachtest"
+	"github.com/lumelle/adminkit/storage/storagetest/suitetest"
 )
-
-// suite returns the folder of a conformance suite, or skips the test in one line.
-func suite(t *testing.T, name string) string {
-	t.Helper()
-	root := os.Getenv("ADMINKIT_SUITES")
-	if root == "" {
-		root = filepath.Join("..", "..", "..", "shared", "suites")
-	}
-	dir := filepath.Join(root, name)
-	if _, err := os.Stat(dir); err != nil {
-		if os.Getenv("ADMINKIT_STRICT") == "1" {
-			t.Fatalf("suite %s: %v", name, err)
-		}
-		t.Skipf("suite %s is not here", name)
-	}
-	return dir
-}
 
 func readJSON(t *testing.T, path string, v any) {
 	t.Helper()
@@ -160,7 +144,7 @@ func (s surface) post(t *testing.T, path, body string, header ...string) (int, h
 const todoDecisions = 46
 
 func TestTodoScenarioOverHTTP(t *testing.T) {
-	dir := suite(t, "authzen-todo")
+	dir := suitetest.Dir(t, "authzen-todo")
 	var people struct {
 		Subjects map[string]struct {
 			ID    string

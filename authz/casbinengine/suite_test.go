@@ -18,24 +18,8 @@ import (
 	"github.com/lumelle/adminkit/authz"
 	"github.com/lumelle/adminkit/authz/casbinengine"
 	"github.com/lumelle/adminkit/storage/storagetest/eachtest"
+	"github.com/lumelle/adminkit/storage/storagetest/suitetest"
 )
-
-// suite returns the folder of a conformance suite, or skips the test in one line.
-func suite(t *testing.T, name string) string {
-	t.Helper()
-	root := os.Getenv("ADMINKIT_SUITES")
-	if root == "" {
-		root = filepath.Join("..", "..", "..", "shared", "suites")
-	}
-	dir := filepath.Join(root, name)
-	if _, err := os.Stat(dir); err != nil {
-		if os.Getenv("ADMINKIT_STRICT") == "1" {
-			t.Fatalf("suite %s: %v", name, err)
-		}
-		t.Skipf("suite %s is not here", name)
-	}
-	return dir
-}
 
 // A state is a model with the rows of a policy, and what was asked of it.
 type state struct {
@@ -251,7 +235,7 @@ var unwritable = map[string]string{
 const suiteCases = 407
 
 func TestEngineDecidesCasbinsTablesAsCasbinDoes(t *testing.T) {
-	dir := suite(t, "casbin")
+	dir := suitetest.Dir(t, "casbin")
 	states := append(tableStates(t, dir), traceStates(t, dir)...)
 	eachtest.Run(t, func(t *testing.T, b eachtest.Backend) {
 		store := b.Authz()
@@ -299,7 +283,7 @@ func TestEngineDecidesCasbinsTablesAsCasbinDoes(t *testing.T) {
 }
 
 func TestCasbinsExampleModelsAreReadAsCasbinReadsThem(t *testing.T) {
-	dir := suite(t, "casbin")
+	dir := suitetest.Dir(t, "casbin")
 	var files []string
 	err := filepath.WalkDir(dir, func(path string, _ os.DirEntry, err error) error {
 		if strings.HasSuffix(path, ".conf") {

@@ -10,13 +10,13 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 
 	"code.dny.dev/ssrf"
 
+	"github.com/lumelle/adminkit/storage/storagetest/suitetest"
 	"github.com/lumelle/adminkit/webhooks"
 	"github.com/lumelle/adminkit/webhooks/egress"
 )
@@ -75,17 +75,7 @@ type ssrfCase struct {
 }
 
 func TestSuiteSSRF(t *testing.T) {
-	root := os.Getenv("ADMINKIT_SUITES")
-	if root == "" {
-		root = filepath.Join("..", "..", "..", "shared", "suites")
-	}
-	b, err := os.ReadFile(filepath.Join(root, "ssrf", "ssrf_cases.json"))
-	if err != nil && os.Getenv("ADMINKIT_STRICT") == "1" {
-		t.Fatalf("suite ssrf: %v", err)
-	}
-	if err != nil {
-		t.Skip("suite ssrf is absent; ADMINKIT_SUITES names its place")
-	}
+	b := suitetest.Read(t, suitetest.Dir(t, "ssrf"), "ssrf_cases.json")
 	var file struct{ Hosts, URLs, Redirects, Controls []ssrfCase }
 	if err := json.Unmarshal(b, &file); err != nil {
 		t.Fatal(err)

@@ -4,11 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
+	"github.com/lumelle/adminkit/storage/storagetest/suitetest"
 	"github.com/lumelle/adminkit/webhooks/receiver"
 	"github.com/lumelle/adminkit/webhooks/signing"
 )
@@ -16,17 +15,7 @@ import (
 // suite decodes a file of the suite standard-webhooks into v.
 func suite(t *testing.T, name string, v any) {
 	t.Helper()
-	root := os.Getenv("ADMINKIT_SUITES")
-	if root == "" {
-		root = filepath.Join("..", "..", "..", "shared", "suites")
-	}
-	b, err := os.ReadFile(filepath.Join(root, "standard-webhooks", name))
-	if err != nil && os.Getenv("ADMINKIT_STRICT") == "1" {
-		t.Fatalf("suite standard-webhooks: %v", err)
-	}
-	if err != nil {
-		t.Skip("suite standard-webhooks is absent; ADMINKIT_SUITES names its place")
-	}
+	b := suitetest.Read(t, suitetest.Dir(t, "standard-webhooks"), name)
 	if err := json.Unmarshal(b, v); err != nil {
 		t.Fatal(err)
 	}
