@@ -66,6 +66,16 @@ func authorsOf(e audit.Event) []audit.Actor {
 	return authors
 }
 
+// withAuthor returns authors and a. Somebody who acts as another than before is listed
+// once more: neither of the two may decide.
+func withAuthor(authors []audit.Actor, a audit.Actor) []audit.Actor {
+	known := func(author audit.Actor) bool { return author.Same(a) && author.ActingAs == a.ActingAs }
+	if slices.ContainsFunc(authors, known) {
+		return authors
+	}
+	return append(slices.Clone(authors), a)
+}
+
 // submit asks for the approval of r: a draft that is stored, or one that is not yet.
 func (s *Service) submit(ctx context.Context, r Request, by audit.Actor) (Request, error) {
 	if err := r.Policy.feasible(r.Authors); err != nil {
@@ -92,9 +102,13 @@ func (s *Service) revisionOf(r Request, editor audit.Actor) *Revision {
 }
 
 // reuse returns the open request for the same change, at the base of the new one. One
-// that should have expired by now does, and makes way.
+// that should have expired by now does, and makes way; one that another transaction
+// ended meanwhile has done so.
 func (s *Service) reuse(ctx context.Context, asked Request) (Request, error) {
 	found, err := s.store.Open(ctx, asked.Tenant, asked.DedupeKey)
+	if errors.Is(err, storage.ErrNotFound) {
+		return s.submit(ctx, asked, asked.Requester)
+	}
 	if err != nil {
 		return Request{}, err
 	}
@@ -108,7 +122,10 @@ func (s *Service) reuse(ctx context.Context, asked Request) (Request, error) {
 		}
 		return s.submit(ctx, asked, asked.Requester)
 	}
-	if r.ContentHash == asked.ContentHash || r.State == StateApplying || !r.State.Open() {
+	if !r.State.Open() {
+		return s.submit(ctx, asked, asked.Requester)
+	}
+	if r.ContentHash == asked.ContentHash || r.State == StateApplying {
 		return r, nil
 	}
 	return s.revise(ctx, r, asked.Requester, asked.Content)
@@ -145,7 +162,7 @@ func (s *Service) Submit(ctx context.Context, tenant, id string) (Request, error
 		if !isAuthor(r.Authors, a) {
 			return r, notEligible(CodeNotAuthor)
 		}
-		r.Requester = refreshed(r.Requester, a)
+		r.Requester, r.Authors = refreshed(r.Requester, a), withAuthor(r.Authors, a)
 		return s.submit(ctx, r, a)
 	})
 }
@@ -209,10 +226,7 @@ func (s *Service) revise(ctx context.Context, r Request, editor audit.Actor, c C
 		return s.store.Get(ctx, r.Tenant, r.ID)
 	}
 	r.Revision++
-	r.Requester = refreshed(r.Requester, editor)
-	if !slices.ContainsFunc(r.Authors, editor.Same) {
-		r.Authors = append(slices.Clone(r.Authors), editor)
-	}
+	r.Requester, r.Authors = refreshed(r.Requester, editor), withAuthor(r.Authors, editor)
 	trigger := Edit
 	if r.State != StateDraft {
 		trigger = Revise
@@ -250,7 +264,8 @@ func (s *Service) checkContent(ctx context.Context, r Request, c Content) error 
 
 // Rerequest asks once more for what an ended request did not bring about: it was
 // rejected, cancelled, expired or failed. The answer is a new request with PreviousID;
-// no decision is carried over, and all authors stay authors. Only they may.
+// no decision is carried over, all authors stay authors, and whoever acts for one of
+// them becomes one. Only they may.
 func (s *Service) Rerequest(ctx context.Context, tenant, id string) (Request, error) {
 	return s.act(ctx, tenant, id, func(ctx context.Context, old Request, a audit.Actor) (Request, error) {
 		if !isAuthor(old.Authors, a) {
@@ -269,7 +284,7 @@ func (s *Service) Rerequest(ctx context.Context, tenant, id string) (Request, er
 		if err != nil {
 			return old, err
 		}
-		r.Authors, r.PreviousID, r.Cause = old.Authors, old.ID, old.Cause
+		r.Authors, r.PreviousID, r.Cause = withAuthor(old.Authors, a), old.ID, old.Cause
 		return s.submit(ctx, r, a)
 	})
 }

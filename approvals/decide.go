@@ -154,7 +154,7 @@ func repeats(ds []Decision, d Decision) bool {
 		return false
 	}
 	for _, earlier := range slices.Backward(ds) {
-		if earlier.Stage == d.Stage && earlier.Revision == d.Revision && earlier.Choice != Comment && earlier.Actor.Same(d.Actor) {
+		if earlier.Stage == d.Stage && earlier.Revision == d.Revision && earlier.Choice != Comment && onePerson(earlier.Actor, d.Actor) {
 			return earlier.Choice == d.Choice && d.Choice == Approve
 		}
 	}

@@ -32,8 +32,8 @@ var _ audit.Refusal = (*PendingError)(nil)
 // request is revised to the new one and asks again.
 //
 // While an approved request is applied, ctx carries its grant. inner is asked again,
-// about the time at which the change was asked for, so that a step-up given then
-// counts: deny still wins, and so does a policy that asks for another approval than
+// about the time at which the approved change was asked for, so that a step-up given
+// then counts: deny still wins, and so does a policy that asks for another approval than
 // was given. Where the event is the one that was approved, the grant answers
 // needs_approval, and is used up in the transaction of ctx.
 func Gate(inner audit.Gate, s *Service) audit.Gate { return gate{inner: inner, service: s} }
@@ -68,18 +68,20 @@ func (g gate) Check(ctx context.Context, e audit.Event) (audit.Verdict, error) {
 
 // redeem answers with the grant of ctx.
 func (g gate) redeem(ctx context.Context, e audit.Event, p *pass) (audit.Verdict, error) {
-	asked := e
-	asked.Time = p.request.SubmittedAt
-	v, err := g.inner.Check(ctx, asked)
-	v.ApprovalID = p.request.ID
-	if err != nil || v.Effect != audit.Allow && v.Effect != audit.NeedsApproval {
-		return v, err
-	}
 	hash, err := Hash(e)
 	if err != nil {
 		return audit.Verdict{}, err
 	}
 	covered := hash == p.grant.ContentHash && e.ID == p.grant.EventID
+	asked := e
+	if covered {
+		asked.Time = p.request.SubmittedAt
+	}
+	v, err := g.inner.Check(ctx, asked)
+	v.ApprovalID = p.request.ID
+	if err != nil || v.Effect != audit.Allow && v.Effect != audit.NeedsApproval {
+		return v, err
+	}
 	switch {
 	case !covered && v.Effect == audit.Allow:
 		v.ApprovalID = "" // another change, which needs none

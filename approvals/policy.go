@@ -142,7 +142,8 @@ func (p Policy) feasible(authors []audit.Actor) error {
 // is always what it answers. OpenedAt is left to the caller.
 //
 // Counted are the decisions on this revision by others than the authors. Of one
-// person in one stage only the last counts, comments aside, so nobody counts twice.
+// person in one stage only the last counts, comments aside, so nobody counts twice,
+// and neither do somebody and whoever acts as them.
 func Evaluate(p Policy, revision int, authors []audit.Actor, ds []Decision) []Stage {
 	stages := make([]Stage, len(p.Stages))
 	for i, rule := range p.Stages {
@@ -170,11 +171,17 @@ func Evaluate(p Policy, revision int, authors []audit.Actor, ds []Decision) []St
 func lastVote(ds []Decision, j int) bool {
 	d := ds[j]
 	for _, later := range ds[j+1:] {
-		if later.Stage == d.Stage && later.Revision == d.Revision && later.Choice != Comment && later.Actor.Same(d.Actor) {
+		if later.Stage == d.Stage && later.Revision == d.Revision && later.Choice != Comment && onePerson(later.Actor, d.Actor) {
 			return false
 		}
 	}
 	return true
+}
+
+// onePerson reports whether two decisions are those of one: of the same actor, or of
+// somebody and whoever acts as them.
+func onePerson(a, b audit.Actor) bool {
+	return a.Same(b) || a.ActingAs != "" && a.ActingAs == b.ID || b.ActingAs != "" && b.ActingAs == a.ID
 }
 
 // isAuthor reports whether a decision of a would be a decision of an author: by
