@@ -132,7 +132,7 @@ func (a *app) govern(ctx context.Context, queue *jobs.Queue) (err error) {
 	if a.guard, err = authz.New(engine, a.db, sink, a.catalog, authz.Config{}); err != nil {
 		return err
 	}
-	a.approvals, err = approvals.New(a.db, a.db.Approvals(), queue, a.people, a.catalog, sink,
+	a.approvals, err = approvals.New(a.db, a.db.Approvals(), queue, approvers(engine), a.catalog, sink,
 		approvals.Config{Policies: approvalPolicies()})
 	if err != nil {
 		return err

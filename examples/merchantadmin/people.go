@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"maps"
 	"net"
 	"net/http"
@@ -70,15 +69,6 @@ func (d *directory) person(id string) (person, bool) {
 		return person{}, false
 	}
 	return d.people[i], true
-}
-
-// Roles implements approvals.Directory.
-func (d *directory) Roles(_ context.Context, tenant string, a audit.Actor) ([]string, error) {
-	p, ok := d.person(a.ID)
-	if !ok || a.Type != audit.User || p.Role(tenant) == "" {
-		return nil, nil
-	}
-	return []string{p.Role(tenant)}, nil
 }
 
 const bearerPrefix = "Bearer demo-"

@@ -75,6 +75,14 @@ func approvalPolicies() map[string]approvals.Policy {
 	}
 }
 
+// approvers tells the approvals who has which role, from the one place that the
+// decisions ask too: a role that is taken away counts nowhere any more.
+func approvers(engine *casbinengine.Engine) approvals.Directory {
+	return approvals.DirectoryFunc(func(ctx context.Context, tenant string, a audit.Actor) ([]string, error) {
+		return engine.Roles(ctx, tenant, authz.Entity{Type: a.Type, ID: a.ID})
+	})
+}
+
 // assignRoles writes the roles of the demo's people into the policy of each
 // merchant that has none. The rules are code; who has which role is data.
 func (a *app) assignRoles(ctx context.Context, engine *casbinengine.Engine, sink audit.AuditSink) error {
