@@ -85,7 +85,16 @@ func openApp(ctx context.Context, cfg config, log *slog.Logger) (_ *app, err err
 	if err := worker.Start(ctx); err != nil {
 		return nil, err
 	}
-	a.closers = append(a.closers, worker.Close)
+	a.closers = append(a.closers, func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, jobsWithin)
+		defer cancel()
+		err := worker.Close(ctx)
+		if errors.Is(err, context.DeadlineExceeded) {
+			log.Warn("jobs were cut off and will be repeated", "error", err)
+			return nil
+		}
+		return err
+	})
 	return a, nil
 }
 

@@ -32,7 +32,7 @@ func parseFlags(args []string, stderr io.Writer) (config, error) {
 	fs.StringVar(&cfg.addr, "addr", "127.0.0.1:8080", "`address` to listen on; port 0 picks one")
 	fs.StringVar(&cfg.db, "db", "merchantadmin.db", "`database`: a path, memory: or a postgres:// DSN")
 	fs.StringVar(&cfg.keys, "keys", "", "`file` of the key that seals endpoint secrets, made where it is absent (default the database's path with .keys)")
-	fs.StringVar(&cfg.env, "env", "prod", "`name` of the environment, shown on the pages and told to policies")
+	fs.StringVar(&cfg.env, "env", "prod", "`name` of the environment, shown on every page")
 	fs.BoolVar(&cfg.demo, "demo", true, "demo merchants, orders and people, who sign in without a password on loopback only")
 	fs.BoolVar(&cfg.reset, "reset", false, "remove everything the database holds of the admin, then start")
 	fs.BoolVar(&cfg.work, "workers", true, "work the jobs: apply approved changes, deliver webhooks")

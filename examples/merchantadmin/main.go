@@ -22,9 +22,13 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// stopWithin bounds the whole of an orderly stop; what still runs then is left to
-// the leases and idempotency keys that a kill -9 is survived by as well.
-const stopWithin = 9 * time.Second
+// How long an orderly stop may take as a whole, and its parts. What still runs then
+// is left to what a kill -9 is survived by as well: keys of clients, leases of jobs.
+const (
+	stopWithin     = 9 * time.Second
+	requestsWithin = 3 * time.Second
+	jobsWithin     = 3 * time.Second
+)
 
 // run is the program: it returns the exit code. Standard output gets the one line
 // that scripts wait for, everything else goes to stderr.
@@ -81,7 +85,7 @@ func serve(ctx context.Context, cfg config, stdout io.Writer, log *slog.Logger) 
 	}
 	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
 	defer cancel()
-	requests, cancel := context.WithTimeout(ending, stopWithin/2)
+	requests, cancel := context.WithTimeout(ending, requestsWithin)
 	defer cancel()
 	if server.Shutdown(requests) != nil {
 		server.Close() // a request that is cut off is repeated by its client

@@ -6,6 +6,7 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lumelle/adminkit/audit/httpapi/httpapitest"
 	"github.com/lumelle/adminkit/storage/sqlite"
 )
 
@@ -31,7 +33,8 @@ func TestMain(m *testing.M) {
 // command returns the admin as a process of its own.
 func command(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	// The ctx of the test ends before its cleanups, which stop the process in order.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 5*time.Minute)
 	t.Cleanup(cancel)
 	cmd := exec.CommandContext(ctx, os.Args[0], args...)
 	cmd.Env = append(os.Environ(), actAsAdmin+"=1")
@@ -162,6 +165,57 @@ func TestDatabaseIsKeptUntilItIsReset(t *testing.T) {
 	})
 }
 
+func TestProcessesThatStartAtOnceShareOneDatabase(t *testing.T) {
+	t.Parallel()
+	onEachDurableDatabase(t, func(t *testing.T, db string) {
+		keys := filepath.Join(t.TempDir(), "keys")
+		var ready []*bufio.Scanner
+		for range 3 {
+			cmd := command(t, "-addr", "127.0.0.1:0", "-db", db, "-keys", keys)
+			stdout, err := cmd.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			var stderr bytes.Buffer
+			cmd.Stderr = &stderr
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() {
+				cmd.Process.Signal(os.Interrupt)
+				if err := cmd.Wait(); err != nil {
+					t.Errorf("a process ended with %v:\n%s", err, stderr.String())
+				}
+			})
+			ready = append(ready, bufio.NewScanner(stdout))
+		}
+		var all []*admin
+		document, err := openAPI()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, lines := range ready {
+			lines.Scan()
+			base, ok := strings.CutPrefix(lines.Text(), "merchant admin ready at ")
+			if !ok {
+				t.Fatalf("a process does not come up: %q", lines.Text())
+			}
+			all = append(all, &admin{t: t, base: base, document: httpapitest.Load(t, document)})
+		}
+		order := all[0].order(100_00).ID
+		all[0].refund("sam", order, "5.00").want(http.StatusOK)
+		if got := all[1].refunded(order); got != "5.00" {
+			t.Errorf("another process sees %s refunded, want 5.00", got)
+		}
+		all[2].send("GET", "/orders", "", "Cookie", all[0].signIn("sam").cookie).want(http.StatusOK)
+		var log struct{ Items []struct{ Action string } }
+		all[1].as("audra", "GET", "/api/v1/audit/events?action=authz.policy.change", "").want(http.StatusOK).json(&log)
+		if len(log.Items) != 1 {
+			t.Errorf("the roles of acme were written %d times, want once", len(log.Items))
+		}
+	})
+}
+
 func TestOtherKeysDoNotOpenTheDatabase(t *testing.T) {
 	t.Parallel()
 	db := filepath.Join(t.TempDir(), "admin.db")
@@ -182,6 +236,29 @@ func TestWithoutDemoNobodyIsThere(t *testing.T) {
 		t.Errorf("the door is %s", page)
 	}
 	a.send("GET", "/readyz", "").want(http.StatusOK)
+}
+
+func TestReceiverThatHangsDoesNotHoldUpTheStop(t *testing.T) {
+	t.Parallel()
+	called, release := make(chan struct{}, 1), make(chan struct{})
+	receiver := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		called <- struct{}{}
+		<-release
+	}))
+	defer receiver.Close()
+	defer close(release)
+	a, stop := runAdmin(t, "-db", sqlite.Memory, "-env", "staging")
+	if page := string(a.send("GET", "/login", "").body); !strings.Contains(page, "staging") {
+		t.Errorf("the page does not name the environment")
+	}
+	a.as("dana", "POST", "/api/v1/webhooks/endpoints", `{"url":"`+receiver.URL+`","event_types":["*"]}`).want(http.StatusCreated)
+	a.refund("sam", a.order(100_00).ID, "5.00").want(http.StatusOK)
+	<-called
+	began := time.Now()
+	stop()
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("it took %v to stop", took)
+	}
 }
 
 func TestHelpListsTheFlags(t *testing.T) {
