@@ -26,7 +26,8 @@ type Action struct {
 	// anybody and anything.
 	ActorTypes    []string `json:"actor_types,omitempty"`
 	ResourceTypes []string `json:"resource_types,omitempty"`
-	// Schema is the JSON Schema (draft 7) of the payload, nil for none.
+	// Schema is the JSON Schema (draft 7) of the payload, nil for none. An event without
+	// a payload is checked as null.
 	Schema json.RawMessage `json:"schema,omitempty"`
 }
 
@@ -207,8 +208,12 @@ func (c *Catalog) Complete(ctx context.Context, e *Event) error {
 	if len(a.ResourceTypes) > 0 && !slices.Contains(a.ResourceTypes, e.Resource.Type) {
 		return storage.Invalid("/resource/type", "is not a resource of this action")
 	}
-	if v := c.validators[a.Name]; v != nil && e.Payload != nil {
-		if err := v.Validate(e.Payload); err != nil {
+	if v := c.validators[a.Name]; v != nil {
+		payload := e.Payload
+		if payload == nil {
+			payload = json.RawMessage("null") // which says as much, and is held to the schema too
+		}
+		if err := v.Validate(payload); err != nil {
 			return err
 		}
 		e.Schema = a.Type

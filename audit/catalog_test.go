@@ -138,6 +138,8 @@ func TestCompleteNamesTheFieldsThatAreWrong(t *testing.T) {
 		{"/approved_by/type", func(e *audit.Event) { e.ApprovedBy = []audit.Actor{{ID: "marco"}} }},
 		{"/resource/id", func(e *audit.Event) { e.Resource.ID = "" }},
 		{"/resource/type", func(e *audit.Event) { e.Resource.Type = "payout" }},
+		{"/payload", func(e *audit.Event) { e.Payload = nil }},
+		{"/payload", func(e *audit.Event) { e.Payload = json.RawMessage(`null`) }},
 		{"/resource/name", func(e *audit.Event) { e.Resource.Name = strings.Repeat("x", 256) }},
 		{"/reason", func(e *audit.Event) { e.Reason = strings.Repeat("x", audit.MaxReason+1) }},
 		{"/source_ip", func(e *audit.Event) { e.Origin.SourceIP = strings.Repeat("1", 256) }},

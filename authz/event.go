@@ -62,9 +62,9 @@ type approvalOptions struct {
 	Policy string `json:"policy,omitempty"`
 }
 
-// decisionEvent is the record of a decision about e: the same actor, resource, trace
-// and time, under the action of this package. With the same time and recorded before,
-// it stands before the change in every order.
+// decisionEvent is the record of a decision about e: the same actor, resource and
+// trace, under the action of this package. Its time is when it is completed: e may have
+// another, that of a change which is decided again when it is approved.
 func decisionEvent(e audit.Event, action string, subject audit.Actor, d Decision) (audit.Event, error) {
 	m := decisionRecord{
 		Action:        action,
@@ -99,7 +99,6 @@ func decisionEvent(e audit.Event, action string, subject audit.Actor, d Decision
 	return audit.Event{
 		Action:     ActionDecision,
 		Tenant:     e.Tenant,
-		Time:       e.Time,
 		Actor:      e.Actor,
 		OnBehalfOf: e.OnBehalfOf,
 		Resource:   e.Resource,

@@ -137,6 +137,25 @@ func TestEveryDecisionOfAChangeIsRecordedInItsTrace(t *testing.T) {
 	}
 }
 
+// A change that was approved is decided again about the time at which it was asked
+// for; the decision is none of that time.
+func TestADecisionIsDatedWhenItWasMade(t *testing.T) {
+	b := newBench(t, answer(audit.Allow), authz.Config{})
+	ctx, trace := asSam(t)
+	e := refundEvent(`{}`)
+	began := b.catalog.Now()
+	e.Time = began.Add(-24 * time.Hour)
+	if err := b.catalog.Complete(ctx, &e); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.guard.Check(ctx, e); err != nil {
+		t.Fatal(err)
+	}
+	if at := b.events(t, trace)[0].Time; at.Before(began) {
+		t.Errorf("the decision is recorded at %v, before it was asked for at %v", at, began)
+	}
+}
+
 func TestGuardDeniesWhateverGoesWrong(t *testing.T) {
 	boom := errors.New("dial tcp 10.0.0.7: secret detail")
 	for _, tc := range []struct {
