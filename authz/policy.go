@@ -40,11 +40,16 @@ func appendField(b []byte, s string) []byte {
 type Head struct {
 	// Sequence counts the changes.
 	Sequence int64
-	// ChangeID is the id of the last change. Two heads are the same policy when their
-	// ChangeIDs are equal; a Sequence alone may be taken twice where a transaction
-	// was rolled back.
+	// ChangeID and At are the id and the time of the last change.
 	ChangeID string
 	At       time.Time
+}
+
+// Same reports whether h and other are the same policy. It takes all of a head: where
+// a transaction was rolled back its Sequence is taken again, and so is its ChangeID
+// where the change is made anew, perhaps with other rows.
+func (h Head) Same(other Head) bool {
+	return h.Sequence == other.Sequence && h.ChangeID == other.ChangeID && h.At.Equal(other.At)
 }
 
 // AnySequence is the Expected of a change that replaces whatever there is.

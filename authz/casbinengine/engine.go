@@ -181,7 +181,7 @@ func (e *Engine) snapshot(ctx context.Context, tenant string) (*snapshot, error)
 	e.mu.RLock()
 	s := e.known[tenant]
 	e.mu.RUnlock()
-	if s != nil && s.head.ChangeID == head.ChangeID && s.head.Sequence == head.Sequence {
+	if s != nil && s.head.Same(head) {
 		return s, nil
 	}
 	if s, err = e.load(ctx, tenant, head); err != nil {
@@ -211,7 +211,7 @@ func (e *Engine) load(ctx context.Context, tenant string, head authz.Head) (*sna
 		if err != nil {
 			return nil, err
 		}
-		if after.ChangeID != head.ChangeID || after.Sequence != head.Sequence {
+		if !after.Same(head) {
 			head = after
 			continue
 		}

@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/lumelle/adminkit/audit"
 	"github.com/lumelle/adminkit/authz"
@@ -82,6 +83,32 @@ func TestADecisionSeesTheTransactionOfItsContext(t *testing.T) {
 		wantEffect(t, t.Context(), e, refund("zoe", "1.00"), audit.Deny)
 		wantEffect(t, t.Context(), e, refund("marco", "1.00"), audit.Deny)
 	})
+}
+
+func TestAChangeMadeAnewUnderItsIDIsNotTakenForTheOneThatWasRolledBack(t *testing.T) {
+	b := eachtest.Memory(t)
+	e := newShop(t, b.Authz())
+	assign := func(id string) []authz.Row {
+		return []authz.Row{withID(id, casbinengine.Assign("acme", user(id), "support"))}
+	}
+	undo := errors.New("undo")
+	err := b.InTx(t.Context(), func(ctx context.Context) error {
+		c := authz.Change{ID: "hire", At: shopTime, Expected: authz.AnySequence, Add: assign("zoe")}
+		if _, err := b.Authz().Change(ctx, "acme", c); err != nil {
+			return err
+		}
+		wantEffect(t, ctx, e, refund("zoe", "1.00"), audit.Allow)
+		return undo
+	})
+	if !errors.Is(err, undo) {
+		t.Fatal(err)
+	}
+	c := authz.Change{ID: "hire", At: shopTime.Add(time.Second), Expected: authz.AnySequence, Add: assign("yan")}
+	if _, err := b.Authz().Change(t.Context(), "acme", c); err != nil {
+		t.Fatal(err)
+	}
+	wantEffect(t, t.Context(), e, refund("zoe", "1.00"), audit.Deny)
+	wantEffect(t, t.Context(), e, refund("yan", "1.00"), audit.Allow)
 }
 
 func TestTheVersionNamesNumberAndContent(t *testing.T) {
