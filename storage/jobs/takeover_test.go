@@ -68,7 +68,7 @@ func TestTheLanesOfAProcessThatIsCutOffAreTakenOver(t *testing.T) {
 
 func TestABeatWaitsForNoSettlement(t *testing.T) {
 	if !hasPostgres(t) {
-		t.Skip("only Postgres runs transactions beside each other")
+		return // the other stores run one transaction at a time: nothing can wait
 	}
 	b := eachtest.Postgres(t)
 	store := b.Jobs()
