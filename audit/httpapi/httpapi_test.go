@@ -152,6 +152,11 @@ func server(t *testing.T, do func(ctx context.Context) error) (url string, runs 
 		}
 		return httpapi.WriteJSON(w, http.StatusCreated, map[string]any{"run": *runs})
 	})
+	api.Handle(mux, "POST /long", func(w http.ResponseWriter, _ *http.Request, _ httpapi.Identity) error {
+		*runs++
+		w.Header().Set("ETag", `"7"`)
+		return httpapi.WriteJSON(w, http.StatusOK, strings.Repeat("x", 500<<10))
+	})
 	api.Handle(mux, "GET /panic", func(http.ResponseWriter, *http.Request, httpapi.Identity) error { panic("boom") })
 	s := httptest.NewServer(httpapi.Edge(nil, api.Mux(mux)))
 	t.Cleanup(s.Close)
@@ -198,6 +203,20 @@ func TestARepeatedPostRunsOnce(t *testing.T) {
 	elsewhere, _ := call(t, "POST", url+"/do", `{"amount":"2"}`, "Authorization", "ann", "Idempotency-Key", "k1")
 	if elsewhere.StatusCode != 201 || *runs != 2 {
 		t.Errorf("somebody else's key: got %d in %d runs, want 201 in 2", elsewhere.StatusCode, *runs)
+	}
+}
+
+func TestALongAnswerIsKeptAsItIs(t *testing.T) {
+	t.Parallel()
+	url, runs := server(t, nil)
+	auth := []string{"Authorization", "sam", "Idempotency-Key", "k1"}
+	first, body1 := call(t, "POST", url+"/long", "", auth...)
+	again, body2 := call(t, "POST", url+"/long", "", auth...)
+	if first.StatusCode != 200 || again.StatusCode != 200 || body1 != body2 || *runs != 1 {
+		t.Errorf("got %d %.200s and %d %.200s in %d runs, want the same 200 in 1 run", first.StatusCode, body1, again.StatusCode, body2, *runs)
+	}
+	if got := again.Header.Get("ETag"); got != `"7"` {
+		t.Errorf("the replay has the ETag %q, want that of the answer", got)
 	}
 }
 

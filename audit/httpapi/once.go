@@ -18,7 +18,7 @@ import (
 const purpose = "httpapi.answer"
 
 // kept are the headers of an answer that are given again with it.
-var kept = []string{"Content-Type", "Location"}
+var kept = []string{"Content-Type", "Location", "ETag"}
 
 // once runs h under an idempotency key: h and the record of its answer are one
 // transaction.
@@ -69,6 +69,10 @@ func (a *API) once(w http.ResponseWriter, r *http.Request, who Identity, keys []
 			}
 		}
 		sealed, err := a.cfg.Vault.Seal(ctx, who.Tenant, purpose, key, answer.body.Bytes())
+		if errors.Is(err, storage.ErrInvalid) {
+			// Our answer is too long to be kept; the request had no fault.
+			return fmt.Errorf("httpapi: seal the answer: %v", err)
+		}
 		if err != nil {
 			return err
 		}

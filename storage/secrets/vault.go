@@ -12,8 +12,9 @@ import (
 	"github.com/lumelle/adminkit/storage"
 )
 
-// MaxSecret is the longest secret in bytes.
-const MaxSecret = 64 << 10
+// MaxSecret is the longest secret in bytes: an answer over HTTP that shows one is
+// sealed as a whole.
+const MaxSecret = 1 << 20
 
 var (
 	// ErrCannotOpen reports bytes that were changed, cut, never sealed here, or
