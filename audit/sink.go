@@ -16,7 +16,8 @@ type AuditSink interface {
 }
 
 // A Recorded sink can tell whether it holds an event. It is an optional power of
-// an [AuditSink], found by type assertion.
+// an [AuditSink], found by type assertion. [Governor.Change] needs it to recognise a
+// change that is repeated under its id, and without it makes that change again.
 type Recorded interface {
 	// Recorded reports whether the event is durable, or written in the transaction
 	// of ctx.

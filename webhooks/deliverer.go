@@ -8,7 +8,11 @@ import (
 )
 
 // A Deliverer performs one attempt and classifies it. Package egress delivers over
-// HTTP; package webhookstest holds the conformance suite for any other.
+// HTTP; package webhookstest holds the conformance suite for others that do.
+//
+// One that hands messages to something else, such as a broker, answers [Accepted] once
+// that has them for good, [Blocked] for a URL it has no way to, and [Retry] with a
+// Class and an Error for everything that may pass.
 //
 // Deliver makes exactly one attempt: it never repeats, never follows a redirect, and
 // returns by the deadline of ctx at the latest. It is called concurrently. It never

@@ -43,11 +43,20 @@
 // Common mistakes:
 //
 //   - To open a transaction of one's own though ctx carries one. The record then
-//     survives a change that was rolled back, or waits for it forever.
+//     survives a change that was rolled back, or waits for it forever: on a backend
+//     with one writer such a sink costs each rule about transactions ten seconds.
 //   - To log an error and return nil. Then there are changes without a record.
 //   - To keep the events in a slice until a timer writes them. Append has to be
 //     durable when it returns outside of a transaction.
 //   - To keep e.Payload instead of a copy. The caller may use its buffer again.
+//
+// [audit.NewRecord] makes the bytes that are worth keeping, and audit.Record.Event
+// makes the event of them again for [Harness].Events. RecordedAt is not compared.
+//
+// A sink may implement audit.Recorded too. It is what lets a Governor answer
+// audit.ErrAlreadyRecorded to a change that is repeated under its id; a Governor none of
+// whose sinks has it makes the change again. AS-019 holds a sink to it and is skipped
+// for others.
 //
 // What a sink does beyond this (query, fan-out) is not tested here.
 package audittest

@@ -82,7 +82,7 @@ func (r rule) skip(h Harness) string {
 
 // patience is how long a rule may take. A sink that waits for its own transaction
 // would hang the run otherwise.
-const patience = 30 * time.Second
+const patience = 10 * time.Second
 
 // check runs the rule and explains it where it fails.
 func (r rule) check(t T, h Harness) {
@@ -93,6 +93,9 @@ func (r rule) check(t T, h Harness) {
 	defer func() {
 		if e.Failed() {
 			e.Logf("%s: %s\n%s", r.id, r.name, r.explanation)
+			if ctx.Err() != nil {
+				e.Logf("The rule ran out of its %v. A sink that begins a transaction of its own waits for the one of ctx.", patience)
+			}
 		}
 	}()
 	r.run(e)

@@ -32,7 +32,8 @@
 //
 // Common mistakes, each of which a rule of the suite catches: a prefix match where
 // equality was meant; a role that a subject gets by being named like it; amounts
-// compared as floating point; a condition on a missing attribute that silently
+// compared as floating point, or read by a parser that takes more than money is
+// written as; a version that stays when only an assignment changed; a condition on a missing attribute that silently
 // switches a rule off; an identity from the future taken for fresh.
 //
 // # Running the suite

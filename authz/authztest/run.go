@@ -34,7 +34,13 @@ const (
 //     identity of at most five minutes, and approval.
 //   - [Cancel] of the order [LockedID] is forbidden to everybody.
 //
-// The policy knows no other action.
+// The policy knows no other action. An amount is a JSON number in any of its notations
+// (100, 1e2, as float64 or json.Number), or a string of decimal digits with at most one
+// point between them ("100", "0100.00"); any other string is no number, though a parser
+// of numbers may take it ("1e2", "+50", ".5", "0x10"). Both compare exactly.
+//
+// Assignments are part of the policy: after Grant and Revoke decisions name another
+// version.
 type Harness struct {
 	Authorizer authz.Authorizer
 	// Grant gives a role to a subject in a tenant, and Revoke takes it back. When they

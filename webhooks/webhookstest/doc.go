@@ -25,11 +25,12 @@
 //     to them (WD-005, WD-006). The trace goes on (WD-007).
 //   - 2xx is Accepted (WD-008), whatever becomes of the body behind it (WD-009). 410 is
 //     Gone (WD-010). Anything else is Retry (WD-011). 429, 502, 504 and silence throttle
-//     (WD-012), and Retry-After is handed on (WD-013) unless it says nothing (WD-014).
+//     (WD-012), and Retry-After is handed on (WD-013) unless it says nothing (WD-014):
+//     a date, or seconds, whose fraction is rounded up.
 //   - It returns when the receiver's time is over (WD-015) and when its ctx ends
 //     (WD-016).
 //   - A destination that may not be reached is Blocked (WD-017), and so is one that it
-//     does not know how to reach (WD-018).
+//     does not know how to reach (WD-018): another scheme, no host, a user before it.
 //   - At most webhooks.MaxResponse bytes of an answer are kept (WD-019). What failed is
 //     said in a class and a sentence without addresses (WD-020).
 //   - It is called from many goroutines at once (WD-021).
@@ -47,6 +48,10 @@
 //		}})
 //	}
 //
-// It is for Deliverers that speak HTTP. Each case has a rule and a sentence that
+// It is for Deliverers that speak HTTP. To others, such as one that hands messages to a
+// broker, the rules WD-003 to WD-006, WD-016, WD-018, WD-020 and WD-021 apply in spirit,
+// and their tests are their own. WD-017 tries one forbidden address; a guard of
+// destinations wants a table of them (every notation, every range that is not public)
+// beside the suite, or package egress, which has one. Each case has a rule and a sentence that
 // explains it, which stand first where it fails.
 package webhookstest
