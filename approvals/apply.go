@@ -76,7 +76,9 @@ func Permanent(err error) error {
 // errUngoverned reports an Applier that returned without the grant being used.
 var errUngoverned = errors.New("approvals: the applier changed something without asking its gate")
 
-// Handlers returns the work of the Service by job kind, for a jobs.Worker.
+// Handlers returns the work of the Service by job kind, for a jobs.Worker. A queue that
+// several services share needs one worker with the handlers of all of them: join the
+// maps, whose keys differ.
 func (s *Service) Handlers() map[string]jobs.Handler {
 	handler := func(ctx context.Context, t *jobs.Task) error { return s.work(ctx, t.Job, t) }
 	return map[string]jobs.Handler{applyKind: handler, expireKind: handler, askKind: handler}

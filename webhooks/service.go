@@ -132,7 +132,9 @@ func New(governor *audit.Governor, store Store, queue Queue, sealer Sealer, deli
 	return &Service{governor: governor, store: store, queue: queue, sealer: sealer, deliverer: deliverer, cfg: cfg}, nil
 }
 
-// Handlers returns the handlers of this package's jobs, for jobs.NewWorker.
+// Handlers returns the handlers of this package's jobs, for jobs.NewWorker. A queue that
+// several services share needs one worker with the handlers of all of them: join the
+// maps, whose keys differ.
 func (s *Service) Handlers() map[string]jobs.Handler {
 	return map[string]jobs.Handler{kindDeliver: s.lasting(s.deliver), kindResume: s.lasting(s.resume)}
 }

@@ -10,6 +10,9 @@
 //	...
 //	err = worker.Close(ctx)
 //
+// Services of the kit bring handlers along; a host joins their maps with its own
+// (maps.Copy) and gives all of them to one worker.
+//
 // # Asking for work
 //
 // [Queue.Enqueue] writes jobs in the transaction of ctx. So the change and the work it

@@ -162,7 +162,9 @@ const (
 
 // NewWorker makes a Worker that hands jobs to the handler of their kind. It does
 // nothing before [Worker.Start]. A job of a kind without a handler fails, and waits as
-// any failed job does for a process that has one.
+// any failed job does for a process that has one. So all workers of a queue get all of
+// its handlers: two with a part each would fail each other's jobs, and bury them when
+// their attempts are used up.
 func NewWorker(queue *Queue, handlers map[string]Handler, config WorkerConfig) (*Worker, error) {
 	if queue == nil {
 		return nil, errors.New("jobs: no queue")
