@@ -400,6 +400,24 @@ func TestGovernorWantsAllItsParts(t *testing.T) {
 	}
 }
 
+func TestARefusalSaysWhatItsVerdictKnows(t *testing.T) {
+	t.Parallel()
+	for want, err := range map[string]error{
+		"denied":           &audit.DeniedError{},
+		"step-up required": &audit.StepUpError{},
+		"denied (needs approval, and no gate took that up)": &audit.DeniedError{
+			Verdict: audit.Verdict{Effect: audit.NeedsApproval},
+		},
+		"denied: above_limit (needs approval, and no gate took that up)": &audit.DeniedError{
+			Verdict: audit.Verdict{Effect: audit.NeedsApproval, Reason: audit.Reason{Code: "above_limit"}},
+		},
+	} {
+		if got := err.Error(); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
 // The words of errors that surfaces match on.
 func TestRefusalsMatchTheirSentinels(t *testing.T) {
 	t.Parallel()

@@ -116,8 +116,15 @@ type DeniedError struct {
 	Err error
 }
 
-// Error implements error. It names the code and never the cause.
-func (e *DeniedError) Error() string { return "denied: " + e.Verdict.Reason.Code }
+// Error implements error. It names the code and never the cause, and says where an
+// approval was wanted that no gate opens a request for.
+func (e *DeniedError) Error() string {
+	s := because("denied", e.Verdict)
+	if e.Verdict.Effect == NeedsApproval {
+		s += " (needs approval, and no gate took that up)"
+	}
+	return s
+}
 
 // Is reports whether target is [ErrDenied].
 func (e *DeniedError) Is(target error) bool { return target == ErrDenied }
@@ -129,7 +136,7 @@ func (e *DeniedError) Unwrap() error { return e.Err }
 type StepUpError struct{ Verdict Verdict }
 
 // Error implements error.
-func (e *StepUpError) Error() string { return "step-up required: " + e.Verdict.Reason.Code }
+func (e *StepUpError) Error() string { return because("step-up required", e.Verdict) }
 
 // Is reports whether target is [ErrStepUp].
 func (e *StepUpError) Is(target error) bool { return target == ErrStepUp }
@@ -147,3 +154,11 @@ func (e *DeniedError) Refused() Outcome { return Denied }
 
 // Refused implements [Refusal].
 func (e *StepUpError) Refused() Outcome { return Denied }
+
+// because adds the code of a verdict to what it means, where it has one.
+func because(what string, v Verdict) string {
+	if v.Reason.Code == "" {
+		return what
+	}
+	return what + ": " + v.Reason.Code
+}
