@@ -22,24 +22,21 @@ func Example() {
 	ctx := audit.WithActor(context.Background(), audit.Actor{Type: audit.User, ID: "sam"})
 
 	// The sender.
-	backend, _ := memory.New(memory.Config{})
-	queue, _ := jobs.NewQueue(backend.Jobs(), jobs.Config{})
-	log, _ := audit.NewLog(backend.Audit(), audit.LogConfig{})
-	catalog, _ := audit.NewCatalog(audit.CatalogConfig{}, append(webhooks.Actions(),
-		audit.Action{Name: "orders.refund", Type: "lumelle.orders.v1.refunded"})...)
-	outbox, _ := webhooks.NewOutbox(backend, backend.Webhooks(), queue, cloudevent.MarshalPublic, webhooks.OutboxConfig{})
-	governor, _ := audit.NewGovernor(backend, audit.Ungated, audit.Tee(log, outbox), catalog)
-	keys, _ := secrets.Generate()
-	vault, _ := secrets.New(keys)
-	deliverer, _ := egress.New(egress.Config{
+	backend := mustMake(memory.New(memory.Config{}))
+	queue := mustMake(jobs.NewQueue(backend.Jobs(), jobs.Config{}))
+	log := mustMake(audit.NewLog(backend.Audit(), audit.LogConfig{}))
+	catalog := mustMake(audit.NewCatalog(audit.CatalogConfig{}, append(webhooks.Actions(),
+		audit.Action{Name: "orders.refund", Type: "lumelle.orders.v1.refunded"})...))
+	outbox := mustMake(webhooks.NewOutbox(backend, backend.Webhooks(), queue, cloudevent.MarshalPublic, webhooks.OutboxConfig{}))
+	governor := mustMake(audit.NewGovernor(backend, audit.Ungated, audit.Tee(log, outbox), catalog))
+	keys := mustMake(secrets.Generate())
+	vault := mustMake(secrets.New(keys))
+	deliverer := mustMake(egress.New(egress.Config{
 		Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, // the receiver below
-	})
+	}))
 	defer deliverer.Close(ctx)
-	service, err := webhooks.New(governor, backend.Webhooks(), queue, vault, deliverer, webhooks.Config{})
-	if err != nil {
-		panic(err)
-	}
-	worker, _ := jobs.NewWorker(queue, service.Handlers(), jobs.WorkerConfig{})
+	service := mustMake(webhooks.New(governor, backend.Webhooks(), queue, vault, deliverer, webhooks.Config{}))
+	worker := mustMake(jobs.NewWorker(queue, service.Handlers(), jobs.WorkerConfig{}))
 	if err := worker.Start(ctx); err != nil {
 		panic(err)
 	}
@@ -61,7 +58,7 @@ func Example() {
 	if err != nil {
 		panic(err)
 	}
-	verifier, _ = receiver.NewVerifier([]string{secret}, receiver.Config{})
+	verifier = mustMake(receiver.NewVerifier([]string{secret}, receiver.Config{}))
 
 	// The change.
 	_, err = governor.Change(ctx, audit.Event{
@@ -102,29 +99,34 @@ func (r refusing) Deliver(context.Context, webhooks.Request) webhooks.Result {
 // exampleService returns a Service after one delivery was tried.
 func exampleService(d refusing) *webhooks.Service {
 	ctx := audit.WithActor(context.Background(), audit.Actor{Type: audit.User, ID: "sam"})
-	backend, _ := memory.New(memory.Config{})
-	queue, _ := jobs.NewQueue(backend.Jobs(), jobs.Config{})
-	catalog, _ := audit.NewCatalog(audit.CatalogConfig{}, append(webhooks.Actions(),
-		audit.Action{Name: "orders.refund", Type: "lumelle.orders.v1.refunded"})...)
-	outbox, _ := webhooks.NewOutbox(backend, backend.Webhooks(), queue, cloudevent.MarshalPublic, webhooks.OutboxConfig{})
-	governor, _ := audit.NewGovernor(backend, audit.Ungated, outbox, catalog)
-	keys, _ := secrets.Generate()
-	vault, _ := secrets.New(keys)
-	service, err := webhooks.New(governor, backend.Webhooks(), queue, vault, d, webhooks.Config{})
-	if err != nil {
-		panic(err)
-	}
+	backend := mustMake(memory.New(memory.Config{}))
+	queue := mustMake(jobs.NewQueue(backend.Jobs(), jobs.Config{}))
+	catalog := mustMake(audit.NewCatalog(audit.CatalogConfig{}, append(webhooks.Actions(),
+		audit.Action{Name: "orders.refund", Type: "lumelle.orders.v1.refunded"})...))
+	outbox := mustMake(webhooks.NewOutbox(backend, backend.Webhooks(), queue, cloudevent.MarshalPublic, webhooks.OutboxConfig{}))
+	governor := mustMake(audit.NewGovernor(backend, audit.Ungated, outbox, catalog))
+	keys := mustMake(secrets.Generate())
+	vault := mustMake(secrets.New(keys))
+	service := mustMake(webhooks.New(governor, backend.Webhooks(), queue, vault, d, webhooks.Config{}))
 	if _, _, err := service.Create(ctx, "acme", webhooks.EndpointInput{URL: "https://hooks.example.com/", EventTypes: []string{"*"}}); err != nil {
 		panic(err)
 	}
 	if err := governor.Record(ctx, audit.Event{Tenant: "acme", Action: "orders.refund", Resource: audit.Resource{Type: "order", ID: "1001"}}); err != nil {
 		panic(err)
 	}
-	worker, _ := jobs.NewWorker(queue, service.Handlers(), jobs.WorkerConfig{})
+	worker := mustMake(jobs.NewWorker(queue, service.Handlers(), jobs.WorkerConfig{}))
 	if err := worker.Start(ctx); err != nil {
 		panic(err)
 	}
 	<-d.asked
 	worker.Close(ctx) // waits until the attempt is written down
 	return service
+}
+
+// mustMake returns what a constructor made and panics where it could not.
+func mustMake[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
 }
