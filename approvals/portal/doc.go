@@ -2,7 +2,7 @@
 // inbox, a request with its differences and its timeline, decisions and
 // cancellation.
 //
-//	h, err := portal.New(service, httpapi.Config{Identify: identify})
+//	h, err := portal.New(service, portal.Config{Config: httpapi.Config{Identify: identify}})
 //	mux.Handle("/api/v1/approvals/", http.StripPrefix("/api/v1/approvals", h))
 //
 // The routes are
@@ -13,8 +13,8 @@
 //	POST /requests/{id}/cancel      {"reason":""}
 //	GET  /openapi.json
 //
-// Who asks, and for which tenant, comes from the host's Identify; what they may do is
-// decided by the Service. A request of another tenant is 404. An author, an editor
+// Who asks, and for which tenant, comes from the host's Identify; who may read is its
+// Authorize to say, and what they may do is decided by the Service. A request of another tenant is 404. An author, an editor
 // and a stranger get 403, with a reason whose code says which; a request that was
 // decided meanwhile and a revision that is not current are 409; a missing comment is
 // 422 and points at the field. The field "you" of a request says beforehand whether

@@ -30,7 +30,7 @@ func Example() {
 	service, err := approvals.New(backend, backend.Approvals(), queue, managers, catalog, audit.Disabled, approvals.Config{})
 	check(err)
 
-	handler, err := portal.New(service, httpapi.Config{
+	handler, err := portal.New(service, portal.Config{Config: httpapi.Config{
 		// A host reads its session here.
 		Identify: func(r *http.Request) (httpapi.Identity, error) {
 			if r.Header.Get("Authorization") != "Bearer demo-marco" {
@@ -38,7 +38,7 @@ func Example() {
 			}
 			return httpapi.Identity{Tenant: "acme", Actor: audit.Actor{Type: audit.User, ID: "marco"}}, nil
 		},
-	})
+	}})
 	check(err)
 	mux := http.NewServeMux()
 	mux.Handle("/api/v1/approvals/", http.StripPrefix("/api/v1/approvals", handler))

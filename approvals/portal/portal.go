@@ -1,6 +1,7 @@
 package portal
 
 import (
+	"context"
 	_ "embed"
 	"errors"
 	"net/http"
@@ -19,25 +20,50 @@ var document []byte
 // where it is mounted.
 func OpenAPI() []byte { return slices.Clone(document) }
 
-type portal struct{ service *approvals.Service }
+// Config configures the surface.
+type Config struct {
+	httpapi.Config
+	// Authorize is asked before anything is read, nil allows everybody whom Identify
+	// knows in the tenant. It answers an *audit.DeniedError for whoever may not. Who may
+	// decide and cancel is the Service's to say.
+	Authorize func(ctx context.Context, who httpapi.Identity) error
+}
+
+type portal struct {
+	service   *approvals.Service
+	authorize func(ctx context.Context, who httpapi.Identity) error
+}
 
 // New returns the handler. The host mounts it under any prefix with http.StripPrefix.
-func New(s *approvals.Service, cfg httpapi.Config) (http.Handler, error) {
+func New(s *approvals.Service, cfg Config) (http.Handler, error) {
 	if s == nil {
 		return nil, errors.New("portal: no service")
 	}
-	api, err := httpapi.New(cfg)
+	api, err := httpapi.New(cfg.Config)
 	if err != nil {
 		return nil, err
 	}
-	p := portal{s}
+	p := portal{s, cfg.Authorize}
 	mux := http.NewServeMux()
-	api.Handle(mux, "GET /requests", p.list)
-	api.Handle(mux, "GET /requests/{id}", p.show)
+	api.Handle(mux, "GET /requests", p.reading(p.list))
+	api.Handle(mux, "GET /requests/{id}", p.reading(p.show))
 	api.Handle(mux, "POST /requests/{id}/decisions", p.decide)
 	api.Handle(mux, "POST /requests/{id}/cancel", p.cancel)
 	mux.Handle("GET /openapi.json", httpapi.Document(document))
 	return api.Mux(mux), nil
+}
+
+// reading puts Authorize before a handler that only reads.
+func (p portal) reading(h httpapi.Handler) httpapi.Handler {
+	if p.authorize == nil {
+		return h
+	}
+	return func(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
+		if err := p.authorize(r.Context(), who); err != nil {
+			return err
+		}
+		return h(w, r, who)
+	}
 }
 
 func (p portal) list(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {

@@ -70,7 +70,15 @@ func newHost(t *testing.T) *host {
 	must(t, err)
 	vault, err := secrets.New(keys)
 	must(t, err)
-	surface, err := portal.New(h.svc, httpapi.Config{Identify: identify, Tx: backend, Idempotency: backend.Idempotency(), Vault: vault})
+	surface, err := portal.New(h.svc, portal.Config{
+		Config: httpapi.Config{Identify: identify, Tx: backend, Idempotency: backend.Idempotency(), Vault: vault},
+		Authorize: func(_ context.Context, who httpapi.Identity) error {
+			if who.Actor.ID == "dana" {
+				return &audit.DeniedError{Verdict: audit.Verdict{Reason: audit.Reason{Code: "not_a_reader"}}}
+			}
+			return nil
+		},
+	})
 	must(t, err)
 	mux := http.NewServeMux()
 	mux.Handle(prefix+"/", http.StripPrefix(prefix, surface))
@@ -317,10 +325,22 @@ func TestRepeatedDecisionGivesTheSameAnswer(t *testing.T) {
 	}
 }
 
+func TestWhomTheHostLetsNotReadSeesNothing(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	id := h.ask("order-1")
+	for _, path := range []string{"/requests", "/requests/" + id} {
+		status, body := h.do("dana@acme", "GET", path, "")
+		if status != 403 || strings.Contains(fmt.Sprint(body), "order-1") {
+			t.Errorf("GET %s: %d %v, want 403 and nothing of the request", path, status, body)
+		}
+	}
+}
+
 func TestDocumentCoversTheHandler(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
-	surface, err := portal.New(h.svc, httpapi.Config{Identify: identify})
+	surface, err := portal.New(h.svc, portal.Config{Config: httpapi.Config{Identify: identify}})
 	must(t, err)
 	httpapitest.Load(t, portal.OpenAPI()).Covers(t, surface)
 	w := httptest.NewRecorder()
@@ -332,10 +352,10 @@ func TestDocumentCoversTheHandler(t *testing.T) {
 
 func TestNewRefusesHalfAPortal(t *testing.T) {
 	t.Parallel()
-	if _, err := portal.New(nil, httpapi.Config{Identify: identify}); err == nil {
+	if _, err := portal.New(nil, portal.Config{Config: httpapi.Config{Identify: identify}}); err == nil {
 		t.Error("a portal without a service was made")
 	}
-	if _, err := portal.New(newHost(t).svc, httpapi.Config{}); err == nil {
+	if _, err := portal.New(newHost(t).svc, portal.Config{}); err == nil {
 		t.Error("a portal without Identify was made")
 	}
 }

@@ -51,7 +51,7 @@ func (a *app) surfaces(mux *http.ServeMux, cfg httpapi.Config) error {
 	if err := mount("/access/v1", decisions, err); err != nil {
 		return err
 	}
-	inbox, err := portal.New(a.approvals, cfg)
+	inbox, err := portal.New(a.approvals, portal.Config{Config: cfg})
 	if err := mount("/api/v1/approvals", inbox, err); err != nil {
 		return err
 	}
