@@ -19,7 +19,9 @@
 //
 // A rule of effect allow or deny is casbin's: deny wins, and what no rule allows is
 // denied. A rule of effect needs_approval or step_up allows nothing; where it
-// matches, what is allowed needs that first.
+// matches, what is allowed needs that first. Rules of which several match must not name
+// different approval policies: nobody knows which is the stricter, and the request is
+// denied. One that names none leaves the choice to the others.
 //
 // # Conditions
 //

@@ -272,6 +272,9 @@ func (e *Engine) Authorize(ctx context.Context, r authz.Request) (authz.Decision
 	case err != nil:
 		return unavailable(s.version), err
 	}
+	if names := res.approvalPolicies(); len(names) > 1 {
+		return unavailable(s.version), fmt.Errorf("casbinengine: rules that match ask for different approval policies: %s", strings.Join(names, ", "))
+	}
 	d := s.decide(r, res)
 	if d.Effect == audit.Deny && d.Reason.Code == "" {
 		d.Reason = e.explain(s, r)
@@ -281,6 +284,19 @@ func (e *Engine) Authorize(ctx context.Context, r authz.Request) (authz.Decision
 
 func unavailable(version string) authz.Decision {
 	return authz.Decision{Reason: authz.Explain(authz.CodePolicyUnavailable), PolicyVersion: version}
+}
+
+// approvalPolicies returns the approval policies that the matching rules name. Nobody
+// knows which of two is the stricter, so no more than one can be asked for.
+func (res result) approvalPolicies() []string {
+	var names []string
+	for _, rule := range res.required {
+		own := rule.obligations.Approval
+		if own != nil && own.Policy != "" && !slices.Contains(names, own.Policy) {
+			names = append(names, own.Policy)
+		}
+	}
+	return names
 }
 
 // decide turns the answer of the policy into a decision.
