@@ -95,8 +95,8 @@ func New(store authz.Store, vocabulary Vocabulary, config Config) (*Engine, erro
 		ids[rule.ID] = true
 		e.base = append(e.base, rule.Row())
 	}
-	if err := vocabulary.checkRows("", e.base); err != nil {
-		return nil, fmt.Errorf("casbinengine: Config.Rules: %w", err)
+	if err := vocabulary.checkRules(config.Rules); err != nil {
+		return nil, fmt.Errorf("casbinengine: Config: %w", err)
 	}
 	if err := e.compileShared(); err != nil {
 		return nil, err

@@ -396,6 +396,17 @@ func TestCasbinsDangerousPartsAreOutOfReach(t *testing.T) {
 	}
 }
 
+func TestABadRuleIsNamedByItsField(t *testing.T) {
+	_, err := casbinengine.New(newMemory(t).Authz(), shopWords, casbinengine.Config{Rules: []casbinengine.Rule{
+		{ID: "1", Role: "support", Action: "orders.refund", Effect: audit.Allow},
+		{ID: "2", Role: "king", Action: "orders.refund", Effect: audit.Allow, When: "payload > 3"},
+	}})
+	invalid, ok := errors.AsType[*storage.InvalidError](err)
+	if !ok || len(invalid.Fields) != 2 || invalid.Fields[0].Pointer != "/Rules/1/When" || invalid.Fields[1].Pointer != "/Rules/1/Role" {
+		t.Errorf("got %v, want the fields When and Role of the second rule", err)
+	}
+}
+
 func TestNewRefusesWhatWouldDecideWrong(t *testing.T) {
 	store := newMemory(t).Authz()
 	allow := casbinengine.Rule{ID: "1", Role: "support", Action: "orders.refund", Effect: audit.Allow}

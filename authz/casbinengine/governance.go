@@ -215,6 +215,22 @@ func (v Vocabulary) checkAssignment(tenant string, values []string, bad func(col
 	}
 }
 
+// checkRules reports what is wrong with the rules of a Config, by the names of their
+// fields: whoever wrote a Rule knows no columns.
+func (v Vocabulary) checkRules(rules []Rule) error {
+	names := [ruleColumns]string{
+		columnRole: "Role", columnAction: "Action", columnType: "ResourceType", columnID: "ResourceID",
+		columnEffect: "Effect", columnWhen: "When", columnThen: "Obligations",
+	}
+	var fields *storage.InvalidError
+	for i, rule := range rules {
+		v.checkRule(rule.Row().Values, func(column int, message string) {
+			fields = fields.Add(fmt.Sprintf("/Rules/%d/%s", i, names[column]), message)
+		})
+	}
+	return fields.Err()
+}
+
 // checkRows reports what is wrong with rows that are to be added.
 func (v Vocabulary) checkRows(tenant string, rows []authz.Row) error {
 	var fields *storage.InvalidError
