@@ -68,6 +68,20 @@ const (
 	Gone
 )
 
+// String returns the word of the outcome.
+func (o Outcome) String() string {
+	switch o {
+	case Accepted:
+		return "accepted"
+	case Blocked:
+		return "blocked"
+	case Gone:
+		return "gone"
+	default:
+		return "retry"
+	}
+}
+
 // The classes of an attempt.
 const (
 	ClassSuccess   = "success"   // the receiver took it

@@ -88,6 +88,13 @@ func ExampleService_Redeliver() {
 	// pending 1 <nil>
 }
 
+// A Deliverer that says nothing of an attempt has it made again.
+func ExampleOutcome() {
+	var r webhooks.Result
+	fmt.Println(r.Outcome, webhooks.Accepted, webhooks.Blocked, webhooks.Gone)
+	// Output: retry accepted blocked gone
+}
+
 // refusing is a Deliverer that can reach nobody.
 type refusing struct{ asked chan struct{} }
 
