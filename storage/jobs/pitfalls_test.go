@@ -457,7 +457,10 @@ func TestPitfall10ADoubleOutcomeRaisesAnAlarm(t *testing.T) {
 		if err != nil || len(list) != 1 {
 			t.Fatalf("fetched %d jobs, and %v", len(list), err)
 		}
-		missed, err := store.Settle(t.Context(), intruder.Worker.ID, []jobs.Outcome{{Job: list[0], Result: jobs.Completed}})
+		// An attempt without a time would be pruned at once as one of long ago.
+		now := time.Now()
+		missed, err := store.Settle(t.Context(), intruder.Worker.ID,
+			[]jobs.Outcome{{Job: list[0], Result: jobs.Completed, Started: now, Ended: now}})
 		if err != nil || len(missed) > 0 {
 			t.Fatalf("missed %v, and %v", missed, err)
 		}
