@@ -2,6 +2,7 @@ package webhooks
 
 import (
 	"context"
+	"strings"
 
 	"github.com/lumelle/adminkit/audit/correlation"
 )
@@ -38,5 +39,17 @@ func (s *Service) contain(ctx context.Context, r Request) (result Result) {
 	if len(result.Response) > MaxResponse {
 		result.Response = result.Response[:MaxResponse]
 	}
+	result.Class, result.Error = storable(result.Class), storable(result.Error)
 	return result
+}
+
+// storable makes a text of a Deliverer fit for every store: valid UTF-8 without NUL, of
+// at most [MaxError] bytes. One that did not fit would keep its attempt from being
+// recorded, and so have it made again for ever.
+func storable(s string) string {
+	s = strings.ToValidUTF8(strings.ReplaceAll(s, "\x00", ""), "\uFFFD")
+	if len(s) <= MaxError {
+		return s
+	}
+	return strings.ToValidUTF8(s[:MaxError], "")
 }

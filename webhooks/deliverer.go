@@ -122,6 +122,9 @@ type Result struct {
 // MaxResponse is how much of an answer is kept, in bytes.
 const MaxResponse = 16 << 10
 
+// MaxError is how much of the text of an attempt is kept, in bytes.
+const MaxError = 1024
+
 // DefaultTimeout is how long a receiver may take for its answer by default.
 const DefaultTimeout = 10 * time.Second
 

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode/utf8"
 
 	"github.com/lumelle/adminkit/audit"
 	"github.com/lumelle/adminkit/audit/correlation"
@@ -610,6 +611,26 @@ func TestPanicOfADelivererIsAFailedAttempt(t *testing.T) {
 		must(t, err)
 		if d.Status != webhooks.Succeeded || len(attempts) != 2 || attempts[0].Class != webhooks.ClassInternal || strings.Contains(attempts[0].Error, "SECRET") {
 			t.Errorf("got %+v, %+v", d, attempts)
+		}
+	})
+}
+
+func TestTextOfADelivererThatNoStoreTakesIsMadeFit(t *testing.T) {
+	eachtest.Run(t, func(t *testing.T, b eachtest.Backend) {
+		k := newKit(t, b, kitConfig{deliverer: always(webhooks.Result{
+			Outcome: webhooks.Blocked, Class: "a\x00b", Error: "no\x00 \xff" + strings.Repeat("é", webhooks.MaxError),
+		})})
+		k.create(t, "https://example.com/hook", "*")
+		k.refund(t, "acme", "r-1")
+		stop := k.work(t)
+		defer stop()
+		d := k.until(t, k.deliveries(t, webhooks.DeliveryQuery{})[0].ID, is(webhooks.Failed))
+		_, attempts, err := k.service.Delivery(t.Context(), "acme", d.ID)
+		if err != nil || len(attempts) != 1 {
+			t.Fatalf("got %d attempts, %v, want one", len(attempts), err)
+		}
+		if a := attempts[0]; a.Class != "ab" || !strings.HasPrefix(a.Error, "no \uFFFDé") || len(a.Error) > webhooks.MaxError || !utf8.ValidString(a.Error) {
+			t.Errorf("got class %q and error %q", a.Class, a.Error)
 		}
 	})
 }
