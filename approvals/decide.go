@@ -3,6 +3,7 @@ package approvals
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/lumelle/adminkit/audit"
@@ -20,7 +21,8 @@ type Choice struct {
 	// always does.
 	Comment string
 	// ID makes the call repeatable: a decision of this request with that ID is not
-	// made twice. Empty is a fresh one.
+	// made twice. One that somebody else made under it is storage.ErrConflict. Empty is
+	// a fresh one.
 	ID string
 }
 
@@ -67,7 +69,10 @@ func (s *Service) decide(ctx context.Context, r Request, a audit.Actor, c Choice
 	if err != nil {
 		return r, err
 	}
-	if c.ID != "" && slices.ContainsFunc(h.Decisions, func(d Decision) bool { return d.ID == c.ID }) {
+	if i := slices.IndexFunc(h.Decisions, func(d Decision) bool { return d.ID == c.ID }); i >= 0 {
+		if !h.Decisions[i].Actor.Same(a) {
+			return r, fmt.Errorf("%w: somebody else decided under this ID", storage.ErrConflict)
+		}
 		return r, nil
 	}
 	stage := r.OpenStage()

@@ -241,6 +241,20 @@ func TestDecisionUnderOneIDIsMadeOnce(t *testing.T) {
 	}
 }
 
+func TestIDOfSomebodyElsesDecisionSwallowsNoVote(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, eachtest.Memory(t), stages(approvals.StageRule{Name: "s", Required: 2}))
+	id := k.ask(t, 150).ID
+	choice := approvals.Choice{ID: "d-1", Decision: approvals.Approve, Revision: 1}
+	_, err := k.service.Decide(as(t.Context(), marco), acme, id, choice)
+	must(t, err)
+	for _, who := range []audit.Actor{maria, nina} {
+		if _, err := k.service.Decide(as(t.Context(), who), acme, id, choice); !errors.Is(err, storage.ErrConflict) {
+			t.Errorf("%s under the ID of marco's decision: got %v, want a conflict", who.ID, err)
+		}
+	}
+}
+
 func TestRevisionVoidsDecisions(t *testing.T) {
 	eachtest.Run(t, func(t *testing.T, b eachtest.Backend) {
 		k := newKit(t, b, stages(approvals.StageRule{Name: "s", Required: 2}))
