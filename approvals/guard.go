@@ -30,7 +30,8 @@ type GuardConfig struct {
 
 // NewGuard makes the Guard of an action and registers it with s. governor is the one
 // whose gate is [Gate] of the same Service; apply makes the change in the transaction
-// of ctx and may complete the event. It runs at most once a change.
+// of ctx and may complete the event. It runs at most once a change. An action that the
+// catalogue does not list is refused when it is done, not here.
 func NewGuard[T any](governor *audit.Governor, s *Service, action string, apply func(ctx context.Context, e *audit.Event, payload T) error, cfg GuardConfig) (*Guard[T], error) {
 	switch {
 	case governor == nil:
