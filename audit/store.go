@@ -22,7 +22,9 @@ type Store interface {
 	Get(ctx context.Context, tenant, source, id string) (Record, error)
 
 	// Recorded reports whether there is a record. It does not see what another
-	// transaction has not committed.
+	// transaction has not committed. Asked inside a transaction it waits for the end of
+	// every other one that asked for the same, so that of two equal changes made at the
+	// same time the later finds the earlier.
 	Recorded(ctx context.Context, tenant, source, id string) (bool, error)
 
 	// List returns a page of the list that q asks for, in its order; equal times are
