@@ -20,6 +20,7 @@ import (
 	"github.com/lumelle/adminkit/audit/correlation"
 	"github.com/lumelle/adminkit/audit/httpapi"
 	"github.com/lumelle/adminkit/examples/merchantadmin/shop"
+	"github.com/lumelle/adminkit/storage"
 )
 
 //go:embed web
@@ -74,7 +75,7 @@ func newPages() (*pages, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.static = http.StripPrefix("/static/", cached(http.FileServerFS(static)))
+	p.static = http.StripPrefix("/static/", cached(versions, http.FileServerFS(static)))
 	return p, nil
 }
 
@@ -94,8 +95,14 @@ func assetVersions() (map[string]string, error) {
 	return versions, err
 }
 
-func cached(next http.Handler) http.Handler {
+// cached serves the files that have a version, for good, and nothing else: no listing
+// and no name that is none.
+func cached(versions map[string]string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if versions[r.URL.Path] == "" {
+			http.NotFound(w, r)
+			return
+		}
 		w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
 		next.ServeHTTP(w, r)
 	})
@@ -175,7 +182,9 @@ func (a *app) page(mux *http.ServeMux, pattern string, h pageHandler) {
 		if err == nil {
 			r = r.WithContext(audit.WithActor(r.Context(), who.Actor))
 			r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-			err = h(w, r, who)
+			if err = checkText(r); err == nil {
+				err = h(w, r, who)
+			}
 		}
 		switch {
 		case err == nil:
@@ -193,6 +202,22 @@ func (a *app) page(mux *http.ServeMux, pattern string, h pageHandler) {
 
 // maxForm bounds the forms of the pages, which are all small.
 const maxForm = 64 << 10
+
+// checkText refuses an address that is no text: nothing is called so, and Postgres
+// would fail on a NUL that it is asked for.
+func checkText(r *http.Request) error {
+	if storage.CheckText("", r.URL.Path, maxForm) != nil {
+		return storage.ErrNotFound
+	}
+	for name, values := range r.URL.Query() {
+		for _, v := range values {
+			if storage.CheckText("", v, maxForm) != nil {
+				return httpapi.BadRequest(name, "is not text")
+			}
+		}
+	}
+	return nil
+}
 
 // pageError shows err as a page.
 func (a *app) pageError(w http.ResponseWriter, r *http.Request, who httpapi.Identity, err error) {
