@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
-	"os"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -15,6 +13,7 @@ import (
 	"github.com/lumelle/adminkit/audit"
 	"github.com/lumelle/adminkit/authz"
 	"github.com/lumelle/adminkit/examples/merchantadmin/shop"
+	"github.com/lumelle/adminkit/storage"
 	"github.com/lumelle/adminkit/storage/idempotency"
 	"github.com/lumelle/adminkit/storage/jobs"
 	"github.com/lumelle/adminkit/storage/postgres"
@@ -58,20 +57,64 @@ func openBackend(ctx context.Context, cfg config) (backend, error) {
 	return sqlite.Open(ctx, cfg.db, sqlite.Config{})
 }
 
-// resetDatabase removes the tables of the kit and of the shop, and nothing else a
-// Postgres may hold; of SQLite it removes the file.
+// resetDatabase removes the tables of the kit and of the shop, and nothing else that
+// the database may hold. A process that works with it meanwhile goes on with what is
+// made anew: of SQLite the file stays, or that process would write into a removed one.
 func resetDatabase(ctx context.Context, db string) error {
-	switch {
-	case db == sqlite.Memory:
+	if isPostgres(db) {
+		return resetPostgres(ctx, db)
+	}
+	return resetSQLite(ctx, db)
+}
+
+func resetSQLite(ctx context.Context, path string) error {
+	if path == sqlite.Memory {
 		return nil
-	case !isPostgres(db):
-		for _, suffix := range []string{"", "-wal", "-shm"} {
-			if err := os.Remove(db + suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	}
+	db, err := sqlite.Open(ctx, path, sqlite.Config{NoMigrate: true})
+	if err != nil {
+		return err
+	}
+	err = db.InTx(ctx, func(ctx context.Context) error {
+		c, err := db.Conn(ctx)
+		if err != nil {
+			return err
+		}
+		tables, err := sqliteTables(ctx, c)
+		if err != nil {
+			return err
+		}
+		for _, table := range tables {
+			if _, err := c.Exec(ctx, "DROP TABLE "+pgx.Identifier{table}.Sanitize()); err != nil {
 				return err
 			}
 		}
 		return nil
+	})
+	return errors.Join(err, db.Close(context.WithoutCancel(ctx)))
+}
+
+// sqliteTables returns what is to be removed, the newest first: a table that refers to
+// another is younger.
+func sqliteTables(ctx context.Context, c storage.Conn) ([]string, error) {
+	rows, err := c.Query(ctx, `SELECT name FROM sqlite_master WHERE type = 'table'
+		AND (name LIKE 'adminkit\_%' ESCAPE '\' OR name LIKE 'shop\_%' ESCAPE '\') ORDER BY rowid DESC`)
+	if err != nil {
+		return nil, err
 	}
+	defer rows.Close()
+	var tables []string
+	for rows.Next() {
+		var table string
+		if err := rows.Scan(&table); err != nil {
+			return nil, err
+		}
+		tables = append(tables, table)
+	}
+	return tables, rows.Err()
+}
+
+func resetPostgres(ctx context.Context, db string) error {
 	conn, err := pgx.Connect(ctx, db)
 	if err != nil {
 		return err
