@@ -437,3 +437,12 @@ func TestRefusalsMatchTheirSentinels(t *testing.T) {
 		}
 	}
 }
+
+func TestAChangeWithoutAFunctionIsAnError(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, eachtest.Memory(t))
+	_, err := k.governor.Change(bySam(t), audit.Event{Tenant: "acme", Action: "orders.refund", Resource: audit.Resource{Type: "order", ID: "o-1"}}, nil)
+	if err == nil {
+		t.Error("a change without a function was made")
+	}
+}
