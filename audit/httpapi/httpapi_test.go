@@ -332,3 +332,36 @@ func TestLinkNextKeepsPathAndFilters(t *testing.T) {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
+
+func TestAKeyBelongsToTheTargetThatTheClientNamed(t *testing.T) {
+	t.Parallel()
+	backend, err := memory.New(memory.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	api, err := httpapi.New(httpapi.Config{
+		Identify: func(*http.Request) (httpapi.Identity, error) {
+			return httpapi.Identity{Tenant: "acme", Actor: audit.Actor{Type: audit.User, ID: "sam"}}, nil
+		},
+		Tx: backend, Idempotency: backend.Idempotency(), Vault: vault(t),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	surface := http.NewServeMux()
+	api.Handle(surface, "POST /do", func(w http.ResponseWriter, _ *http.Request, _ httpapi.Identity) error {
+		return httpapi.WriteJSON(w, http.StatusOK, "done")
+	})
+	host := http.NewServeMux()
+	for _, prefix := range []string{"/a", "/b"} {
+		host.Handle(prefix+"/", http.StripPrefix(prefix, surface))
+	}
+	s := httptest.NewServer(host)
+	defer s.Close()
+	if got, _ := call(t, "POST", s.URL+"/a/do", "", "Idempotency-Key", "k1"); got.StatusCode != 200 {
+		t.Fatalf("got %d, want 200", got.StatusCode)
+	}
+	if got, _ := call(t, "POST", s.URL+"/b/do", "", "Idempotency-Key", "k1"); got.StatusCode != 409 {
+		t.Errorf("the same key elsewhere: got %d, want 409", got.StatusCode)
+	}
+}

@@ -37,7 +37,12 @@ func (a *API) once(w http.ResponseWriter, r *http.Request, who Identity, keys []
 	if err != nil {
 		return err
 	}
-	fingerprint := idempotency.Fingerprint(r.Method, r.URL.RequestURI(), body)
+	// The target as the client sent it: below a stripped prefix two surfaces look alike.
+	target := r.RequestURI
+	if target == "" {
+		target = r.URL.RequestURI()
+	}
+	fingerprint := idempotency.Fingerprint(r.Method, target, body)
 	actor := who.Actor.Type + ":" + who.Actor.ID
 
 	var answer *buffer
