@@ -90,14 +90,17 @@ func (s *Service) Delete(ctx context.Context, tenant, id string, revision int64)
 
 // Disable switches an endpoint off: it gets no further message, and what it has
 // waiting is held. reason is kept with it, [ReasonManual] where it is empty. Disabling
-// a disabled endpoint does nothing.
+// a disabled endpoint does nothing, for those who may.
 func (s *Service) Disable(ctx context.Context, tenant, id, reason string) (Endpoint, error) {
 	if err := storage.CheckText("/reason", reason, storage.MaxID); err != nil {
 		return Endpoint{}, err
 	}
 	before, err := s.Get(ctx, tenant, id)
-	if err != nil || before.Status == Disabled {
-		return before, err
+	if err != nil {
+		return Endpoint{}, err
+	}
+	if before.Status == Disabled {
+		return s.unchanged(ctx, ActionDisable, before, reason)
 	}
 	after := before
 	after.Status, after.DisabledReason = Disabled, orDefault(reason, ReasonManual)
@@ -106,11 +109,14 @@ func (s *Service) Disable(ctx context.Context, tenant, id, reason string) (Endpo
 
 // Enable switches an endpoint on again with a clean bill of health, and resumes what
 // was held. Messages of the time in between were never made for it. Enabling an
-// enabled endpoint does nothing.
+// enabled endpoint does nothing, for those who may.
 func (s *Service) Enable(ctx context.Context, tenant, id string) (Endpoint, error) {
 	before, err := s.Get(ctx, tenant, id)
-	if err != nil || before.Status == Enabled {
-		return before, err
+	if err != nil {
+		return Endpoint{}, err
+	}
+	if before.Status == Enabled {
+		return s.unchanged(ctx, ActionEnable, before, "")
 	}
 	after := before
 	after.Status, after.DisabledReason = Enabled, ""
@@ -181,6 +187,22 @@ func (s *Service) change(ctx context.Context, action string, before, after Endpo
 		return Endpoint{}, err
 	}
 	return after, nil
+}
+
+// errUnchanged undoes what the gate of a change wrote that turned out to be none.
+var errUnchanged = errors.New("nothing to change")
+
+// unchanged answers with e as it is, if the gate allows what was asked: whoever may not
+// switch an endpoint is refused whichever way it stands.
+func (s *Service) unchanged(ctx context.Context, action string, e Endpoint, reason string) (Endpoint, error) {
+	event := endpointEvent(action, e)
+	event.Before, event.After, event.Reason = e.record(), e.record(), reason
+	event.BaseRevision = strconv.FormatInt(e.Revision, 10)
+	_, err := s.governor.Change(ctx, event, func(context.Context, *audit.Event) error { return errUnchanged })
+	if !errors.Is(err, errUnchanged) {
+		return Endpoint{}, err
+	}
+	return e, nil
 }
 
 // disable switches an endpoint off by the system itself, in the transaction of ctx,

@@ -231,6 +231,31 @@ func TestEndpointIsManagedAndEveryChangeRecorded(t *testing.T) {
 	})
 }
 
+func TestSwitchingWhatStandsThatWayIsGatedToo(t *testing.T) {
+	may := true
+	gate := audit.GateFunc(func(context.Context, audit.Event) (audit.Verdict, error) {
+		if may {
+			return audit.Verdict{Effect: audit.Allow}, nil
+		}
+		return audit.Verdict{}, nil
+	})
+	k := newKit(t, eachtest.Memory(t), kitConfig{gate: gate})
+	e, _ := k.create(t, "https://hooks.example.com/in", "*")
+	may = false
+	_, err := k.service.Enable(k.ctx, "acme", e.ID)
+	wantErr(t, err, audit.ErrDenied)
+	may = true
+	_, err = k.service.Disable(k.ctx, "acme", e.ID, "")
+	must(t, err)
+	may = false
+	_, err = k.service.Disable(k.ctx, "acme", e.ID, "")
+	wantErr(t, err, audit.ErrDenied)
+	same(t, k.audited(t), []string{
+		"webhooks.endpoint.created success by sam", "webhooks.endpoint.enabled denied by sam",
+		"webhooks.endpoint.disabled success by sam", "webhooks.endpoint.disabled denied by sam",
+	})
+}
+
 func TestForeignEndpointsAreNotFound(t *testing.T) {
 	k := newKit(t, eachtest.Memory(t), kitConfig{deliverer: always(accepted)})
 	e, _ := k.create(t, "https://hooks.example.com/in", "*")
