@@ -61,6 +61,9 @@ func serve(ctx context.Context, cfg config, stdout io.Writer, log *slog.Logger) 
 
 	a, err := openApp(ctx, cfg, log)
 	if err != nil {
+		if ctx.Err() != nil {
+			return nil // told to stop before it was up: nothing is left to stop
+		}
 		return err
 	}
 	handler, err := a.handler()

@@ -59,7 +59,7 @@ func (s *sessions) read(r *http.Request) (session, bool) {
 		return session{}, false
 	}
 	payload, sum, _ := strings.Cut(cookie.Value, ".")
-	got, err := base64.RawURLEncoding.DecodeString(sum)
+	got, err := base64.RawURLEncoding.Strict().DecodeString(sum)
 	if err != nil || !hmac.Equal(got, s.sum(payload)) {
 		return session{}, false
 	}

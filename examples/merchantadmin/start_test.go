@@ -273,3 +273,14 @@ func TestHelpListsTheFlags(t *testing.T) {
 		}
 	}
 }
+
+func TestTheAdminThatIsToldToStopBeforeItIsUpStopsCleanly(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var stdout, stderr bytes.Buffer
+	code := run(ctx, []string{"-addr", "127.0.0.1:0", "-db", filepath.Join(t.TempDir(), "admin.db")}, &stdout, &stderr)
+	if code != 0 || stdout.Len() > 0 || stderr.Len() > 0 {
+		t.Errorf("it exits %d and says %q and %q, want 0 and nothing", code, &stdout, &stderr)
+	}
+}
