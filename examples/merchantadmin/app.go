@@ -33,7 +33,7 @@ type app struct {
 	vault  *secrets.Vault
 	people *directory
 	pages  *pages
-	orders *shop.Store
+	shop   *shop.Store
 
 	catalog   *audit.Catalog
 	events    *audit.Log
@@ -100,17 +100,17 @@ func openApp(ctx context.Context, cfg config, log *slog.Logger) (_ *app, err err
 
 // openShop opens the host's own part: its tables, its people, its sessions.
 func (a *app) openShop(ctx context.Context) (err error) {
-	if a.orders, err = shop.Open(ctx, a.db); err != nil {
+	if a.shop, err = shop.Open(ctx, a.db); err != nil {
 		return err
 	}
-	key, err := sessionKey(ctx, a.orders, a.vault)
+	key, err := sessionKey(ctx, a.shop, a.vault)
 	if err != nil {
 		return err
 	}
 	a.people = &directory{sessions: &sessions{key: key, now: time.Now}, now: time.Now}
 	if a.cfg.demo {
 		a.people.people = demoPeople()
-		return a.orders.SeedDemo(ctx, merchants...)
+		return a.shop.SeedDemo(ctx, merchants...)
 	}
 	return nil
 }

@@ -1,5 +1,5 @@
 // Command merchantadmin is a whole admin on the kit: merchants' orders and their
-// refunds, and around them what the kit gives a host. A refund is decided by a
+// refunds, their stock and payouts, and around them what the kit gives a host. A refund is decided by a
 // policy, agreed to by a second person when it is large, applied once, recorded,
 // and told to the merchant's own systems.
 //

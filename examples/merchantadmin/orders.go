@@ -9,52 +9,20 @@ import (
 	"github.com/lumelle/adminkit/storage"
 )
 
-// orderRoutes are the host's own part of the API.
+// orderRoutes are the API of orders.
 func (a *app) orderRoutes(mux *http.ServeMux, api *httpapi.API) {
-	api.Handle(mux, "GET /api/v1/orders", a.listOrders)
+	api.Handle(mux, "GET /api/v1/orders", listHandler(a.shop.Orders))
 	api.Handle(mux, "POST /api/v1/orders/{id}/refund", a.postRefund)
 	api.Handle(mux, "POST /api/v1/events", a.postEvents)
 }
 
-type orderList struct {
-	Items []shop.Order   `json:"items"`
-	Next  storage.Cursor `json:"next,omitempty"`
-}
-
-func (a *app) listOrders(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
-	params, err := httpapi.ParseParams(r, "limit", "after")
-	if err != nil {
-		return err
-	}
-	limit, err := params.Limit()
-	if err != nil {
-		return err
-	}
-	page, err := a.orders.Orders(r.Context(), who.Tenant, limit, params.After())
-	if err != nil {
-		return err
-	}
-	httpapi.LinkNext(w, r, page.Next)
-	return httpapi.WriteJSON(w, http.StatusOK, orderList{Items: page.Items, Next: page.Next})
-}
-
 // orderPages are the pages of orders.
 func (a *app) orderPages(mux *http.ServeMux) {
-	a.page(mux, "GET /orders", a.ordersPage)
+	a.page(mux, "GET /orders", listPage(a, "orders", "Orders", a.shop.Orders))
 	a.page(mux, "GET /orders/{id}", func(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
 		return a.orderPage(w, r, who, refundForm{Amount: r.FormValue("amount"), Reason: r.FormValue("reason")}, nil)
 	})
 	a.page(mux, "POST /orders/{id}/refund", a.postRefundForm)
-}
-
-const ordersOnPage = 25
-
-func (a *app) ordersPage(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
-	page, err := a.orders.Orders(r.Context(), who.Tenant, ordersOnPage, storage.Cursor(r.FormValue("after")))
-	if err != nil {
-		return err
-	}
-	return a.show(w, r, who, http.StatusOK, "orders", view{Title: "Orders", Current: "/orders", Data: page})
 }
 
 // A refundForm is what the form of a refund holds. Its ID is made with the page.
@@ -70,11 +38,11 @@ type orderData struct {
 }
 
 func (a *app) orderPage(w http.ResponseWriter, r *http.Request, who httpapi.Identity, form refundForm, problem *httpapi.Problem) error {
-	o, err := a.orders.Order(r.Context(), who.Tenant, r.PathValue("id"))
+	o, err := a.shop.Order(r.Context(), who.Tenant, r.PathValue("id"))
 	if err != nil {
 		return err
 	}
-	refunds, err := a.orders.Refunds(r.Context(), who.Tenant, o.ID)
+	refunds, err := a.shop.Refunds(r.Context(), who.Tenant, o.ID)
 	if err != nil {
 		return err
 	}

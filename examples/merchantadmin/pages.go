@@ -111,13 +111,16 @@ func cached(versions map[string]string, next http.Handler) http.Handler {
 // tone chooses the colour of a status.
 func tone(status any) string {
 	switch fmt.Sprint(status) {
-	case "applied", "approved", "approve", "endorsed", "delivery", "attempt", "succeeded", "success", "enabled", "refunded", "allow":
+	case "applied", "approved", "approve", "endorsed", "delivery", "attempt", "succeeded", "success", "enabled", "refunded", "allow",
+		shop.InStock:
 		return "good"
 	case "awaiting_approval", "changes_requested", "request_changes", "pending", "applying", "scheduled",
-		"partially_refunded", "needs_approval", "approval", "submitted", "step_up", "draft":
+		"partially_refunded", "needs_approval", "approval", "submitted", "step_up", "draft",
+		shop.LowStock:
 		return "wait"
 	case "rejected", "declined", "decline", "failed", "failure", "denied", "deny", "expired", "disabled",
-		"redirect", "gone", "mediatype", "throttled", "status", "timeout", "dns", "connect", "tls", "protocol", "blocked", "internal":
+		"redirect", "gone", "mediatype", "throttled", "status", "timeout", "dns", "connect", "tls", "protocol", "blocked", "internal",
+		shop.OutOfStock, shop.PayoutHeld:
 		return "bad"
 	case "decision", "commented", "comment":
 		return "info"
@@ -150,6 +153,8 @@ type navItem struct {
 func (v view) Nav() []navItem {
 	items := []navItem{
 		{Path: "/orders", Name: "Orders"},
+		{Path: "/inventory", Name: "Inventory"},
+		{Path: "/payouts", Name: "Payouts"},
 		{Path: "/approvals", Name: "Approvals", Count: v.Waiting},
 		{Path: "/audit", Name: "Audit"},
 		{Path: "/webhooks", Name: "Webhooks"},

@@ -29,6 +29,16 @@ func fixtures() map[string]view {
 	sam := audit.Actor{Type: audit.User, ID: "sam", Name: "Sam Sandoval"}
 	order := shop.Order{ID: "acme-1", Number: "1", Customer: "<b>Ada</b>", StoreID: "acme-online", Total: 150_00, Refunded: 5_00, Currency: "EUR", Status: shop.PartiallyRefunded, PlacedAt: at, Revision: 2}
 	refund := shop.Refund{ID: "r-1", OrderID: "acme-1", Amount: 5_00, Reason: "late", MadeBy: "sam", MadeAt: at}
+	stock := []shop.StockItem{
+		{StoreID: "acme-online", SKU: "MUG-101", Name: "<b>Ada</b> mug", OnHand: 50, Reserved: 3, ReorderAt: 5},
+		{StoreID: "acme-online", SKU: "MUG-102", Name: "Mug", OnHand: 8, Reserved: 4, ReorderAt: 5},
+		{StoreID: "acme-online", SKU: "MUG-103", Name: "Mug", OnHand: 4, Reserved: 4, ReorderAt: 5},
+	}
+	payouts := []shop.Payout{
+		{ID: "p-3", StoreID: "<b>Ada", Amount: 12_50, Currency: "EUR", Status: shop.PayoutPending, Period: "2026-W47"},
+		{ID: "p-2", StoreID: "acme-online", Amount: 1_234_56, Currency: "EUR", Status: shop.PayoutHeld, Period: "2026-W46"},
+		{ID: "p-1", StoreID: "acme-online", Amount: 99, Currency: "EUR", Status: shop.PayoutPaid, Period: "2026-W45", PaidAt: at},
+	}
 	diff := []fieldDiff{{"refunded", "0.00", "5.00"}, {"note", "", "new"}, {"gift", "yes", ""}}
 	request := approvals.Request{
 		ID: "q-1", Tenant: "acme", State: approvals.StateFailed, Revision: 2, Action: actionRefund,
@@ -53,6 +63,8 @@ func fixtures() map[string]view {
 	data := map[string]any{
 		"login":      loginData{People: demoPeople(), ReturnTo: "/orders"},
 		"orders":     storage.Page[shop.Order]{Items: []shop.Order{order}, Next: "c"},
+		"inventory":  storage.Page[shop.StockItem]{Items: stock, Next: "c"},
+		"payouts":    storage.Page[shop.Payout]{Items: payouts, Next: "c"},
 		"order":      orderData{Order: order, Refunds: []shop.Refund{refund}, Form: refundForm{"id", "5.00", "late"}, Done: &refund, DoneTrace: "t"},
 		"stepup":     stepUpData{ReturnTo: "/orders", MaxAge: "five minutes"},
 		"approvals":  inboxData{Tab: approvals.TabPending, Tabs: []tab{{approvals.TabPending, 1, true}}, Items: []approvals.Request{request}, Next: "c"},
@@ -335,7 +347,7 @@ func TestDocumentDescribesEverySurface(t *testing.T) {
 	got := a.send("GET", "/api/openapi.json", "").want(http.StatusOK)
 	got.json(&document)
 	for _, path := range []string{
-		"/api/v1/orders", "/api/v1/orders/{id}/refund", "/api/v1/events", "/access/v1/evaluation", "/access/v1/evaluations",
+		"/api/v1/orders", "/api/v1/orders/{id}/refund", "/api/v1/inventory", "/api/v1/payouts", "/api/v1/events", "/access/v1/evaluation", "/access/v1/evaluations",
 		"/api/v1/approvals/requests", "/api/v1/approvals/requests/{id}/decisions", "/api/v1/approvals/requests/{id}/cancel",
 		"/api/v1/webhooks/endpoints", "/api/v1/webhooks/deliveries", "/api/v1/webhooks/deliveries/{id}/redeliver",
 		"/api/v1/audit/events", "/api/v1/audit/actions", "/api/v1/audit/actions/{name}/schemas", "/api/v1/timeline", "/healthz", "/readyz",

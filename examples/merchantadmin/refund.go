@@ -93,7 +93,7 @@ func (in refundRequest) payload(o shop.Order) (refundPayload, error) {
 // refund makes the refund of an order or has it wait for approval, which is an
 // *approvals.PendingError. The id makes it repeatable; empty is a fresh one.
 func (a *app) refund(ctx context.Context, tenant, orderID, id string, in refundRequest) (audit.Event, error) {
-	o, err := a.orders.Order(ctx, tenant, orderID)
+	o, err := a.shop.Order(ctx, tenant, orderID)
 	if err != nil {
 		return audit.Event{}, err
 	}
@@ -122,14 +122,14 @@ func (a *app) refund(ctx context.Context, tenant, orderID, id string, in refundR
 // applyRefund changes the order, in the transaction of ctx and under the id of the
 // event. The order must still be the one the refund was asked for.
 func (a *app) applyRefund(ctx context.Context, e *audit.Event, p refundPayload) error {
-	o, err := a.orders.Order(ctx, e.Tenant, p.OrderID)
+	o, err := a.shop.Order(ctx, e.Tenant, p.OrderID)
 	if err != nil {
 		return err
 	}
 	if strconv.FormatInt(o.Revision, 10) != e.BaseRevision {
 		return storage.ErrConflict
 	}
-	if err := a.orders.Refund(ctx, e.Tenant, o, shop.Refund{
+	if err := a.shop.Refund(ctx, e.Tenant, o, shop.Refund{
 		ID: e.ID, OrderID: o.ID, Amount: p.Amount, Reason: p.Reason, MadeBy: e.Subject().ID, MadeAt: e.Time,
 	}); err != nil {
 		return err
@@ -166,7 +166,7 @@ func (a *app) postRefund(w http.ResponseWriter, r *http.Request, who httpapi.Ide
 func (a *app) postRefundForm(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
 	order := r.PathValue("id")
 	form := refundForm{ID: r.PostFormValue("id"), Amount: r.PostFormValue("amount"), Reason: r.PostFormValue("reason")}
-	o, err := a.orders.Order(r.Context(), who.Tenant, order)
+	o, err := a.shop.Order(r.Context(), who.Tenant, order)
 	if err != nil {
 		return err
 	}

@@ -27,9 +27,11 @@ func (a *app) handler() (http.Handler, error) {
 	}
 	a.healthRoutes(mux, api)
 	a.orderRoutes(mux, api)
+	a.listRoutes(mux, api)
 	mux.Handle("GET /static/", a.pages.static)
 	a.doorPages(mux)
 	a.orderPages(mux)
+	a.listPages(mux)
 	a.approvalPages(mux)
 	a.auditPages(mux)
 	a.webhookPages(mux)

@@ -78,6 +78,10 @@ func refund(t *testing.T, l look, order, receiver string) {
 
 	sam := open(t, l)
 	sam.signIn("sam")
+	sam.visit("/inventory")
+	sam.on("inventory", "main .rows tbody .pill")
+	sam.visit("/payouts")
+	sam.on("payouts", "main .rows tbody .pill")
 	sam.visit("/orders/" + order)
 	sam.on("order", "#refund form")
 	sam.ask("0", "broken")

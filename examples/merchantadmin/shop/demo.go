@@ -5,14 +5,17 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"time"
+
+	"github.com/lumelle/adminkit/storage"
 )
 
 // DemoOrders is how many orders each demo merchant has.
 const DemoOrders = 200
 
-// SeedDemo gives each tenant its demo orders, unless it has them. They are the same
-// in every database: totals from 5.00 to 5,000.00, one in ten of them above
-// 1,200.00, nothing refunded.
+// SeedDemo gives each tenant its demo orders, stock and payouts, each unless it has
+// any. They are the same in every database: orders with totals from 5.00 to
+// 5,000.00, one in ten of them above 1,200.00 and nothing refunded, stock of every
+// level in every store, and a payout for each week in which a store sold something.
 func (s *Store) SeedDemo(ctx context.Context, tenants ...string) error {
 	return s.db.InTx(ctx, func(ctx context.Context) error {
 		c, err := s.db.Conn(ctx)
@@ -20,25 +23,31 @@ func (s *Store) SeedDemo(ctx context.Context, tenants ...string) error {
 			return err
 		}
 		for _, tenant := range tenants {
-			have, err := s.Orders(ctx, tenant, 1, "")
-			if err != nil {
-				return err
-			}
-			if len(have.Items) > 0 {
-				continue
-			}
-			for _, o := range demoOrders(tenant) {
-				if _, err := c.Exec(ctx, `INSERT INTO shop_order
-					(tenant, id, number, store_id, customer, total, refunded, currency, status, placed_at, revision)
-					VALUES ($1, $2, $3, $4, $5, $6, 0, $7, $8, $9, $10) ON CONFLICT DO NOTHING`,
-					tenant, o.ID, o.number, o.StoreID, o.Customer, int64(o.Total), o.Currency, o.Status,
-					o.PlacedAt.UnixMicro(), o.Revision); err != nil {
-					return fmt.Errorf("shop: seed %s: %w", o.ID, err)
+			for _, seed := range []func(context.Context, storage.Conn, string) error{s.seedOrders, s.seedStock, s.seedPayouts} {
+				if err := seed(ctx, c, tenant); err != nil {
+					return fmt.Errorf("shop: seed %s: %w", tenant, err)
 				}
 			}
 		}
 		return nil
 	})
+}
+
+func (s *Store) seedOrders(ctx context.Context, c storage.Conn, tenant string) error {
+	have, err := s.Orders(ctx, tenant, 1, "")
+	if err != nil || len(have.Items) > 0 {
+		return err
+	}
+	for _, o := range demoOrders(tenant) {
+		if _, err := c.Exec(ctx, `INSERT INTO shop_order
+			(tenant, id, number, store_id, customer, total, refunded, currency, status, placed_at, revision)
+			VALUES ($1, $2, $3, $4, $5, $6, 0, $7, $8, $9, $10) ON CONFLICT DO NOTHING`,
+			tenant, o.ID, o.number, o.StoreID, o.Customer, int64(o.Total), o.Currency, o.Status,
+			o.PlacedAt.UnixMicro(), o.Revision); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 type demoOrder struct {
@@ -54,9 +63,7 @@ var (
 )
 
 func demoOrders(tenant string) []demoOrder {
-	var seed [32]byte
-	copy(seed[:], "merchantadmin demo/"+tenant)
-	rnd := rand.New(rand.NewChaCha8(seed))
+	rnd := demoRand("demo", tenant)
 	orders := make([]demoOrder, DemoOrders)
 	for i := range orders {
 		total := 5_00 + rnd.Int64N(395_00) // an ordinary basket
@@ -76,4 +83,11 @@ func demoOrders(tenant string) []demoOrder {
 		}}
 	}
 	return orders
+}
+
+// demoRand makes the numbers of one subject at one tenant, the same in every run.
+func demoRand(subject, tenant string) *rand.Rand {
+	var seed [32]byte
+	copy(seed[:], "merchantadmin "+subject+"/"+tenant)
+	return rand.New(rand.NewChaCha8(seed))
 }

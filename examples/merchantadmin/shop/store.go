@@ -18,11 +18,12 @@ type DB interface {
 	Reader(ctx context.Context) (storage.Conn, error)
 }
 
-// A Store keeps orders and refunds. Its SQL reads the same on SQLite and Postgres.
+// A Store keeps orders and refunds, stock and payouts. Its SQL reads the same on SQLite and Postgres.
 type Store struct{ db DB }
 
 // schema is every table of the shop. Orders are listed by number, an integer: text
-// would order differently on the two engines unless its collation is set.
+// would order differently on the two engines unless its collation is set or, as with
+// stock and payouts, its shape leaves collations no choice.
 var schema = []string{
 	`CREATE TABLE IF NOT EXISTS shop_order (
 		tenant    TEXT   NOT NULL,
@@ -50,6 +51,30 @@ var schema = []string{
 		made_at  BIGINT NOT NULL,
 		PRIMARY KEY (tenant, id),
 		FOREIGN KEY (tenant, order_id) REFERENCES shop_order (tenant, id)
+	)`,
+	`CREATE TABLE IF NOT EXISTS shop_stock (
+		tenant     TEXT   NOT NULL,
+		store_id   TEXT   NOT NULL,
+		sku        TEXT   NOT NULL,
+		name       TEXT   NOT NULL,
+		on_hand    BIGINT NOT NULL,
+		reserved   BIGINT NOT NULL,
+		reorder_at BIGINT NOT NULL CHECK (reorder_at >= 0),
+		PRIMARY KEY (tenant, store_id, sku),
+		CHECK (reserved >= 0 AND reserved <= on_hand)
+	)`,
+	`CREATE TABLE IF NOT EXISTS shop_payout (
+		tenant   TEXT   NOT NULL,
+		id       TEXT   NOT NULL,
+		store_id TEXT   NOT NULL,
+		amount   BIGINT NOT NULL CHECK (amount > 0),
+		currency TEXT   NOT NULL,
+		status   TEXT   NOT NULL CHECK (status IN ('pending', 'paid', 'held')),
+		period   TEXT   NOT NULL,
+		paid_at  BIGINT NOT NULL,
+		PRIMARY KEY (tenant, id),
+		UNIQUE (tenant, period, id),
+		CHECK ((status = 'paid') = (paid_at > 0))
 	)`,
 	`CREATE TABLE IF NOT EXISTS shop_setting (
 		name  TEXT PRIMARY KEY,
