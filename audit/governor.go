@@ -61,9 +61,6 @@ func (g *Governor) InTx(ctx context.Context, fn func(ctx context.Context) error)
 // [ErrAlreadyRecorded] and nothing happens; so a change whose commit was
 // [storage.ErrCommitUnknown] is repeated under the same id.
 func (g *Governor) Change(ctx context.Context, e Event, apply func(ctx context.Context, e *Event) error) (Event, error) {
-	if apply == nil {
-		return e, errors.New("audit: a change without a function that makes it")
-	}
 	repeatable, timed := e.ID != "", !e.Time.IsZero()
 	if err := g.catalog.Complete(ctx, &e); err != nil {
 		return e, err
@@ -88,6 +85,9 @@ func (g *Governor) Change(ctx context.Context, e Event, apply func(ctx context.C
 			return err
 		}
 		e.DecisionID, e.ApprovalID, e.ApprovedBy = verdict.DecisionID, verdict.ApprovalID, verdict.ApprovedBy
+		if apply == nil {
+			return errors.New("audit: a change without a function that makes it")
+		}
 		if err := apply(ctx, &e); err != nil {
 			return err
 		}
