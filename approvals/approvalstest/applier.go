@@ -65,23 +65,18 @@ var applierRules = []applierRule{
 }
 
 // check runs the rule and explains it where it fails.
-func (r applierRule) check(t T, h ApplierHost) {
+func (r applierRule) check(t testing.TB, h ApplierHost) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	defer func() {
-		if t.Failed() {
-			t.Logf("%s: %s\n%s", r.id, r.name, r.explanation)
-		}
-	}()
-	e := &applierEnv{T: t, ApplierHost: h, ctx: ctx, verdict: audit.Verdict{Effect: audit.NeedsApproval}}
-	e.wire()
-	r.run(e)
+	about(r.id, r.name, r.explanation).Check(t, patience, func(ctx context.Context) {
+		e := &applierEnv{TB: t, ApplierHost: h, ctx: ctx, verdict: audit.Verdict{Effect: audit.NeedsApproval}}
+		e.wire()
+		r.run(e)
+	})
 }
 
 // An applierEnv is a host of the applier whose gate and sink a rule can turn.
 type applierEnv struct {
-	T
+	testing.TB
 	ApplierHost
 	ctx     context.Context
 	service *approvals.Service

@@ -35,7 +35,7 @@ func RunApprover(t *testing.T, o ApproverOptions) {
 
 type approverRule struct {
 	id, name, explanation string
-	run                   func(t T, a approvals.Approver, s approvals.StageOpen)
+	run                   func(t testing.TB, a approvals.Approver, s approvals.StageOpen)
 }
 
 var approverRules = []approverRule{
@@ -52,17 +52,12 @@ var approverRules = []approverRule{
 }
 
 // check runs the rule and explains it where it fails.
-func (r approverRule) check(t T, a approvals.Approver, s approvals.StageOpen) {
+func (r approverRule) check(t testing.TB, a approvals.Approver, s approvals.StageOpen) {
 	t.Helper()
-	defer func() {
-		if t.Failed() {
-			t.Logf("%s: %s\n%s", r.id, r.name, r.explanation)
-		}
-	}()
-	r.run(t, a, s)
+	about(r.id, r.name, r.explanation).Check(t, patience, func(context.Context) { r.run(t, a, s) })
 }
 
-func answer(t T, a approvals.Approver, s approvals.StageOpen) approvals.Answer {
+func answer(t testing.TB, a approvals.Approver, s approvals.StageOpen) approvals.Answer {
 	t.Helper()
 	got, err := a.Ask(t.Context(), s)
 	if err != nil {
@@ -71,7 +66,7 @@ func answer(t T, a approvals.Approver, s approvals.StageOpen) approvals.Answer {
 	return got
 }
 
-func answersAWord(t T, a approvals.Approver, s approvals.StageOpen) {
+func answersAWord(t testing.TB, a approvals.Approver, s approvals.StageOpen) {
 	switch got := answer(t, a, s); got.Decision {
 	case "", approvals.Approve, approvals.RequestChanges, approvals.Decline, approvals.Comment:
 	default:
@@ -79,7 +74,7 @@ func answersAWord(t T, a approvals.Approver, s approvals.StageOpen) {
 	}
 }
 
-func answersTheSame(t T, a approvals.Approver, s approvals.StageOpen) {
+func answersTheSame(t testing.TB, a approvals.Approver, s approvals.StageOpen) {
 	first := answer(t, a, s)
 	for range 3 {
 		if again := answer(t, a, s); again.Decision != first.Decision {
@@ -88,14 +83,14 @@ func answersTheSame(t T, a approvals.Approver, s approvals.StageOpen) {
 	}
 }
 
-func saysWhy(t T, a approvals.Approver, s approvals.StageOpen) {
+func saysWhy(t testing.TB, a approvals.Approver, s approvals.StageOpen) {
 	got := answer(t, a, s)
 	if (got.Decision == approvals.Decline || got.Decision == approvals.RequestChanges) && got.Comment == "" {
 		t.Errorf("%s without a comment", got.Decision)
 	}
 }
 
-func endsWithCtx(t T, a approvals.Approver, s approvals.StageOpen) {
+func endsWithCtx(t testing.TB, a approvals.Approver, s approvals.StageOpen) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	done := make(chan struct{})
@@ -112,7 +107,7 @@ func endsWithCtx(t T, a approvals.Approver, s approvals.StageOpen) {
 	}
 }
 
-func leavesTheRequest(t T, a approvals.Approver, s approvals.StageOpen) {
+func leavesTheRequest(t testing.TB, a approvals.Approver, s approvals.StageOpen) {
 	before, err := json.Marshal(s)
 	if err != nil {
 		t.Fatalf("the stage cannot be written down: %v", err)

@@ -146,7 +146,7 @@ func TestApplierZooIsCaught(t *testing.T) {
 			if i < 0 {
 				t.Fatalf("there is no rule %s", beast.rule)
 			}
-			if !caught(t, func(w T) { applierRules[i].check(w, h) }) {
+			if !caught(t, func(w testing.TB) { applierRules[i].check(w, h) }) {
 				t.Errorf("%s does not find an applier that %s", beast.rule, beast.name)
 			}
 		})
@@ -232,7 +232,7 @@ func TestApproverZooIsCaught(t *testing.T) {
 			if i < 0 {
 				t.Fatalf("there is no rule %s", beast.rule)
 			}
-			if !caught(t, func(w T) { approverRules[i].check(w, beast.make(t), asked()[0]) }) {
+			if !caught(t, func(w testing.TB) { approverRules[i].check(w, beast.make(t), asked()[0]) }) {
 				t.Errorf("%s does not find an approver that %s", beast.rule, beast.name)
 			}
 		})

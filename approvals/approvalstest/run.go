@@ -9,6 +9,7 @@ import (
 
 	"github.com/lumelle/adminkit/approvals"
 	"github.com/lumelle/adminkit/storage"
+	"github.com/lumelle/adminkit/storage/storagetest/ruletest"
 )
 
 // A Backend is a backend of the kit as far as approvals need it.
@@ -36,16 +37,6 @@ func Run(t *testing.T, o Options) {
 	}
 }
 
-// A T is the part of *testing.T that rules use, so that the zoo can collect failures.
-type T interface {
-	Helper()
-	Context() context.Context
-	Errorf(format string, args ...any)
-	Fatalf(format string, args ...any)
-	Logf(format string, args ...any)
-	Failed() bool
-}
-
 // A rule is one thing that has to hold.
 type rule struct {
 	id, name, explanation string
@@ -56,19 +47,33 @@ type rule struct {
 const patience = 30 * time.Second
 
 // check runs the rule and explains it where it fails.
-func (r rule) check(t T, b Backend) {
+func (r rule) check(t testing.TB, b Backend) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	defer func() {
-		if t.Failed() {
-			t.Logf("%s: %s\n%s", r.id, r.name, r.explanation)
-		}
-	}()
-	r.run(&env{T: t, ctx: ctx, b: b, store: b.Approvals(), tenant: "tenant-" + storage.NewID(), clock: noon})
+	about(r.id, r.name, r.explanation).Check(t, patience, func(ctx context.Context) {
+		r.run(&env{TB: t, ctx: ctx, b: b, store: b.Approvals(), tenant: "tenant-" + storage.NewID(), clock: noon})
+	})
 }
 
-// rules returns all rules, by subject.
+func about(id, name, explanation string) ruletest.Rule {
+	return ruletest.Rule{ID: id, Name: name, Explanation: explanation}
+}
+
+// Rules returns the rules of [Run], [RunApplier] and [RunApprover], in their order.
+func Rules() []ruletest.Rule {
+	var all []ruletest.Rule
+	for _, r := range rules() {
+		all = append(all, about(r.id, r.name, r.explanation))
+	}
+	for _, r := range applierRules {
+		all = append(all, about(r.id, r.name, r.explanation))
+	}
+	for _, r := range approverRules {
+		all = append(all, about(r.id, r.name, r.explanation))
+	}
+	return all
+}
+
+// rules returns the rules of stores, by subject.
 func rules() []rule { return slices.Concat(storeRules, grantRules, serviceRules) }
 
 // noon is when all records of the suite were made: equal times make lists tie.
@@ -77,7 +82,7 @@ var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 // An env is what a rule gets to work with: a backend that all rules share and a
 // tenant that no other has.
 type env struct {
-	T
+	testing.TB
 	ctx    context.Context
 	b      Backend
 	store  approvals.Store

@@ -3,7 +3,6 @@ package approvalstest
 import (
 	"context"
 	"fmt"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -14,6 +13,7 @@ import (
 	"github.com/lumelle/adminkit/audit"
 	"github.com/lumelle/adminkit/storage"
 	"github.com/lumelle/adminkit/storage/memory"
+	"github.com/lumelle/adminkit/storage/storagetest/ruletest"
 )
 
 // An animal is a store that is broken in one way. The methods that are set stand in
@@ -509,7 +509,7 @@ func TestZooIsCaught(t *testing.T) {
 			}
 			a := &animal{Store: b.Approvals()}
 			beast.spoil(a)
-			if !caught(t, func(w T) { rules()[i].check(w, cage{b, a}) }) {
+			if !caught(t, func(w testing.TB) { rules()[i].check(w, cage{b, a}) }) {
 				t.Errorf("%s does not find a store that %s", beast.rule, beast.name)
 			}
 		})
@@ -548,51 +548,10 @@ func TestEveryRuleHasAnAnimal(t *testing.T) {
 	}
 }
 
-// caught runs a rule on a goroutine of its own and reports whether it failed.
-func caught(t *testing.T, run func(w T)) bool {
+// caught reports whether a rule fails.
+func caught(t *testing.T, run func(t testing.TB)) bool {
 	t.Helper()
-	w := &witness{ctx: t.Context()}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		defer func() {
-			if v := recover(); v != nil {
-				t.Errorf("the rule panicked: %v", v)
-			}
-		}()
-		run(w)
-	}()
-	<-done
-	for _, f := range w.failures {
-		t.Log(f)
-	}
-	return len(w.failures) > 0
-}
-
-// A witness is a T that collects failures.
-type witness struct {
-	ctx      context.Context
-	mu       sync.Mutex
-	failures []string
-}
-
-func (w *witness) Helper()                  {}
-func (w *witness) Context() context.Context { return w.ctx }
-func (w *witness) Logf(string, ...any)      {}
-
-func (w *witness) Errorf(format string, args ...any) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.failures = append(w.failures, fmt.Sprintf(format, args...))
-}
-
-func (w *witness) Fatalf(format string, args ...any) {
-	w.Errorf(format, args...)
-	runtime.Goexit()
-}
-
-func (w *witness) Failed() bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return len(w.failures) > 0
+	failures := ruletest.Try(t.Context(), run)
+	t.Log(strings.Join(failures, "\n"))
+	return len(failures) > 0
 }

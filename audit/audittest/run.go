@@ -10,6 +10,7 @@ import (
 	"github.com/lumelle/adminkit/audit"
 	"github.com/lumelle/adminkit/audit/correlation"
 	"github.com/lumelle/adminkit/storage"
+	"github.com/lumelle/adminkit/storage/storagetest/ruletest"
 )
 
 // A Harness is a sink under test with what the rules need to watch it.
@@ -50,16 +51,6 @@ func Run(t *testing.T, options Options) {
 	}
 }
 
-// A T is the part of *testing.T that rules use, so that the zoo can collect failures.
-type T interface {
-	Helper()
-	Context() context.Context
-	Errorf(format string, args ...any)
-	Fatalf(format string, args ...any)
-	Logf(format string, args ...any)
-	Failed() bool
-}
-
 // A rule is one thing a sink has to keep.
 type rule struct {
 	id, name, explanation string
@@ -85,25 +76,29 @@ func (r rule) skip(h Harness) string {
 const patience = 10 * time.Second
 
 // check runs the rule and explains it where it fails.
-func (r rule) check(t T, h Harness) {
+func (r rule) check(t testing.TB, h Harness) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	e := &env{T: t, Harness: h, ctx: ctx, tenant: "tenant-" + storage.NewID()}
-	defer func() {
-		if e.Failed() {
-			e.Logf("%s: %s\n%s", r.id, r.name, r.explanation)
-			if ctx.Err() != nil {
-				e.Logf("The rule ran out of its %v. A sink that begins a transaction of its own waits for the one of ctx.", patience)
-			}
-		}
-	}()
-	r.run(e)
+	r.about().Check(t, patience, func(ctx context.Context) {
+		r.run(&env{TB: t, Harness: h, ctx: ctx, tenant: "tenant-" + storage.NewID()})
+	})
+}
+
+func (r rule) about() ruletest.Rule {
+	return ruletest.Rule{ID: r.id, Name: r.name, Explanation: r.explanation}
+}
+
+// Rules returns the rules of [Run], in their order.
+func Rules() []ruletest.Rule {
+	var all []ruletest.Rule
+	for _, r := range rules() {
+		all = append(all, r.about())
+	}
+	return all
 }
 
 // An env is what a rule gets to work with.
 type env struct {
-	T
+	testing.TB
 	Harness
 	ctx    context.Context
 	tenant string // one that no other rule uses

@@ -13,6 +13,7 @@ import (
 	"github.com/lumelle/adminkit/audit"
 	"github.com/lumelle/adminkit/storage"
 	"github.com/lumelle/adminkit/storage/memory"
+	"github.com/lumelle/adminkit/storage/storagetest/ruletest"
 )
 
 // A specimen is a sink that is broken in one way.
@@ -266,43 +267,10 @@ func (l *teller) Recorded(ctx context.Context, tenant, source, id string) (bool,
 	return l.tell(ctx, tenant, source, id, truth)
 }
 
-// A collector is a T that collects what fails.
-type collector struct {
-	ctx      context.Context
-	failed   bool
-	messages []string
-}
-
-func (c *collector) Helper()                  {}
-func (c *collector) Context() context.Context { return c.ctx }
-func (c *collector) Failed() bool             { return c.failed }
-func (c *collector) Logf(string, ...any)      {}
-func (c *collector) Errorf(format string, args ...any) {
-	c.failed = true
-	c.messages = append(c.messages, fmt.Sprintf(format, args...))
-}
-
-func (c *collector) Fatalf(format string, args ...any) {
-	c.Errorf(format, args...)
-	runtime.Goexit()
-}
-
 // try runs one rule and returns what failed.
 func try(t *testing.T, r rule, h Harness) []string {
 	t.Helper()
-	c := &collector{ctx: t.Context()}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		defer func() {
-			if p := recover(); p != nil {
-				c.Errorf("panic: %v", p)
-			}
-		}()
-		r.check(c, h)
-	}()
-	<-done
-	return c.messages
+	return ruletest.Try(t.Context(), func(t testing.TB) { r.check(t, h) })
 }
 
 func harness(t *testing.T, make func(b *memory.Backend, log *audit.Log) audit.AuditSink) Harness {

@@ -69,7 +69,7 @@ func revokeUnderLoad(e *env) {
 				default:
 				}
 				before := state.Load()
-				d, err := e.h.Authorizer.Authorize(e.Context(), refund(sam, "50.00"))
+				d, err := e.h.Authorizer.Authorize(e.ctx, refund(sam, "50.00"))
 				taken := before > 0 && before%2 == 1 && state.Load() == before
 				if taken && err == nil && d.Effect != audit.Deny {
 					stale.Add(1)

@@ -48,7 +48,7 @@ var robustnessRules = []rule{
 		id: "AU-032", name: "a ctx that is done allows nothing",
 		explanation: "the caller has given up; an answer that it does not wait for must not be yes",
 		run: func(e *env) {
-			ctx, cancel := context.WithCancelCause(e.Context())
+			ctx, cancel := context.WithCancelCause(e.ctx)
 			cancel(errors.New("the caller has given up"))
 			if d, _ := e.h.Authorizer.Authorize(ctx, refund(sam, "50.00")); d.Effect != audit.Deny {
 				e.Errorf("a ctx that is done is answered %v", d.Effect)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/lumelle/adminkit/audit"
 	"github.com/lumelle/adminkit/authz"
+	"github.com/lumelle/adminkit/storage/storagetest/ruletest"
 )
 
 // The words of the suite's policy.
@@ -75,16 +76,6 @@ func Run(t *testing.T, options Options) {
 	}
 }
 
-// A T is the part of *testing.T that rules use, so that the zoo can collect failures.
-type T interface {
-	Helper()
-	Context() context.Context
-	Errorf(format string, args ...any)
-	Fatalf(format string, args ...any)
-	Logf(format string, args ...any)
-	Failed() bool
-}
-
 // A rule is one thing an Authorizer has to keep.
 type rule struct {
 	id, name, explanation string
@@ -97,22 +88,37 @@ func rules() []rule {
 	return slices.Concat(identityRules, conditionRules, gateRules, changeRules, robustnessRules)
 }
 
+// patience is how long a rule may take.
+const patience = 30 * time.Second
+
 // check runs the rule and explains it where it fails.
-func (r rule) check(t T, h Harness) {
+func (r rule) check(t testing.TB, h Harness) {
 	t.Helper()
-	e := &env{T: t, h: h}
-	defer func() {
-		if cause := recover(); cause != nil {
-			e.Errorf("panic: %v", cause)
-		}
-		if e.Failed() {
-			e.Logf("%s: %s\n%s", r.id, r.name, r.explanation)
-		}
-	}()
-	e.grant("acme", sam, Support)
-	e.grant("acme", marco, Manager)
-	e.grant("bloom", nina, Manager)
-	r.run(e)
+	r.about().Check(t, patience, func(ctx context.Context) {
+		e := &env{TB: t, ctx: ctx, h: h}
+		defer func() {
+			if cause := recover(); cause != nil {
+				e.Errorf("panic: %v", cause)
+			}
+		}()
+		e.grant("acme", sam, Support)
+		e.grant("acme", marco, Manager)
+		e.grant("bloom", nina, Manager)
+		r.run(e)
+	})
+}
+
+func (r rule) about() ruletest.Rule {
+	return ruletest.Rule{ID: r.id, Name: r.name, Explanation: r.explanation}
+}
+
+// Rules returns the rules of [Run], in their order.
+func Rules() []ruletest.Rule {
+	var all []ruletest.Rule
+	for _, r := range rules() {
+		all = append(all, r.about())
+	}
+	return all
 }
 
 // The people of the suite, and its noon.
@@ -127,20 +133,21 @@ func user(id string) authz.Entity { return authz.Entity{Type: audit.User, ID: id
 
 // An env is what a rule gets to work with.
 type env struct {
-	T
-	h Harness
+	testing.TB
+	ctx context.Context
+	h   Harness
 }
 
 func (e *env) grant(tenant string, subject authz.Entity, role string) {
 	e.Helper()
-	if err := e.h.Grant(e.Context(), tenant, subject, role); err != nil {
+	if err := e.h.Grant(e.ctx, tenant, subject, role); err != nil {
 		e.Fatalf("grant %s to %s in %s: %v", role, subject.Key(), tenant, err)
 	}
 }
 
 func (e *env) revoke(tenant string, subject authz.Entity, role string) {
 	e.Helper()
-	if err := e.h.Revoke(e.Context(), tenant, subject, role); err != nil {
+	if err := e.h.Revoke(e.ctx, tenant, subject, role); err != nil {
 		e.Fatalf("revoke %s from %s in %s: %v", role, subject.Key(), tenant, err)
 	}
 }
@@ -174,7 +181,7 @@ func proven(r authz.Request, age time.Duration) authz.Request {
 // authorize asks, and holds every answer to what all answers have in common.
 func (e *env) authorize(r authz.Request) authz.Decision {
 	e.Helper()
-	d, err := e.h.Authorizer.Authorize(e.Context(), r)
+	d, err := e.h.Authorizer.Authorize(e.ctx, r)
 	if err != nil && d.Effect != audit.Deny {
 		e.Errorf("%s: the answer is %v beside the error %v, want a denial", describe(r), d.Effect, err)
 	}

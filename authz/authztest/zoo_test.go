@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"regexp"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/lumelle/adminkit/audit"
 	"github.com/lumelle/adminkit/authz"
+	"github.com/lumelle/adminkit/storage/storagetest/ruletest"
 )
 
 // asks is a breaking that changes what is asked.
@@ -270,27 +270,6 @@ var zoo = []struct {
 	})},
 }
 
-// A recorder is a T that keeps failures to itself.
-type recorder struct {
-	ctx    context.Context
-	failed []string
-}
-
-var _ T = (*recorder)(nil)
-
-func (r *recorder) Helper()                  {}
-func (r *recorder) Context() context.Context { return r.ctx }
-func (r *recorder) Logf(string, ...any)      {}
-func (r *recorder) Failed() bool             { return len(r.failed) > 0 }
-func (r *recorder) Errorf(format string, args ...any) {
-	r.failed = append(r.failed, fmt.Sprintf(format, args...))
-}
-
-func (r *recorder) Fatalf(format string, args ...any) {
-	r.Errorf(format, args...)
-	runtime.Goexit()
-}
-
 func TestEachBrokenAuthorizerIsCaughtByItsRule(t *testing.T) {
 	all := map[string]rule{}
 	for _, r := range rules() {
@@ -309,17 +288,11 @@ func TestEachBrokenAuthorizerIsCaughtByItsRule(t *testing.T) {
 			t.Parallel()
 			h := reference(t)
 			m.breaks(&h)
-			rec := &recorder{ctx: t.Context()}
-			done := make(chan struct{})
-			go func() {
-				defer close(done)
-				all[m.rule].check(rec, h)
-			}()
-			<-done
-			if !rec.Failed() {
+			failures := ruletest.Try(t.Context(), func(t testing.TB) { all[m.rule].check(t, h) })
+			if len(failures) == 0 {
 				t.Error("the rule does not catch it")
 			}
-			t.Log(strings.Join(rec.failed, "\n"))
+			t.Log(strings.Join(failures, "\n"))
 		})
 	}
 	for _, id := range slices.Sorted(maps.Keys(all)) {

@@ -77,5 +77,6 @@
 //   - a revision is read, compared in the program, and then written without a WHERE.
 //
 // The package links no engine. Package eachtest below it runs the kit's own tests over
-// the kit's own backends, and package faults makes database calls fail one at a time.
+// the kit's own backends, package faults makes database calls fail one at a time, and
+// package ruletest is what this suite and those of the domains are made of.
 package storagetest

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/lumelle/adminkit/storage"
+	"github.com/lumelle/adminkit/storage/storagetest/ruletest"
 )
 
 // A Backend is the least that can be tested: it runs transactions and can be closed.
@@ -71,7 +72,7 @@ func Run(t *testing.T, options Options) {
 }
 
 func newEnv(t *testing.T, b Backend, options Options) *env {
-	e := &env{T: t, b: b, probes: probes(b), readersWait: options.ReadersWait}
+	e := &env{TB: t, b: b, probes: probes(b), readersWait: options.ReadersWait}
 	e.fresh = func() Backend { return options.New(t) }
 	if options.Host != nil {
 		e.host = func(ctx context.Context) Host { return options.Host(t, ctx, b) }
@@ -113,19 +114,9 @@ func is[T any](b Backend) bool {
 // back would hang the run otherwise.
 const patience = 30 * time.Second
 
-// A T is the part of *testing.T that rules use, so that the zoo can collect failures.
-type T interface {
-	Helper()
-	Context() context.Context
-	Errorf(format string, args ...any)
-	Fatalf(format string, args ...any)
-	Logf(format string, args ...any)
-	Failed() bool
-}
-
 // An env is what a rule gets to work with.
 type env struct {
-	T
+	testing.TB
 	b      Backend
 	fresh  func() Backend
 	host   func(ctx context.Context) Host
@@ -193,15 +184,23 @@ func (r rule) missing(e *env) string {
 // check runs the rule and explains it where it fails.
 func (r rule) check(e *env) {
 	e.Helper()
-	ctx, cancel := context.WithTimeout(e.Context(), patience)
-	defer cancel()
-	e.ctx = ctx
-	defer func() {
-		if e.Failed() {
-			e.Logf("%s: %s\n%s", r.id, r.name, r.explanation)
-		}
-	}()
-	r.run(e)
+	r.about().Check(e.TB, patience, func(ctx context.Context) {
+		e.ctx = ctx
+		r.run(e)
+	})
+}
+
+func (r rule) about() ruletest.Rule {
+	return ruletest.Rule{ID: r.id, Name: r.name, Explanation: r.explanation}
+}
+
+// Rules returns the rules of [Run], by subject.
+func Rules() []ruletest.Rule {
+	var all []ruletest.Rule
+	for _, r := range rules() {
+		all = append(all, r.about())
+	}
+	return all
 }
 
 // rules returns all rules, by subject.

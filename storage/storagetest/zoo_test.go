@@ -3,17 +3,15 @@ package storagetest
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"reflect"
-	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/lumelle/adminkit/storage/memory"
+	"github.com/lumelle/adminkit/storage/storagetest/ruletest"
 )
 
 // The zoo: backends that are broken on purpose, each in one way that somebody would
@@ -171,45 +169,10 @@ func newMemory(t *testing.T) *memory.Backend {
 func try(t *testing.T, r rule, b Backend, fresh func() Backend, limit time.Duration) []string {
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
-	rec := &recorder{ctx: ctx}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		defer func() {
-			if p := recover(); p != nil {
-				rec.Errorf("panic: %v", p)
-			}
-		}()
-		e := &env{T: rec, b: b, fresh: fresh, probes: probes(b)}
+	return ruletest.Try(ctx, func(t testing.TB) {
+		e := &env{TB: t, b: b, fresh: fresh, probes: probes(b)}
 		if r.missing(e) == "" {
 			r.check(e)
 		}
-	}()
-	<-done
-	return rec.failures
-}
-
-// A recorder is a T that collects failures.
-type recorder struct {
-	ctx      context.Context
-	mu       sync.Mutex
-	failures []string
-}
-
-func (r *recorder) Helper()                  {}
-func (r *recorder) Context() context.Context { return r.ctx }
-func (r *recorder) Logf(string, ...any)      {}
-func (r *recorder) Errorf(format string, args ...any) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.failures = append(r.failures, fmt.Sprintf(format, args...))
-}
-func (r *recorder) Fatalf(format string, args ...any) {
-	r.Errorf(format, args...)
-	runtime.Goexit()
-}
-func (r *recorder) Failed() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return len(r.failures) > 0
+	})
 }

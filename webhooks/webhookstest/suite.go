@@ -3,6 +3,7 @@ package webhookstest
 import (
 	"testing"
 
+	"github.com/lumelle/adminkit/storage/storagetest/ruletest"
 	"github.com/lumelle/adminkit/webhooks"
 )
 
@@ -30,4 +31,13 @@ func Run(t *testing.T, o Options) {
 			}
 		})
 	}
+}
+
+// Rules returns the rules of [Run], in their order.
+func Rules() []ruletest.Rule {
+	var all []ruletest.Rule
+	for _, c := range cases {
+		all = append(all, ruletest.Rule{ID: c.rule, Name: c.name, Explanation: c.explanation})
+	}
+	return all
 }

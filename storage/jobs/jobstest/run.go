@@ -8,6 +8,7 @@ import (
 
 	"github.com/lumelle/adminkit/storage"
 	"github.com/lumelle/adminkit/storage/jobs"
+	"github.com/lumelle/adminkit/storage/storagetest/ruletest"
 )
 
 // A Backend is what is tested: a store of jobs and the transactions it takes part in.
@@ -36,16 +37,6 @@ func Run(t *testing.T, options Options) {
 	}
 }
 
-// A T is the part of *testing.T that rules use, so that the zoo can collect failures.
-type T interface {
-	Helper()
-	Context() context.Context
-	Errorf(format string, args ...any)
-	Fatalf(format string, args ...any)
-	Logf(format string, args ...any)
-	Failed() bool
-}
-
 // A rule is one thing a store has to keep.
 type rule struct {
 	id, name, explanation string
@@ -57,18 +48,26 @@ type rule struct {
 const patience = 30 * time.Second
 
 // check runs the rule and explains it where it fails.
-func (r rule) check(t T, b Backend) {
+func (r rule) check(t testing.TB, b Backend) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	e := &env{T: t, b: b, store: b.Jobs(), ctx: ctx, tenant: "tenant-" + storage.NewID()}
-	defer func() {
-		if e.Failed() {
-			e.Logf("%s: %s\n%s", r.id, r.name, r.explanation)
-		}
-	}()
-	e.clear()
-	r.run(e)
+	r.about().Check(t, patience, func(ctx context.Context) {
+		e := &env{TB: t, b: b, store: b.Jobs(), ctx: ctx, tenant: "tenant-" + storage.NewID()}
+		e.clear()
+		r.run(e)
+	})
+}
+
+func (r rule) about() ruletest.Rule {
+	return ruletest.Rule{ID: r.id, Name: r.name, Explanation: r.explanation}
+}
+
+// Rules returns the rules of [Run], in their order.
+func Rules() []ruletest.Rule {
+	var all []ruletest.Rule
+	for _, r := range rules() {
+		all = append(all, r.about())
+	}
+	return all
 }
 
 func rules() []rule {
@@ -80,7 +79,7 @@ var noon = time.Date(2026, 3, 1, 12, 0, 0, 123_456_000, time.UTC)
 
 // An env is what a rule gets to work with.
 type env struct {
-	T
+	testing.TB
 	b      Backend
 	store  jobs.Store
 	ctx    context.Context

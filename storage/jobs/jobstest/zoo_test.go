@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"runtime"
 	"slices"
@@ -16,6 +15,7 @@ import (
 	"github.com/lumelle/adminkit/storage"
 	"github.com/lumelle/adminkit/storage/jobs"
 	"github.com/lumelle/adminkit/storage/memory"
+	"github.com/lumelle/adminkit/storage/storagetest/ruletest"
 )
 
 // An animal is a store that is broken in one way. The methods that are set stand in front
@@ -650,34 +650,6 @@ var zoo = []struct {
 	}},
 }
 
-// A recorder is the T of a rule that is expected to fail.
-type recorder struct {
-	ctx    context.Context
-	mu     sync.Mutex
-	failed []string
-}
-
-func (r *recorder) Helper()                  {}
-func (r *recorder) Logf(string, ...any)      {}
-func (r *recorder) Context() context.Context { return r.ctx }
-
-func (r *recorder) Errorf(format string, args ...any) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.failed = append(r.failed, fmt.Sprintf(format, args...))
-}
-
-func (r *recorder) Fatalf(format string, args ...any) {
-	r.Errorf(format, args...)
-	runtime.Goexit()
-}
-
-func (r *recorder) Failed() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return len(r.failed) > 0
-}
-
 func TestEachBrokenStoreIsCaughtByItsRule(t *testing.T) {
 	all := map[string]rule{}
 	for _, r := range rules() {
@@ -697,17 +669,11 @@ func TestEachBrokenStoreIsCaughtByItsRule(t *testing.T) {
 			}
 			a := &animal{Store: b.Jobs()}
 			m.breaks(a)
-			rec := &recorder{ctx: t.Context()}
-			done := make(chan struct{})
-			go func() {
-				defer close(done)
-				all[m.rule].check(rec, cage{b, a})
-			}()
-			<-done
-			if !rec.Failed() {
+			failures := ruletest.Try(t.Context(), func(t testing.TB) { all[m.rule].check(t, cage{b, a}) })
+			if len(failures) == 0 {
 				t.Error("the rule does not catch it")
 			}
-			t.Log(strings.Join(rec.failed, "\n"))
+			t.Log(strings.Join(failures, "\n"))
 		})
 	}
 	for _, id := range slices.Sorted(maps.Keys(all)) {
