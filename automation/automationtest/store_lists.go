@@ -1,0 +1,308 @@
+package automationtest
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/lumelle/adminkit/automation"
+	"github.com/lumelle/adminkit/storage"
+)
+
+// walk reads a list to its end in pages of two and returns the names of its items.
+func walk[T any](e *env, name func(T) string, page func(after storage.Cursor) (storage.Page[T], error)) []string {
+	e.Helper()
+	var all []string
+	var after storage.Cursor
+	for range 100 {
+		p, err := page(after)
+		e.must(err)
+		if len(p.Items) > 2 {
+			e.Fatalf("a page of at most 2 has %d items", len(p.Items))
+		}
+		for _, item := range p.Items {
+			all = append(all, name(item))
+		}
+		if after = p.Next; after == "" {
+			return all
+		}
+	}
+	e.Fatalf("the list does not end")
+	return nil
+}
+
+func pages(e *env) {
+	for _, id := range []string{"b", "a", "c", "e", "d"} {
+		r := e.rule(id)
+		if id == "e" {
+			r.CreatedAt = noon.Add(-time.Hour)
+		}
+		e.insertRule(r)
+		run := e.run(id)
+		if id == "e" {
+			run.StartedAt = noon.Add(-time.Hour)
+		}
+		e.insertRun(run)
+	}
+	rule := e.rule("a")
+	for n := 2; n <= 5; n++ {
+		rule.Revision, rule.Version = int64(n), n
+		v := e.version("a", n)
+		e.must(e.store.SaveRule(e.ctx, e.tenant, rule, &v))
+	}
+	e.ids("rules", walk(e, func(r automation.Rule) string { return r.ID }, func(after storage.Cursor) (storage.Page[automation.Rule], error) {
+		return e.store.ListRules(e.ctx, e.tenant, automation.RuleQuery{After: after, Limit: 2})
+	}), "e", "a", "b", "c", "d")
+	e.ids("versions", walk(e, func(v automation.Version) string { return fmt.Sprint(v.Number) }, func(after storage.Cursor) (storage.Page[automation.Version], error) {
+		return e.store.ListVersions(e.ctx, e.tenant, "a", automation.VersionQuery{After: after, Limit: 2})
+	}), "5", "4", "3", "2", "1")
+	for _, q := range []automation.RunQuery{{}, {RuleID: "rule"}, {Step: "ask"}} {
+		e.ids("runs", walk(e, func(r automation.Run) string { return r.ID }, func(after storage.Cursor) (storage.Page[automation.Run], error) {
+			q.After, q.Limit = after, 2
+			return e.store.ListRuns(e.ctx, e.tenant, q)
+		}), "d", "c", "b", "a", "e")
+	}
+	first, err := e.store.ListRuns(e.ctx, e.tenant, automation.RunQuery{Limit: 2})
+	e.must(err)
+	_, err = e.store.ListRuns(e.ctx, e.tenant, automation.RunQuery{Status: automation.Failed, After: first.Next})
+	e.want("a cursor of another list", err, storage.ErrBadCursor)
+}
+
+func filters(e *env) {
+	for i, id := range []string{"a", "b", "c", "d", "e", "f"} {
+		r := e.run(id)
+		r.StartedAt = noon.Add(time.Duration(i) * time.Second)
+		switch id {
+		case "a":
+			r.RuleID = "other"
+		case "b":
+			r.Status = automation.Failed
+		case "c":
+			r.Trigger, r.ParentID = automation.ByRerun, "a"
+		case "d":
+			r.EventType, r.Level = "x.y", slog.LevelError
+		case "e":
+			r.Environment, r.Level = automation.Staging, slog.LevelInfo
+		}
+		if id == "f" {
+			e.must(e.store.Save(e.ctx, e.tenant, automation.Write{Run: r, Steps: []automation.StepRun{e.step(1, "f-step")}}))
+			continue
+		}
+		e.insertRun(r)
+	}
+	for _, c := range []struct {
+		what string
+		q    automation.RunQuery
+		want string
+	}{
+		{"all", automation.RunQuery{}, "f e d c b a"},
+		{"of a rule", automation.RunQuery{RuleID: "other"}, "a"},
+		{"of a status", automation.RunQuery{Status: automation.Failed}, "b"},
+		{"of a trigger", automation.RunQuery{Trigger: automation.ByRerun}, "c"},
+		{"of an event type", automation.RunQuery{EventType: "x.y"}, "d"},
+		{"of an environment", automation.RunQuery{Environment: automation.Staging}, "e"},
+		{"with a step", automation.RunQuery{Step: "f-step"}, "f"},
+		{"of a level", automation.RunQuery{Level: slog.LevelWarn}, "f d c b a"},
+		{"of a higher level", automation.RunQuery{Level: slog.LevelError}, "d"},
+		{"since", automation.RunQuery{Since: noon.Add(4 * time.Second)}, "f e"},
+		{"until", automation.RunQuery{Until: noon.Add(2 * time.Second)}, "b a"},
+		{"between", automation.RunQuery{Since: noon.Add(time.Second), Until: noon.Add(3 * time.Second)}, "c b"},
+		{"of a rule between", automation.RunQuery{RuleID: "rule", Since: noon, Until: noon.Add(3 * time.Second)}, "c b"},
+		{"of a rule and a status", automation.RunQuery{RuleID: "rule", Status: automation.Waiting, Step: "ask"}, "e d c"},
+		{"of nothing", automation.RunQuery{RuleID: "other", Status: automation.Failed}, ""},
+	} {
+		got := walk(e, func(r automation.Run) string { return r.ID }, func(after storage.Cursor) (storage.Page[automation.Run], error) {
+			c.q.After, c.q.Limit = after, 2
+			return e.store.ListRuns(e.ctx, e.tenant, c.q)
+		})
+		e.ids("runs "+c.what, got, strings.Fields(c.want)...)
+	}
+}
+
+func traces(e *env) {
+	own, linked, both, neither := e.run("own"), e.run("linked"), e.run("both"), e.run("neither")
+	linked.Trace, neither.Trace = traceOf("7"), traceOf("8")
+	for i, r := range []automation.Run{own, linked, both, neither} {
+		r.StartedAt = noon.Add(time.Duration(i) * time.Second)
+		s := e.step(1, "ask")
+		if r.ID == "linked" || r.ID == "both" {
+			s.LinkID = own.Trace.TraceID
+		}
+		e.must(e.store.Save(e.ctx, e.tenant, automation.Write{Run: r, Steps: []automation.StepRun{s}}))
+	}
+	found := func(traceID string) []string {
+		e.Helper()
+		runs, err := e.store.TraceRuns(e.ctx, e.tenant, traceID)
+		e.must(err)
+		var ids []string
+		for _, r := range runs {
+			ids = append(ids, r.ID)
+		}
+		return ids
+	}
+	e.ids("of a trace", found(own.Trace.TraceID), "both", "linked", "own")
+	e.ids("of the run's own trace", found(linked.Trace.TraceID), "linked")
+	e.ids("of no trace", found(""))
+}
+
+func lockNeedsTx(e *env) {
+	e.insertRule(e.rule("r1"))
+	e.insertRun(e.run("run-1"))
+	_, err := e.store.GetRule(e.ctx, e.tenant, "r1", true)
+	e.want("a locked rule", err, storage.ErrNoTx)
+	_, err = e.store.GetRun(e.ctx, e.tenant, "run-1", true)
+	e.want("a locked run", err, storage.ErrNoTx)
+	e.must(e.b.InTx(e.ctx, func(ctx context.Context) error {
+		if _, err := e.store.GetRule(ctx, e.tenant, "r1", true); err != nil {
+			return err
+		}
+		_, err := e.store.GetRun(ctx, e.tenant, "run-1", true)
+		return err
+	}))
+	// Of increments that lock first, none is lost.
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			err := e.b.InTx(e.ctx, func(ctx context.Context) error {
+				r, err := e.store.GetRun(ctx, e.tenant, "run-1", true)
+				if err != nil {
+					return err
+				}
+				r.Version++
+				return e.store.Save(ctx, e.tenant, automation.Write{Run: r})
+			})
+			if err != nil {
+				e.Errorf("a write under the lock: %v", err)
+			}
+		})
+	}
+	wg.Wait()
+	r, err := e.store.GetRun(e.ctx, e.tenant, "run-1", false)
+	e.must(err)
+	if r.Version != 9 {
+		e.Errorf("after 8 writes under the lock the version is %d, want 9", r.Version)
+	}
+}
+
+func signalMeetsWait(e *env) {
+	for i := range 20 {
+		r := e.run(fmt.Sprintf("run-%d", i))
+		var waiter *automation.Waiter
+		var pending []automation.Signal
+		var wg sync.WaitGroup
+		var errWait, errSignal error
+		wg.Go(func() {
+			errWait = e.b.InTx(e.ctx, func(ctx context.Context) (err error) {
+				s := e.step(1, "ask")
+				s.WaitKey = r.Wait.Key
+				if err := e.store.Save(ctx, e.tenant, automation.Write{Run: r, Steps: []automation.StepRun{s}}); err != nil {
+					return err
+				}
+				pending, err = e.store.PendingSignals(ctx, e.tenant, r.Wait.Key)
+				return err
+			})
+		})
+		wg.Go(func() {
+			errSignal = e.b.InTx(e.ctx, func(ctx context.Context) (err error) {
+				_, waiter, err = e.store.PutSignal(ctx, e.tenant, e.signal(r.Wait.Key, "s"))
+				return err
+			})
+		})
+		wg.Wait()
+		e.must(errWait)
+		e.must(errSignal)
+		if waiter == nil && len(pending) == 0 {
+			e.Fatalf("signal and wait %d missed each other", i)
+		}
+	}
+	r := e.run("late")
+	e.insertRun(r)
+	_, w, err := e.store.PutSignal(e.ctx, e.tenant, e.signal(r.Wait.Key, "s1"))
+	e.must(err)
+	e.equal("the waiter", w, &automation.Waiter{RunID: "late", RuleID: "rule", Gen: 2, Waiting: true})
+	r.Version, r.Status, r.Wait = 2, automation.Succeeded, automation.Wait{Gen: 2}
+	e.must(e.store.Save(e.ctx, e.tenant, automation.Write{Run: r}))
+	_, w, err = e.store.PutSignal(e.ctx, e.tenant, e.signal("key-late", "s2"))
+	e.must(err)
+	e.equal("who waited", w, &automation.Waiter{RunID: "late", RuleID: "rule", Gen: 2})
+	_, w, err = e.store.PutSignal(e.ctx, e.tenant, e.signal("nobody", "s1"))
+	e.must(err)
+	if w != nil {
+		e.Errorf("a signal that nobody waits for has the waiter %+v", w)
+	}
+}
+
+func signals(e *env) {
+	late := e.signal("k", "late")
+	late.State = automation.SignalLate
+	second := e.signal("k", "b")
+	second.At = noon.Add(time.Second)
+	second.Payload, second.TraceID, second.Outcome = nil, "", automation.Declined
+	for _, s := range []automation.Signal{second, e.signal("k", "z"), e.signal("k", "a"), late, e.signal("other", "a")} {
+		fresh, _, err := e.store.PutSignal(e.ctx, e.tenant, s)
+		e.must(err)
+		if !fresh {
+			e.Errorf("the new signal %s of %s is not fresh", s.ID, s.Key)
+		}
+	}
+	e.must(e.b.InTx(e.ctx, func(ctx context.Context) error {
+		again := e.signal("k", "a")
+		again.Outcome = automation.Declined
+		fresh, _, err := e.store.PutSignal(ctx, e.tenant, again)
+		e.must(err)
+		if fresh {
+			e.Errorf("a repeated signal is fresh")
+		}
+		got, err := e.store.PendingSignals(ctx, e.tenant, "k")
+		e.must(err)
+		e.equal("the pending signals", got, []automation.Signal{e.signal("k", "a"), e.signal("k", "z"), second})
+		return nil
+	}))
+	e.must(e.store.SetSignals(e.ctx, e.tenant, "k", automation.SignalConsumed, "a", "none"))
+	e.must(e.store.SetSignals(e.ctx, e.tenant, "k", automation.SignalLate, "z", "b"))
+	left, err := e.store.PendingSignals(e.ctx, e.tenant, "k")
+	e.must(err)
+	other, err := e.store.PendingSignals(e.ctx, e.tenant, "other")
+	e.must(err)
+	if len(left) != 0 || len(other) != 1 {
+		e.Errorf("pending are %v of k and %v of other, want none and one", left, other)
+	}
+	fresh, _, err := e.store.PutSignal(e.ctx, e.tenant, e.signal("k", "a"))
+	e.must(err)
+	if fresh {
+		e.Errorf("a consumed signal is fresh again")
+	}
+}
+
+func aliasing(e *env) {
+	r, v := e.rule("r1"), e.version("r1", 1)
+	r.EventTypes = slices.Clone(r.EventTypes)
+	e.must(e.store.SaveRule(e.ctx, e.tenant, r, &v))
+	run, step, event := e.run("run-1"), e.step(1, "ask"), e.event("k")
+	e.must(e.store.Save(e.ctx, e.tenant, automation.Write{Run: run, Steps: []automation.StepRun{step}}))
+	_, err := e.store.InsertEvent(e.ctx, e.tenant, event)
+	e.must(err)
+	r.EventTypes[0], v.Document[0], run.Failure.Class, step.Output[0], event.Body[0] = "x", 'x', "x", 'x', 'x'
+	for range 2 { // the second round sees what changing the answers of the first did
+		gotRule, err := e.store.GetRule(e.ctx, e.tenant, "r1", false)
+		e.must(err)
+		gotVersion, err := e.store.GetVersion(e.ctx, e.tenant, "r1", 1)
+		e.must(err)
+		gotRun, err := e.store.GetRun(e.ctx, e.tenant, "run-1", false)
+		e.must(err)
+		gotSteps, err := e.store.Steps(e.ctx, e.tenant, "run-1")
+		e.must(err)
+		gotEvent, err := e.store.GetEvent(e.ctx, e.tenant, "k")
+		e.must(err)
+		e.equal("the rule", gotRule, e.rule("r1"))
+		e.equal("the version", gotVersion, e.version("r1", 1))
+		e.equal("the run", gotRun, e.run("run-1"))
+		e.equal("the step", gotSteps, []automation.StepRun{e.step(1, "ask")})
+		e.equal("the event", gotEvent, e.event("k"))
+		gotRule.EventTypes[0], gotVersion.Document[0], gotRun.Failure.Class, gotSteps[0].Output[0], gotEvent.Body[0] = "x", 'x', "x", 'x', 'x'
+	}
+}
