@@ -24,13 +24,16 @@ type pkg struct {
 	Deps       []string
 	Standard   bool
 	Module     *struct{ Path string }
+
+	Dir                                string
+	GoFiles, TestGoFiles, XTestGoFiles []string
 }
 
 // list runs go list over patterns.
 func list(t *testing.T, args ...string) []pkg {
 	t.Helper()
 	var stderr bytes.Buffer
-	cmd := exec.CommandContext(t.Context(), "go", append([]string{"list", "-json=ImportPath,Name,Imports,Deps,Standard,Module"}, args...)...)
+	cmd := exec.CommandContext(t.Context(), "go", append([]string{"list", "-json=ImportPath,Name,Imports,Deps,Standard,Module,Dir,GoFiles,TestGoFiles,XTestGoFiles"}, args...)...)
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {

@@ -17,7 +17,9 @@ import (
 // A Sealer encrypts secrets at rest. What it sealed opens only under the same tenant,
 // purpose and id. Package storage/secrets has one.
 type Sealer interface {
+	// Seal returns plaintext encrypted.
 	Seal(ctx context.Context, tenant, purpose, id string, plaintext []byte) ([]byte, error)
+	// Open returns what Seal was given, and an error where sealed is anything else.
 	Open(ctx context.Context, tenant, purpose, id string, sealed []byte) ([]byte, error)
 }
 

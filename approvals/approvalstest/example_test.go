@@ -3,6 +3,7 @@ package approvalstest_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"sync/atomic"
 	"testing"
 
@@ -83,4 +84,47 @@ func openMemory(t *testing.T) *memory.Backend {
 	}
 	t.Cleanup(func() { backend.Close(context.Background()) })
 	return backend
+}
+
+// The rules by their ids, which failures and reviews cite.
+func ExampleRules() {
+	for _, r := range approvalstest.Rules() {
+		fmt.Println(r)
+	}
+	// Output:
+	// CR-001 a request is kept as it is
+	// CR-002 other tenants find nothing
+	// CR-003 a transaction that is rolled back leaves nothing
+	// CR-004 a write for another version is refused
+	// CR-005 an id is taken once
+	// CR-006 one change of one person is waiting once
+	// CR-007 an ended request and a draft give the key free
+	// CR-008 what a caller holds is its own
+	// CR-009 locking needs a transaction
+	// CR-010 history is whole and in order
+	// CR-011 a tab is read page by page without gaps or repeats
+	// CR-012 counts are those of the lists
+	// CR-013 a trace finds its own steps and those linked to it
+	// CR-014 a grant is used once
+	// CR-015 a grant is for one content, one event and one revision
+	// CR-016 a grant that was used in a rolled-back transaction is not used
+	// CR-020 authors do not decide
+	// CR-021 one person counts once
+	// CR-022 a new revision needs new approvals
+	// CR-023 as many people count as are required, also at the same instant
+	// CR-024 of decisions that exclude each other one wins
+	// CR-025 an approved change is made once
+	// CR-026 a timeout ends what is undecided and nothing else
+	// CR-027 a change that fails leaves nothing
+	// CR-028 a change for a revision that is gone is not made
+	// AL-001 the approved change is made once and recorded as what was approved
+	// AL-002 what is rolled back is not there
+	// AL-003 a change that the gate refuses is not made
+	// AL-004 a payload that cannot be applied ends the request
+	// AL-005 without a grant nothing is changed
+	// AP-001 an answer is a word of a decision or none
+	// AP-002 asked again, it says the same
+	// AP-003 an unwelcome answer says why
+	// AP-004 a ctx that is done ends the question
+	// AP-005 the request is left as it is
 }

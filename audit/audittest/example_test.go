@@ -2,16 +2,20 @@ package audittest_test
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/lumelle/adminkit/audit"
 	"github.com/lumelle/adminkit/audit/audittest"
 	"github.com/lumelle/adminkit/storage/memory"
+	"github.com/lumelle/adminkit/storage/storagetest/ruletest"
 )
 
-// A host looks at what its change recorded.
+// A host looks at what its change recorded. In a test t is the test's own; ruletest.Try
+// stands in for one here, to show what a missing record looks like.
 func ExampleRecorder() {
-	test := func(t *testing.T) {
+	failures := ruletest.Try(context.Background(), func(t testing.TB) {
 		backend, err := memory.New(memory.Config{})
 		if err != nil {
 			t.Fatal(err)
@@ -32,9 +36,15 @@ func ExampleRecorder() {
 		if err != nil {
 			t.Fatal(err)
 		}
-		sink.Require(t, audit.Event{Action: "orders.refund", Actor: audit.Actor{ID: "sam"}})
-	}
-	_ = test // go test runs it
+		e := sink.Require(t, audit.Event{Action: "orders.refund", Actor: audit.Actor{ID: "sam"}})
+		fmt.Println(e.Action, e.Resource.ID, e.Outcome)
+		sink.Require(t, audit.Event{Action: "orders.refund", Actor: audit.Actor{ID: "marco"}})
+	})
+	fmt.Println(strings.Join(failures, "\n"))
+	// Output:
+	// orders.refund 1001 success
+	// 0 events look like the one wanted; recorded are:
+	//   orders.refund of order 1001 in acme by sam: success (differs in Actor.ID)
 }
 
 // An author holds a sink to the contract.
@@ -60,4 +70,32 @@ func ExampleRun() {
 		}})
 	}
 	_ = test // go test runs it
+}
+
+// The rules by their ids, which failures and reviews cite.
+func ExampleRules() {
+	for _, r := range audittest.Rules() {
+		fmt.Println(r)
+	}
+	// Output:
+	// AS-001 an appended event is kept
+	// AS-002 a batch is kept whole and in its order
+	// AS-003 appending nothing is no error
+	// AS-004 an event is kept once
+	// AS-005 an event that stands twice in a batch is kept once
+	// AS-006 ten writers of one event leave one
+	// AS-007 an event appended in a rolled-back transaction is gone
+	// AS-008 an event is not seen before its transaction commits
+	// AS-009 a failed savepoint takes its own events only
+	// AS-010 an ended transaction is an error
+	// AS-011 a cancelled context is an error
+	// AS-012 tenants do not share ids
+	// AS-013 sources do not share ids
+	// AS-014 ids are compared byte for byte
+	// AS-015 an event is kept whole
+	// AS-016 the caller's buffers are the caller's
+	// AS-017 the other sinks see the event unchanged
+	// AS-018 concurrent writers lose nothing
+	// AS-019 a sink that can tell tells the truth
+	// AS-020 an incomplete event does not panic
 }

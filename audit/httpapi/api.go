@@ -43,7 +43,10 @@ type Config struct {
 
 // A Vault encrypts what is kept, bound to a tenant, a purpose and an id.
 type Vault interface {
+	// Seal returns plain encrypted.
 	Seal(ctx context.Context, tenant, purpose, id string, plain []byte) ([]byte, error)
+	// Open returns what Seal was given for the same tenant, purpose and id, and an error
+	// where sealed is anything else.
 	Open(ctx context.Context, tenant, purpose, id string, sealed []byte) ([]byte, error)
 }
 

@@ -2,10 +2,14 @@ package postgres_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io/fs"
 	"log"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/lumelle/adminkit/storage"
 	"github.com/lumelle/adminkit/storage/postgres"
 )
 
@@ -39,4 +43,27 @@ func ExampleBackend_WithTx() {
 	if err := tx.Commit(ctx); err != nil {
 		log.Fatal(err)
 	}
+}
+
+// A host tells a database that is not reachable, which may come back, from a name that
+// will never do.
+func ExampleOpen() {
+	ctx := context.Background()
+	_, err := postgres.Open(ctx, "postgres://app@127.0.0.1:1/admin?connect_timeout=5&sslmode=disable", postgres.Config{})
+	fmt.Println(errors.Is(err, storage.ErrUnavailable))
+	_, err = postgres.Open(ctx, "postgres://app@db.internal:port/admin", postgres.Config{})
+	fmt.Println(errors.Is(err, storage.ErrUnavailable), err != nil)
+	// Output:
+	// true
+	// false true
+}
+
+// A host with a migration tool of its own feeds the files to it, in this order.
+func ExampleMigrations() {
+	files, err := fs.Glob(postgres.Migrations(), "*.sql")
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(files[:2])
+	// Output: [0000_migration.sql 0001_jobs.sql]
 }

@@ -1,6 +1,7 @@
 package webhookstest_test
 
 import (
+	"fmt"
 	"net/netip"
 	"testing"
 
@@ -20,4 +21,33 @@ func ExampleRun() {
 			return d
 		}})
 	}
+}
+
+// The rules by their ids, which failures and reviews cite.
+func ExampleRules() {
+	for _, r := range webhookstest.Rules() {
+		fmt.Println(r)
+	}
+	// Output:
+	// WD-001 one call is one request
+	// WD-002 a redirect is not followed
+	// WD-003 the message id goes out as it is, each time
+	// WD-004 the timestamp is that of the attempt
+	// WD-005 every key signs the bytes that are sent
+	// WD-006 the body arrives byte for byte, with its type
+	// WD-007 the trace goes on to the receiver
+	// WD-008 2xx is accepted
+	// WD-009 a success stands with the head of the answer
+	// WD-010 410 is gone
+	// WD-011 every other answer may be tried again
+	// WD-012 overload throttles
+	// WD-013 Retry-After is handed on
+	// WD-014 a Retry-After that says nothing is nothing
+	// WD-015 a silent receiver costs no more than its time
+	// WD-016 it returns when its ctx ends
+	// WD-017 a destination that may not be reached is blocked
+	// WD-018 a URL of another kind is blocked
+	// WD-019 little of an answer is kept
+	// WD-020 what failed is said without addresses
+	// WD-021 many attempts run at once
 }

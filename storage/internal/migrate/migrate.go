@@ -24,6 +24,7 @@ const bookkeeping = "0000_migration.sql"
 // An Engine is what the runner needs of a backend.
 type Engine interface {
 	storage.Transactor
+	// Conn returns the connection of the transaction that ctx carries.
 	Conn(ctx context.Context) (storage.Conn, error)
 
 	// LockMigrations keeps other processes from migrating until the transaction of

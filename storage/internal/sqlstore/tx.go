@@ -14,7 +14,10 @@ import (
 // package storage already. A Session is never used by two goroutines at once: Tx
 // sees to that.
 type Session interface {
+	// Exec runs a statement and returns how many rows it wrote.
 	Exec(ctx context.Context, query string, args []any) (int64, error)
+	// Query runs a statement and returns its rows, which are read to their end or closed
+	// before the next statement.
 	Query(ctx context.Context, query string, args []any) (storage.Rows, error)
 	// Script runs several statements that take no arguments.
 	Script(ctx context.Context, text string) error

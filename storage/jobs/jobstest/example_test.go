@@ -2,6 +2,7 @@ package jobstest_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 
 	"github.com/lumelle/adminkit/storage/jobs/jobstest"
@@ -20,4 +21,57 @@ func ExampleRun() {
 			return b
 		}})
 	}
+}
+
+// The rules by their ids, which failures and reviews cite.
+func ExampleRules() {
+	for _, r := range jobstest.Rules() {
+		fmt.Println(r)
+	}
+	// Output:
+	// JS-001 a job comes back as it was enqueued
+	// JS-002 a job without payload has none
+	// JS-003 jobs get rising ids in the order they were given
+	// JS-004 an id is not given again after its job ended
+	// JS-005 a rolled back enqueueing leaves nothing
+	// JS-006 identifiers are kept byte for byte
+	// JS-007 the same lane of two tenants is two lanes
+	// JS-008 a lane's jobs are fetched by due time and id
+	// JS-009 a job is fetched when it is due and not before
+	// JS-010 a fetch goes on behind its position and up to its limit, lane by lane
+	// JS-011 a lane's cap is kept whether set before its first job or after
+	// JS-012 setting a cap leaves the lane with its owner
+	// JS-020 every enrolment gets an id of its own, also after others left
+	// JS-021 every beat raises the count that others see
+	// JS-022 a worker that was ended is fenced when it beats
+	// JS-023 a worker that beat meanwhile is not ended
+	// JS-024 lanes of an ended worker are free and suspect
+	// JS-025 lanes of a worker that leaves are free and not suspect
+	// JS-026 leaving twice is no error
+	// JS-027 a suspicion is told once
+	// JS-030 a claim takes free lanes with due jobs and no others
+	// JS-031 a lane has one owner
+	// JS-032 a claim takes no more lanes than it asks for
+	// JS-033 a released lane is free for others
+	// JS-034 nobody releases another's lane
+	// JS-035 a sync tells all lanes of a worker, with their caps, and how many lanes there are to share
+	// JS-036 a worker that was ended is fenced when it claims
+	// JS-037 claims at the same time share no lane
+	// JS-040 a completed job is gone and its attempt recorded
+	// JS-041 a retried job is due again with one attempt more
+	// JS-042 a buried job is a dead letter with everything it had
+	// JS-043 an announced start is counted and records no attempt
+	// JS-044 an announcement may be repeated
+	// JS-045 a worker that was ended settles nothing
+	// JS-046 a job that is gone is missed, and the rest of its batch counts
+	// JS-047 an outcome of an earlier attempt is missed
+	// JS-048 an outcome under another tenant's name is missed
+	// JS-049 a rolled back settlement leaves the job
+	// JS-050 a worker is not ended under an open settlement that commits
+	// JS-060 dead letters are listed from the latest death on
+	// JS-061 a list of dead letters goes on behind its position
+	// JS-062 dead letters and attempts of another tenant do not exist
+	// JS-063 a requeued dead letter is the same job with no attempts
+	// JS-064 attempts are pruned by age and only so many at a time
+	// JS-065 no more attempts are answered than asked for
 }

@@ -43,14 +43,15 @@ import (
 // A Backend is what all backends of the kit offer.
 type Backend interface {
 	storage.Transactor
+
 	// Each domain's store; a domain adds its line when all backends have it.
 
-	Approvals() approvals.Store
-	Audit() audit.Store
-	Authz() authz.Store
-	Idempotency() idempotency.Store
-	Jobs() jobs.Store
-	Webhooks() webhooks.Store
+	Approvals() approvals.Store     // change requests, decisions and grants
+	Audit() audit.Store             // events
+	Authz() authz.Store             // versions of policies
+	Idempotency() idempotency.Store // keys of repeated requests
+	Jobs() jobs.Store               // work that is due
+	Webhooks() webhooks.Store       // endpoints, messages and deliveries
 
 	// Ping reports whether the store answers.
 	Ping(ctx context.Context) error
@@ -68,12 +69,12 @@ var (
 type Kind struct {
 	Name string
 	// Open returns a fresh, migrated backend that is closed when the test ends.
-	Open func(t *testing.T) Backend
+	Open func(t testing.TB) Backend
 }
 
 // Kinds returns the kinds that ADMINKIT_STORES chooses. An unknown name in it fails
 // the test.
-func Kinds(t *testing.T) []Kind {
+func Kinds(t testing.TB) []Kind {
 	t.Helper()
 	all := []Kind{{"memory", Memory}, {"sqlite", SQLite}, {"postgres", Postgres}}
 	chosen := os.Getenv("ADMINKIT_STORES")
@@ -100,14 +101,14 @@ func Run(t *testing.T, fn func(t *testing.T, b Backend)) {
 }
 
 // Memory returns an empty memory backend that is closed when the test ends.
-func Memory(t *testing.T) Backend {
+func Memory(t testing.TB) Backend {
 	t.Helper()
 	b, err := memory.New(memory.Config{})
 	return opened(t, b, err)
 }
 
 // SQLite returns a backend over a fresh file that is closed when the test ends.
-func SQLite(t *testing.T) Backend {
+func SQLite(t testing.TB) Backend {
 	t.Helper()
 	b, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "test.db"), sqlite.Config{})
 	return opened(t, b, err)
@@ -115,7 +116,7 @@ func SQLite(t *testing.T) Backend {
 
 // Postgres returns a backend over a fresh database that is dropped when the test
 // ends, or skips the test where there is no server.
-func Postgres(t *testing.T) Backend {
+func Postgres(t testing.TB) Backend {
 	t.Helper()
 	b, err := postgres.Open(t.Context(), pgtest.DSN(t), postgres.Config{})
 	return opened(t, b, err)
@@ -130,7 +131,7 @@ func PostgresDSN(t testing.TB) string {
 }
 
 // opened closes b when the test ends, or fails the test with the error of opening.
-func opened(t *testing.T, b Backend, err error) Backend {
+func opened(t testing.TB, b Backend, err error) Backend {
 	t.Helper()
 	if err != nil {
 		t.Fatalf("open the backend: %v", err)
