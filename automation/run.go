@@ -84,6 +84,9 @@ type Run struct {
 	Failing bool
 	// Wait is what a waiting run waits for. Its Gen stays when the wait is over.
 	Wait Wait
+	// Job is the id of the job that carries the run on while it is running. Another job
+	// of the same run, such as the timer of a wait that is over, leaves it alone.
+	Job int64
 	// Failure is what the run failed with, nil where nothing failed.
 	Failure *Failure
 	// Reason says in words why the run was filtered, stopped or cancelled.
