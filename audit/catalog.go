@@ -151,7 +151,7 @@ func (c *Catalog) NewID() string { return c.cfg.NewID() }
 // Now returns the time of events made now, in UTC with microseconds.
 func (c *Catalog) Now() time.Time { return c.cfg.Now().UTC().Truncate(time.Microsecond) }
 
-// Complete fills what e leaves empty: id, source, time, actor, origin and trace
+// Complete fills what e leaves empty: id, source, time, actor, origin, trace and cause
 // from ctx, type and category from the action's entry. Then it checks the event. A
 // missing actor is [ErrNoActor]; anything else wrong is a *storage.InvalidError.
 // Completing an event twice changes nothing.
@@ -195,6 +195,10 @@ func (c *Catalog) Complete(ctx context.Context, e *Event) error {
 		if e.Trace = correlation.From(ctx); !e.Trace.Valid() {
 			e.Trace = correlation.New()
 		}
+	}
+	if e.CausationID == "" && e.Hops == 0 {
+		cause := CauseFrom(ctx)
+		e.CausationID, e.Hops = cause.EventID, cause.Hops
 	}
 	if e.Outcome == "" {
 		e.Outcome = Success

@@ -212,3 +212,35 @@ func TestCatalogListsItsActionsByName(t *testing.T) {
 		t.Error("Lookup finds what is not listed")
 	}
 }
+
+func TestCompleteNamesTheCauseOfTheWork(t *testing.T) {
+	t.Parallel()
+	c := newCatalog(t, audit.CatalogConfig{}, audit.Action{Name: "orders.refund"})
+	for _, test := range []struct {
+		name  string
+		cause audit.Cause
+		event audit.Event
+		want  audit.Cause
+		err   string
+	}{
+		{"nothing led to it", audit.Cause{}, audit.Event{}, audit.Cause{}, ""},
+		{"the work has a cause", audit.Cause{EventID: "e1", Hops: 2}, audit.Event{}, audit.Cause{EventID: "e1", Hops: 2}, ""},
+		{"the event names its own", audit.Cause{EventID: "e1", Hops: 2}, audit.Event{CausationID: "e2", Hops: 1}, audit.Cause{EventID: "e2", Hops: 1}, ""},
+		{"the chain is too long", audit.Cause{EventID: "e1", Hops: audit.MaxHops + 1}, audit.Event{}, audit.Cause{}, "/hops"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			e := test.event
+			e.Action, e.Tenant, e.Resource = "orders.refund", "acme", audit.Resource{Type: "order", ID: "1"}
+			err := c.Complete(audit.WithCause(bySam(t), test.cause), &e)
+			if test.err != "" {
+				if err == nil || !strings.Contains(err.Error(), test.err) {
+					t.Fatalf("got %v, want an error about %s", err, test.err)
+				}
+				return
+			}
+			if got := (audit.Cause{EventID: e.CausationID, Hops: e.Hops}); err != nil || got != test.want {
+				t.Errorf("got %+v, %v, want %+v", got, err, test.want)
+			}
+		})
+	}
+}
