@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/lumelle/adminkit/audit"
 	"github.com/lumelle/adminkit/storage"
 )
 
@@ -124,7 +125,7 @@ func (in EndpointInput) check() (EndpointInput, error) {
 		bad = bad.Add("/event_types", "names more than 100 event types")
 	default:
 		for i, p := range in.EventTypes {
-			if message := checkPattern(p); message != "" {
+			if message := audit.CheckTypePattern(p); message != "" {
 				bad = bad.Add(pointer("/event_types", i), message)
 			}
 		}

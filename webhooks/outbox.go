@@ -111,7 +111,7 @@ func (o *Outbox) feeds(e audit.Event) bool {
 }
 
 func (o *Outbox) fanOut(ctx context.Context, e audit.Event) error {
-	endpoints, err := o.store.Subscribers(ctx, e.Tenant, patternsFor(e.Type))
+	endpoints, err := o.store.Subscribers(ctx, e.Tenant, audit.TypePatterns(e.Type))
 	if err != nil || len(endpoints) == 0 {
 		return err
 	}

@@ -1,21 +1,20 @@
-package webhooks
+package audit
 
-import (
-	"strconv"
-	"strings"
-)
+import "strings"
 
 // A pattern names event types: one ("lumelle.orders.v1.refunded"), or all below a
 // prefix of whole words ("lumelle.orders.*", and "*" for all).
 //
-// Endpoints are found by asking for the few patterns that a type can match, which an
+// Who listens is found by asking for the few patterns that a type can match, which an
 // index answers; no pattern is ever tried against a type.
 
 // maxWords bounds how many patterns a type can match.
 const maxWords = 32
 
-// checkPattern says what makes p unfit as a pattern, empty for nothing.
-func checkPattern(p string) string {
+// CheckTypePattern says what makes p unfit as a pattern of event types, empty for
+// nothing. A pattern is one type, or all types below a prefix of whole words:
+// "lumelle.orders.*", and "*" for all. It has at most 32 words and 255 bytes.
+func CheckTypePattern(p string) string {
 	if len(p) > 255 {
 		return "must be at most 255 bytes long"
 	}
@@ -40,8 +39,8 @@ func checkPattern(p string) string {
 	return ""
 }
 
-// patternsFor returns every pattern that matches eventType.
-func patternsFor(eventType string) []string {
+// TypePatterns returns every pattern that matches eventType, at most 34.
+func TypePatterns(eventType string) []string {
 	all := []string{"*"}
 	for i := range len(eventType) {
 		if eventType[i] == '.' && len(all) <= maxWords {
@@ -50,6 +49,3 @@ func patternsFor(eventType string) []string {
 	}
 	return append(all, eventType)
 }
-
-// pointer returns the JSON pointer of element i of the list at base.
-func pointer(base string, i int) string { return base + "/" + strconv.Itoa(i) }
