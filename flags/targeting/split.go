@@ -1,0 +1,371 @@
+package targeting
+
+import (
+	"encoding/json"
+	"math"
+	"math/bits"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// A Scheme says how a key becomes a slot. It is stored with the split: what a scheme
+// does never changes, so that no upgrade moves anybody.
+type Scheme string
+
+const (
+	// X1 is the scheme of the kit, and the default: seeded XXH64 over [Slots] slots.
+	X1 Scheme = "x1"
+	// Unleash is the gradual rollout of Unleash: 100 slots, weights in whole percent
+	// that sum to 100, in order. The salt is the group id.
+	Unleash Scheme = "unleash"
+	// UnleashVariant is the choice of a variant of Unleash: as many slots as the whole
+	// weights sum to, in order. The salt is the group id.
+	UnleashVariant Scheme = "unleash-variant"
+)
+
+// Slots is how many slots a split of scheme [X1] has: a share is exact to 1e-9.
+const Slots = 1_000_000_000
+
+// A Share is the weight of one variant of a split.
+type Share struct {
+	Variant string `json:"variant"`
+	// Weight is any finite number that is not negative; what counts is its share in the
+	// sum. So 40 and 60 are the same split as 2 and 3.
+	Weight float64 `json:"weight"`
+}
+
+// Shares are the shares of a split in order. The order places variants among the slots,
+// so it is part of the definition: keep it, and give a variant that is to come a weight
+// of 0 from the start.
+//
+// In JSON they are an object of weights by variant, {"off": 60, "on": 40}, which means
+// the order of the names; any other order is a list of objects with variant and weight.
+type Shares []Share
+
+// MarshalJSON writes an object where the shares are in the order of their names, else
+// a list.
+func (s Shares) MarshalJSON() ([]byte, error) {
+	if !slices.IsSortedFunc(s, compareShares) {
+		return json.Marshal([]Share(s))
+	}
+	b := []byte{'{'}
+	for i, share := range s {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		name, err := json.Marshal(share.Variant)
+		if err != nil {
+			return nil, err
+		}
+		weight, err := json.Marshal(share.Weight)
+		if err != nil {
+			return nil, err
+		}
+		b = append(append(append(b, name...), ':'), weight...)
+	}
+	return append(b, '}'), nil
+}
+
+func compareShares(a, b Share) int { return strings.Compare(a.Variant, b.Variant) }
+
+// UnmarshalJSON reads either form, strictly.
+func (s *Shares) UnmarshalJSON(data []byte) error {
+	r, err := newReader(data, MaxBytes)
+	if err != nil {
+		return err
+	}
+	var read Shares
+	if r.shares(&read, "") {
+		r.end()
+	}
+	if err := r.err(); err != nil {
+		return err
+	}
+	*s = read
+	return nil
+}
+
+func (r *reader) shares(into *Shares, pointer string) bool {
+	t, ok := r.token(pointer)
+	if !ok {
+		return false
+	}
+	*into = Shares{}
+	switch t {
+	case json.Delim('{'):
+		ok := r.members(pointer, func(key, pointer string) bool {
+			share := Share{Variant: key}
+			ok := r.weight(&share.Weight, pointer)
+			*into = append(*into, share)
+			return ok
+		})
+		slices.SortFunc(*into, compareShares)
+		return ok
+	case json.Delim('['):
+		return r.elements(pointer, func(pointer string) bool {
+			if len(*into) == MaxVariants {
+				return r.fail(pointer, "is one share too many: the limit is "+strconv.Itoa(MaxVariants))
+			}
+			var share Share
+			ok := r.share(&share, pointer)
+			*into = append(*into, share)
+			return ok
+		})
+	}
+	return r.fail(pointer, "must be weights by variant, or a list of shares")
+}
+
+func (r *reader) share(into *Share, pointer string) bool {
+	return r.object(pointer, func(key, pointer string) bool {
+		switch key {
+		case "variant":
+			return r.text(&into.Variant, pointer)
+		case "weight":
+			return r.weight(&into.Weight, pointer)
+		}
+		return r.fail(pointer, "is not a known key")
+	})
+}
+
+func (r *reader) weight(into *float64, pointer string) bool {
+	v, ok := r.operand(pointer, false)
+	if !ok {
+		return false
+	}
+	if v.kind != KindNumber {
+		return r.fail(pointer, "must be a number")
+	}
+	*into = v.number()
+	return true
+}
+
+// number returns a number as a float64.
+func (v Value) number() float64 {
+	if v.float {
+		return math.Float64frombits(v.bits)
+	}
+	return float64(int64(v.bits))
+}
+
+// A Split deals subjects out to variants by a key that they have.
+type Split struct {
+	// By are the attributes that may be the key: the first that is there and is a text
+	// that is not empty, an integer or, for [X1], a truth value. [DefaultKeys] when empty.
+	By []string `json:"by,omitempty"`
+	// Weights are the shares of the variants.
+	Weights Shares `json:"weights"`
+	// Salt makes splits independent of each other: under the same salt the same subjects
+	// are first. Empty for that of the flag.
+	Salt string `json:"salt,omitempty"`
+	// Scheme is [X1] when empty.
+	Scheme Scheme `json:"scheme,omitempty"`
+}
+
+// ParseSplit reads a split from JSON, as strictly as [ParseCondition]. The error is an
+// *[InvalidError].
+func ParseSplit(data []byte) (Split, error) {
+	var s Split
+	err := s.UnmarshalJSON(data)
+	return s, err
+}
+
+// UnmarshalJSON reads a split as [ParseSplit] does.
+func (s *Split) UnmarshalJSON(data []byte) error {
+	r, err := newReader(data, MaxBytes)
+	if err != nil {
+		return err
+	}
+	var read Split
+	ok := r.object("", func(key, pointer string) bool {
+		switch key {
+		case "by":
+			return r.texts(&read.By, pointer, MaxBy)
+		case "weights":
+			return r.shares(&read.Weights, pointer)
+		case "salt":
+			return r.text(&read.Salt, pointer)
+		case "scheme":
+			return r.text((*string)(&read.Scheme), pointer)
+		}
+		return r.fail(pointer, "is not a known key")
+	})
+	if ok {
+		r.end()
+	}
+	if err := r.err(); err != nil {
+		return err
+	}
+	*s = read
+	return nil
+}
+
+// A Splitter is a split, compiled. It does not change and may be used by many
+// goroutines.
+type Splitter struct {
+	by       []string
+	variants []string
+	scheme   Scheme
+	seed     uint64 // of x1
+	group    string // of unleash, with its colon
+	slots    uint64
+	runs     []run
+}
+
+// CompileSplit checks a split and compiles it. salt is used where the split has none of
+// its own: the key of the flag. The error is an *[InvalidError].
+func CompileSplit(s Split, salt string, opts Options) (*Splitter, error) {
+	var bad complaints
+	if s.Salt != "" {
+		salt = s.Salt
+	}
+	if salt == "" || len(salt) > MaxText {
+		bad.add("/salt", "must be 1 to "+strconv.Itoa(MaxText)+" bytes long")
+	}
+	sp := &Splitter{scheme: s.Scheme, by: checkBy(s.By, "/by", opts, &bad)}
+	weights := sp.weights(s.Weights, &bad)
+	if err := bad.err(); err != nil {
+		return nil, err
+	}
+	switch s.Scheme {
+	case "", X1:
+		sp.scheme, sp.slots, sp.seed = X1, Slots, xxh64(0, []byte(salt))
+		sp.runs = rooms(weights, Slots)
+	case Unleash, UnleashVariant:
+		sp.group, sp.slots = salt+":", wholeSum(weights)
+		sp.runs = inOrder(weights)
+		if sp.slots == 0 || sp.slots > math.MaxUint32 || s.Scheme == Unleash && sp.slots != 100 {
+			bad.add("/weights", "must be whole numbers, of scheme unleash with the sum 100")
+		}
+	default:
+		bad.add("/scheme", "is not a known scheme")
+	}
+	if err := bad.err(); err != nil {
+		return nil, err
+	}
+	return sp, nil
+}
+
+// maxWeight bounds weights, so that sums of them stay exact enough.
+const maxWeight = 1e12
+
+// weights checks the shares and returns their weights.
+func (sp *Splitter) weights(shares Shares, bad *complaints) []float64 {
+	if len(shares) == 0 || len(shares) > MaxVariants {
+		bad.add("/weights", "must have 1 to "+strconv.Itoa(MaxVariants)+" variants")
+		return nil
+	}
+	weights, sum := make([]float64, len(shares)), 0.0
+	named := slices.IsSortedFunc(shares, compareShares)
+	for i, share := range shares {
+		at := "/weights/" + strconv.Itoa(i)
+		if named {
+			at = join("/weights", share.Variant)
+		}
+		switch {
+		case checkKey(share.Variant) != "":
+			bad.add(at, "needs the name of a variant of at most "+strconv.Itoa(MaxText)+" bytes")
+		case slices.Contains(sp.variants, share.Variant):
+			bad.add(at, "is a variant that stands there already")
+		case !(share.Weight >= 0 && share.Weight <= maxWeight):
+			bad.add(at, "must be a number from 0 to 1e12")
+		}
+		sp.variants = append(sp.variants, share.Variant)
+		weights[i] = share.Weight
+		sum += share.Weight
+	}
+	if sum == 0 {
+		bad.add("/weights", "must not all be 0")
+	}
+	return weights
+}
+
+// wholeSum returns the sum of whole weights, 0 where one is not whole.
+func wholeSum(weights []float64) uint64 {
+	sum := uint64(0)
+	for _, w := range weights {
+		if w != math.Trunc(w) {
+			return 0
+		}
+		sum += uint64(w)
+	}
+	return sum
+}
+
+// Variants returns the variants in the order of the shares.
+func (sp *Splitter) Variants() []string { return slices.Clone(sp.variants) }
+
+// By returns the attributes that may be the key.
+func (sp *Splitter) By() []string { return slices.Clone(sp.by) }
+
+// A Pick says which variant a subject has, and why.
+type Pick struct {
+	// Index is that of the variant among the shares.
+	Index int
+	// By is the attribute that was the key.
+	By string
+	// Slot is where the key fell, of Slots in all.
+	Slot, Slots uint64
+	// From and To are the stretch of slots around it that the variant has: From is the
+	// first, To the one behind the last. A variant may have several.
+	From, To uint64
+}
+
+// Pick returns the variant of s. It reports false where s has none of the attributes
+// that may be the key. It allocates nothing for keys of up to 120 bytes.
+func (sp *Splitter) Pick(s Subject) (Pick, bool) {
+	for _, path := range sp.by {
+		v, ok := s.Attribute(path)
+		if !ok {
+			continue
+		}
+		slot, ok := sp.slot(v)
+		if !ok {
+			continue
+		}
+		p := Pick{By: path, Slot: slot, Slots: sp.slots}
+		for _, r := range sp.runs {
+			if slot < r.end {
+				p.Index, p.To = r.index, r.end
+				break
+			}
+			p.From = r.end
+		}
+		return p, true
+	}
+	return Pick{}, false
+}
+
+// slot hashes a key. It reports false for what is no key.
+func (sp *Splitter) slot(key Value) (uint64, bool) {
+	var buf [128]byte
+	if sp.scheme != X1 {
+		b := append(buf[:0], sp.group...)
+		switch {
+		case key.kind == KindString && key.text != "":
+			b = append(b, key.text...)
+		case key.kind == KindNumber && !key.float:
+			b = strconv.AppendInt(b, int64(key.bits), 10)
+		default:
+			return 0, false
+		}
+		seed := uint32(0)
+		if sp.scheme == UnleashVariant {
+			seed = 86028157
+		}
+		return uint64(murmur3(seed, b)) % sp.slots, true
+	}
+	b := buf[:0]
+	switch {
+	case key.kind == KindString && key.text != "":
+		b = append(append(b, "s:"...), key.text...)
+	case key.kind == KindNumber && !key.float:
+		b = strconv.AppendInt(append(b, "i:"...), int64(key.bits), 10)
+	case key.kind == KindBool:
+		b = strconv.AppendBool(append(b, "b:"...), key.bits == 1)
+	default:
+		return 0, false
+	}
+	hi, _ := bits.Mul64(xxh64(sp.seed, b), sp.slots)
+	return hi, true
+}
