@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/lumelle/adminkit/storage"
+	"github.com/lumelle/adminkit/storage/internal/signal"
 )
 
 // Config adjusts a Backend. Its zero value is ready for use.
@@ -45,13 +46,17 @@ type Backend struct {
 	// changed once they are in here; a commit swaps the whole.
 	committed atomic.Pointer[snapshot]
 	closed    atomic.Bool
+	signals   *signal.Hub
 }
 
-var _ storage.Transactor = (*Backend)(nil)
+var (
+	_ storage.Transactor = (*Backend)(nil)
+	_ storage.Signals    = (*Backend)(nil)
+)
 
 // New returns an empty Backend.
 func New(config Config) (*Backend, error) {
-	b := &Backend{config: config, slot: make(chan struct{}, 1)}
+	b := &Backend{config: config, slot: make(chan struct{}, 1), signals: signal.New(nil)}
 	b.committed.Store(&snapshot{})
 	b.slot <- struct{}{}
 	return b, nil
@@ -72,6 +77,7 @@ func (b *Backend) Close(ctx context.Context) error {
 	if b.closed.Swap(true) {
 		return nil
 	}
+	b.signals.Close(ctx)
 	select {
 	case <-b.slot:
 	case <-ctx.Done():
@@ -80,6 +86,16 @@ func (b *Backend) Close(ctx context.Context) error {
 	b.committed.Store(&snapshot{})
 	b.slot <- struct{}{}
 	return nil
+}
+
+// Signal implements storage.Signals. There are no other processes to tell.
+func (b *Backend) Signal(topic string, origin any, signals ...storage.Signal) {
+	b.signals.Signal(topic, origin, signals...)
+}
+
+// Listen implements storage.Signals.
+func (b *Backend) Listen(topic string, origin any, fn func(signals []storage.Signal)) (stop func()) {
+	return b.signals.Listen(topic, origin, fn)
 }
 
 // open reports whether calls may still come in.

@@ -107,12 +107,15 @@ func nextJobID(v view, kind string) int64 {
 	return row.Last
 }
 
-type jobStore struct{ b *Backend }
+type jobStore struct {
+	storage.Signals
+	b *Backend
+}
 
 var _ jobs.Store = jobStore{}
 
 // Jobs returns the store of package jobs.
-func (b *Backend) Jobs() jobs.Store { return jobStore{b} }
+func (b *Backend) Jobs() jobs.Store { return jobStore{b, b} }
 
 func (s jobStore) Enqueue(ctx context.Context, list []jobs.Job) error {
 	return s.b.write(ctx, "jobs.Enqueue", func(v view) error {
