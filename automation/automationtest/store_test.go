@@ -1,21 +1,18 @@
 package automationtest_test
 
 import (
-	"context"
 	"testing"
 
 	"github.com/lumelle/adminkit/automation/automationtest"
-	"github.com/lumelle/adminkit/storage/memory"
+	"github.com/lumelle/adminkit/storage/storagetest/eachtest"
 )
 
-func TestMemory(t *testing.T) {
+func TestStores(t *testing.T) {
 	t.Parallel()
-	automationtest.RunStore(t, automationtest.StoreOptions{New: func(t *testing.T) automationtest.Backend {
-		b, err := memory.New(memory.Config{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = b.Close(context.WithoutCancel(t.Context())) })
-		return b
-	}})
+	for _, kind := range eachtest.Kinds(t) {
+		t.Run(kind.Name, func(t *testing.T) {
+			t.Parallel()
+			automationtest.RunStore(t, automationtest.StoreOptions{New: func(t *testing.T) automationtest.Backend { return kind.Open(t) }})
+		})
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"reflect"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"github.com/lumelle/adminkit/approvals"
 	"github.com/lumelle/adminkit/audit"
 	"github.com/lumelle/adminkit/authz"
+	"github.com/lumelle/adminkit/automation"
 	"github.com/lumelle/adminkit/storage"
 	"github.com/lumelle/adminkit/storage/idempotency"
 	"github.com/lumelle/adminkit/storage/jobs"
@@ -28,7 +30,7 @@ const (
 )
 
 // accessors are the methods by which backends offer stores.
-var accessors = []string{"Audit", "Authz", "Approvals", "Webhooks", "Jobs", "Idempotency"}
+var accessors = []string{"Audit", "Authz", "Approvals", "Automation", "Webhooks", "Jobs", "Idempotency"}
 
 // A call is one method of a store that takes a tenant.
 type call struct {
@@ -135,7 +137,7 @@ func fill(v reflect.Value, variant, depth int) {
 func owned(ctx context.Context, b Backend, tenant string) error {
 	return b.InTx(ctx, func(ctx context.Context) error {
 		for _, add := range []func(ctx context.Context, b Backend, tenant string) error{
-			ownAudit, ownAuthz, ownApprovals, ownWebhooks, ownJobs, ownIdempotency,
+			ownAudit, ownAuthz, ownApprovals, ownAutomation, ownWebhooks, ownJobs, ownIdempotency,
 		} {
 			if err := add(ctx, b, tenant); err != nil {
 				return err
@@ -186,6 +188,45 @@ func ownApprovals(ctx context.Context, b Backend, tenant string) error {
 		Decision: &approvals.Decision{ID: matrixID, Revision: 1, Choice: approvals.Approve, Comment: matrixSecret, ContentHash: matrixID, At: noon},
 		Grant:    &approvals.Grant{RequestID: matrixID, Revision: 1, ContentHash: matrixID, EventID: matrixID, At: noon},
 	})
+}
+
+func ownAutomation(ctx context.Context, b Backend, tenant string) error {
+	a, ok := b.(interface{ Automation() automation.Store })
+	if !ok {
+		return nil
+	}
+	s := a.Automation()
+	secret := json.RawMessage(`"` + matrixSecret + `"`)
+	rule := automation.Rule{
+		ID: matrixID, Name: matrixSecret, Environment: matrixID, EventTypes: []string{matrixID}, Enabled: true,
+		Owner: audit.Actor{Type: audit.User, ID: matrixSecret}, Version: 1, Revision: 1, CreatedAt: noon, UpdatedAt: noon,
+	}
+	version := automation.Version{RuleID: matrixID, Number: 1, Document: secret, Hash: matrixSecret, CreatedAt: noon}
+	if err := s.SaveRule(ctx, tenant, rule, &version); err != nil {
+		return err
+	}
+	event := automation.TriggerEvent{Key: matrixID, Source: matrixSecret, ID: matrixID, Body: secret, CreatedAt: noon}
+	if _, err := s.InsertEvent(ctx, tenant, event); err != nil {
+		return err
+	}
+	run := automation.Run{
+		ID: matrixID, RuleID: matrixID, RuleVersion: 1, Environment: matrixID, Status: automation.Waiting, EventKey: matrixID,
+		Wait: automation.Wait{Kind: automation.ForSignal, Key: matrixID, Gen: 1}, Reason: matrixSecret, Level: slog.Level(200), StartedAt: noon, UpdatedAt: noon, Version: 1,
+	}
+	run.Trace.TraceID = matrixID
+	if err := s.Save(ctx, tenant, automation.Write{
+		Run: run,
+		Steps: []automation.StepRun{{
+			Path: matrixID, Seq: 1, Status: automation.Waiting, Input: secret, Branch: matrixSecret, WaitKey: matrixID, LinkID: matrixID, StartedAt: noon,
+		}},
+		Attempts: []automation.Attempt{{Step: matrixID, N: 1, At: noon, Error: matrixSecret, Detail: matrixSecret}},
+	}); err != nil {
+		return err
+	}
+	_, _, err := s.PutSignal(ctx, tenant, automation.Signal{
+		Key: matrixID, ID: matrixID, Outcome: matrixSecret, Payload: secret, At: noon, State: automation.SignalPending,
+	})
+	return err
 }
 
 func ownWebhooks(ctx context.Context, b Backend, tenant string) error {

@@ -13,6 +13,7 @@ import (
 	"github.com/lumelle/adminkit/approvals"
 	"github.com/lumelle/adminkit/audit"
 	"github.com/lumelle/adminkit/authz"
+	"github.com/lumelle/adminkit/automation"
 	"github.com/lumelle/adminkit/storage"
 	"github.com/lumelle/adminkit/storage/idempotency"
 	"github.com/lumelle/adminkit/storage/jobs"
@@ -68,6 +69,9 @@ func probes(b Backend) []probe {
 	}
 	if b, ok := b.(interface{ Approvals() approvals.Store }); ok {
 		all = append(all, approvalsProbe(b.Approvals()))
+	}
+	if b, ok := b.(interface{ Automation() automation.Store }); ok {
+		all = append(all, automationProbe(b.Automation()))
 	}
 	if b, ok := b.(interface{ Webhooks() webhooks.Store }); ok {
 		all = append(all, webhooksProbe(b.Webhooks()))
@@ -248,6 +252,47 @@ func approvalsProbe(s approvals.Store) probe {
 }
 
 // webhooksProbe drives endpoints.
+// automationProbe saves a rule for each record, which the store keeps for good.
+func automationProbe(s automation.Store) probe {
+	note := func(id string, revision int64) automation.Rule {
+		return automation.Rule{
+			ID: id, Name: "rule " + id, Environment: automation.Prod, EventTypes: []string{"note.*"},
+			Owner: audit.Actor{Type: audit.User, ID: "sam"}, Version: 1, Revision: revision, CreatedAt: noon, UpdatedAt: noon,
+		}
+	}
+	return probe{
+		name:  "automation",
+		reads: true,
+		order: byID,
+		put: func(ctx context.Context, tenant, id string) error {
+			return s.SaveRule(ctx, tenant, note(id, 1), &automation.Version{RuleID: id, Number: 1, Document: []byte(`{}`), CreatedAt: noon})
+		},
+		has: func(ctx context.Context, tenant, id string) (bool, error) {
+			r, err := s.GetRule(ctx, tenant, id, false)
+			return found(r.ID == id && r.Name == "rule "+id && r.Tenant == tenant, err)
+		},
+		get: func(ctx context.Context, tenant, id string) error {
+			_, err := s.GetRule(ctx, tenant, id, false)
+			return err
+		},
+		list: func(ctx context.Context, tenant string, after storage.Cursor, limit int) ([]string, storage.Cursor, error) {
+			page, err := s.ListRules(ctx, tenant, automation.RuleQuery{After: after, Limit: limit})
+			var ids []string
+			for _, r := range page.Items {
+				ids = append(ids, r.ID)
+			}
+			return ids, page.Next, err
+		},
+		revision: func(ctx context.Context, tenant, id string) (int64, error) {
+			r, err := s.GetRule(ctx, tenant, id, false)
+			return r.Revision, err
+		},
+		bump: func(ctx context.Context, tenant, id string, revision int64) error {
+			return s.SaveRule(ctx, tenant, note(id, revision+1), nil)
+		},
+	}
+}
+
 func webhooksProbe(s webhooks.Store) probe {
 	note := func(id string, revision int64) webhooks.Endpoint {
 		return webhooks.Endpoint{

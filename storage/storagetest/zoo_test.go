@@ -131,6 +131,7 @@ func TestRulesHaveNoFalseAlarms(t *testing.T) {
 func TestMatrixReachesEveryReader(t *testing.T) {
 	blind := []string{ // their answers hold no content
 		"Audit.Recorded", "Authz.Head", "Webhooks.Subscribers", "Approvals.Counts", "Jobs.Attempts",
+		"Automation.InsertEvent", "Automation.Listeners", "Automation.PutSignal",
 	}
 	b := newMemory(t)
 	if err := owned(t.Context(), b, "owner"); err != nil {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"math"
 	"strconv"
 
@@ -97,7 +96,7 @@ func (s *auditStore) Recorded(ctx context.Context, tenant, source, id string) (b
 	case errors.Is(err, storage.ErrNoTx):
 		conn, err = s.Reader(ctx)
 	case err == nil && s.Dialect().Postgres: // elsewhere transactions that write take turns
-		_, err = conn.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, auditKey(tenant, source, id))
+		_, err = conn.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, lockKey("adminkit_audit_event", tenant, source, id))
 	}
 	if err != nil {
 		return false, err
@@ -111,18 +110,6 @@ WHERE tenant = $1 AND source = $2 AND id = $3`,
 		return false, nil
 	}
 	return err == nil, err
-}
-
-// auditKey is the number under which a key is locked. Two keys of one number take turns
-// without need.
-func auditKey(parts ...string) int64 {
-	h := fnv.New64a()
-	h.Write([]byte("adminkit_audit_event"))
-	for _, part := range parts {
-		h.Write([]byte{0})
-		h.Write([]byte(part))
-	}
-	return int64(h.Sum64())
 }
 
 // The statement of a list: a head, the filters, one of two conditions on the trace,

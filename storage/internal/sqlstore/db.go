@@ -22,6 +22,7 @@ package sqlstore
 
 import (
 	"context"
+	"hash/fnv"
 	"time"
 
 	"github.com/lumelle/adminkit/storage"
@@ -85,4 +86,16 @@ func fromMicros(us int64) time.Time {
 		return time.Time{}
 	}
 	return time.UnixMicro(us).UTC()
+}
+
+// lockKey is the number under which a key is locked where no row stands for it yet. Two
+// keys of one number take turns without need.
+func lockKey(table string, parts ...string) int64 {
+	h := fnv.New64a()
+	h.Write([]byte(table))
+	for _, part := range parts {
+		h.Write([]byte{0})
+		h.Write([]byte(part))
+	}
+	return int64(h.Sum64())
 }

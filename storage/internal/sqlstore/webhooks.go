@@ -426,12 +426,6 @@ func (s *webhookStore) ListDeliveries(ctx context.Context, tenant string, q webh
 	if err != nil {
 		return page, err
 	}
-	pick := func(value, any, this string) string {
-		if value == "" {
-			return any
-		}
-		return this
-	}
 	query := deliveryColumns + `
 WHERE tenant = $1` +
 		pick(q.EndpointID, deliveryAnyEndpoint, deliveryEndpoint) +

@@ -30,6 +30,7 @@ import (
 	"github.com/lumelle/adminkit/approvals"
 	"github.com/lumelle/adminkit/audit"
 	"github.com/lumelle/adminkit/authz"
+	"github.com/lumelle/adminkit/automation"
 	"github.com/lumelle/adminkit/storage"
 	"github.com/lumelle/adminkit/storage/idempotency"
 	"github.com/lumelle/adminkit/storage/internal/pgtest"
@@ -49,6 +50,7 @@ type Backend interface {
 	Approvals() approvals.Store     // change requests, decisions and grants
 	Audit() audit.Store             // events
 	Authz() authz.Store             // versions of policies
+	Automation() automation.Store   // rules, runs and signals
 	Idempotency() idempotency.Store // keys of repeated requests
 	Jobs() jobs.Store               // work that is due
 	Webhooks() webhooks.Store       // endpoints, messages and deliveries
