@@ -39,6 +39,9 @@ type Version struct {
 	// Author is who did it, At when.
 	Author audit.Actor
 	At     time.Time
+	// CreatedAt is when the document was made, that is At of its first version, or of
+	// the first one after it was deleted.
+	CreatedAt time.Time
 }
 
 // A Store keeps flags and audiences with all their versions. Every method works in

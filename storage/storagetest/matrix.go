@@ -14,6 +14,7 @@ import (
 	"github.com/lumelle/adminkit/audit"
 	"github.com/lumelle/adminkit/authz"
 	"github.com/lumelle/adminkit/automation"
+	"github.com/lumelle/adminkit/flags"
 	"github.com/lumelle/adminkit/storage"
 	"github.com/lumelle/adminkit/storage/idempotency"
 	"github.com/lumelle/adminkit/storage/jobs"
@@ -30,7 +31,7 @@ const (
 )
 
 // accessors are the methods by which backends offer stores.
-var accessors = []string{"Audit", "Authz", "Approvals", "Automation", "Webhooks", "Jobs", "Idempotency"}
+var accessors = []string{"Audit", "Authz", "Approvals", "Automation", "Flags", "Webhooks", "Jobs", "Idempotency"}
 
 // A call is one method of a store that takes a tenant.
 type call struct {
@@ -91,6 +92,8 @@ func fill(v reflect.Value, variant, depth int) {
 		switch {
 		case v.Type() == reflect.TypeFor[approvals.Tab]():
 			v.SetString(string(approvals.TabPending))
+		case v.Type() == reflect.TypeFor[flags.Kind]():
+			v.SetString(string(flags.KindFlag))
 		case v.Type() != reflect.TypeFor[string]():
 			// An enumeration or a cursor: its zero asks for everything.
 		case !empty:
@@ -137,7 +140,7 @@ func fill(v reflect.Value, variant, depth int) {
 func owned(ctx context.Context, b Backend, tenant string) error {
 	return b.InTx(ctx, func(ctx context.Context) error {
 		for _, add := range []func(ctx context.Context, b Backend, tenant string) error{
-			ownAudit, ownAuthz, ownApprovals, ownAutomation, ownWebhooks, ownJobs, ownIdempotency,
+			ownAudit, ownAuthz, ownApprovals, ownAutomation, ownFlags, ownWebhooks, ownJobs, ownIdempotency,
 		} {
 			if err := add(ctx, b, tenant); err != nil {
 				return err
@@ -225,6 +228,27 @@ func ownAutomation(ctx context.Context, b Backend, tenant string) error {
 	}
 	_, _, err := s.PutSignal(ctx, tenant, automation.Signal{
 		Key: matrixID, ID: matrixID, Outcome: matrixSecret, Payload: secret, At: noon, State: automation.SignalPending,
+	})
+	return err
+}
+
+func ownFlags(ctx context.Context, b Backend, tenant string) error {
+	f, ok := b.(interface{ Flags() flags.Store })
+	if !ok {
+		return nil
+	}
+	s := f.Flags()
+	// Two, so that there are changes after the first.
+	for _, kind := range []flags.Kind{flags.KindFlag, flags.KindAudience} {
+		if _, err := s.Save(ctx, tenant, flags.Version{
+			Kind: kind, Key: matrixID, Revision: 1, Body: json.RawMessage(`"` + matrixSecret + `"`), Audiences: []string{matrixID},
+			Action: matrixID, Comment: matrixSecret, EventID: matrixID, At: noon,
+		}); err != nil {
+			return err
+		}
+	}
+	_, err := s.Use(ctx, tenant, flags.OverrideUse{
+		Flag: matrixID, Environment: matrixID, Override: matrixID, Subject: matrixID, Day: noon.Add(time.Hour),
 	})
 	return err
 }

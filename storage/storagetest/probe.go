@@ -14,6 +14,7 @@ import (
 	"github.com/lumelle/adminkit/audit"
 	"github.com/lumelle/adminkit/authz"
 	"github.com/lumelle/adminkit/automation"
+	"github.com/lumelle/adminkit/flags"
 	"github.com/lumelle/adminkit/storage"
 	"github.com/lumelle/adminkit/storage/idempotency"
 	"github.com/lumelle/adminkit/storage/jobs"
@@ -72,6 +73,9 @@ func probes(b Backend) []probe {
 	}
 	if b, ok := b.(interface{ Automation() automation.Store }); ok {
 		all = append(all, automationProbe(b.Automation()))
+	}
+	if b, ok := b.(interface{ Flags() flags.Store }); ok {
+		all = append(all, flagsProbe(b.Flags()))
 	}
 	if b, ok := b.(interface{ Webhooks() webhooks.Store }); ok {
 		all = append(all, webhooksProbe(b.Webhooks()))
@@ -251,7 +255,75 @@ func approvalsProbe(s approvals.Store) probe {
 	}
 }
 
-// webhooksProbe drives endpoints.
+// flagsProbe drives flags, whose revision counts the versions.
+func flagsProbe(s flags.Store) probe {
+	save := func(ctx context.Context, tenant, id string, revision int64, deleted bool) error {
+		_, err := s.Save(ctx, tenant, flags.Version{
+			Kind: flags.KindFlag, Key: id, Revision: revision, Deleted: deleted, Body: json.RawMessage(`{}`), Comment: id, At: noon,
+		})
+		return err
+	}
+	// current takes a deleted flag for one that is not there.
+	current := func(ctx context.Context, tenant, id string) (flags.Version, error) {
+		v, err := s.Get(ctx, tenant, flags.KindFlag, id)
+		if err == nil && v.Deleted {
+			err = storage.ErrNotFound
+		}
+		return v, err
+	}
+	return probe{
+		name:  "flags",
+		reads: true,
+		order: byID,
+		put: func(ctx context.Context, tenant, id string) error {
+			return save(ctx, tenant, id, 1, false)
+		},
+		has: func(ctx context.Context, tenant, id string) (bool, error) {
+			v, err := current(ctx, tenant, id)
+			return found(v.Key == id && v.Comment == id, err)
+		},
+		get: func(ctx context.Context, tenant, id string) error {
+			_, err := current(ctx, tenant, id)
+			return err
+		},
+		list: func(ctx context.Context, tenant string, after storage.Cursor, limit int) ([]string, storage.Cursor, error) {
+			// The store lists by key; cursors are its service's. One row more than
+			// asked for tells whether the list goes on.
+			q := flags.ListQuery{Kind: flags.KindFlag, Limit: limit + 1}
+			key, err := after.Key("storagetest.flags "+tenant, 1)
+			if err != nil {
+				return nil, "", err
+			}
+			if key != nil {
+				q.After = key[0]
+			}
+			versions, err := s.List(ctx, tenant, q)
+			var ids []string
+			for _, v := range versions {
+				ids = append(ids, v.Key)
+			}
+			if len(ids) <= limit {
+				return ids, "", err
+			}
+			return ids[:limit], storage.NewCursor("storagetest.flags "+tenant, ids[limit-1]), err
+		},
+		drop: func(ctx context.Context, tenant, id string) error {
+			v, err := current(ctx, tenant, id)
+			if err != nil {
+				return err
+			}
+			return save(ctx, tenant, id, v.Revision+1, true)
+		},
+		revision: func(ctx context.Context, tenant, id string) (int64, error) {
+			v, err := current(ctx, tenant, id)
+			return v.Revision, err
+		},
+		bump: func(ctx context.Context, tenant, id string, revision int64) error {
+			return save(ctx, tenant, id, revision+1, false)
+		},
+	}
+}
+
 // automationProbe saves a rule for each record, which the store keeps for good.
 func automationProbe(s automation.Store) probe {
 	note := func(id string, revision int64) automation.Rule {
@@ -293,6 +365,7 @@ func automationProbe(s automation.Store) probe {
 	}
 }
 
+// webhooksProbe drives endpoints.
 func webhooksProbe(s webhooks.Store) probe {
 	note := func(id string, revision int64) webhooks.Endpoint {
 		return webhooks.Endpoint{

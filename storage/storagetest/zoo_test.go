@@ -132,6 +132,7 @@ func TestMatrixReachesEveryReader(t *testing.T) {
 	blind := []string{ // their answers hold no content
 		"Audit.Recorded", "Authz.Head", "Webhooks.Subscribers", "Approvals.Counts", "Jobs.Attempts",
 		"Automation.InsertEvent", "Automation.Listeners", "Automation.PutSignal",
+		"Flags.Lock", "Flags.Head", "Flags.Save", "Flags.Use",
 	}
 	b := newMemory(t)
 	if err := owned(t.Context(), b, "owner"); err != nil {

@@ -31,6 +31,7 @@ import (
 	"github.com/lumelle/adminkit/audit"
 	"github.com/lumelle/adminkit/authz"
 	"github.com/lumelle/adminkit/automation"
+	"github.com/lumelle/adminkit/flags"
 	"github.com/lumelle/adminkit/storage"
 	"github.com/lumelle/adminkit/storage/idempotency"
 	"github.com/lumelle/adminkit/storage/internal/pgtest"
@@ -51,6 +52,7 @@ type Backend interface {
 	Audit() audit.Store             // events
 	Authz() authz.Store             // versions of policies
 	Automation() automation.Store   // rules, runs and signals
+	Flags() flags.Store             // flags and audiences
 	Idempotency() idempotency.Store // keys of repeated requests
 	Jobs() jobs.Store               // work that is due
 	Webhooks() webhooks.Store       // endpoints, messages and deliveries

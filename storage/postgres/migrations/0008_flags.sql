@@ -1,0 +1,61 @@
+-- The last change of each tenant's flags and audiences. Every change moves it in the
+-- same transaction, so that changes become visible in the order of their numbers.
+CREATE TABLE adminkit_flags_head (
+	tenant      TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+	last_change BIGINT NOT NULL
+);
+
+-- Which version of a flag or an audience is the current one.
+CREATE TABLE adminkit_flags_document (
+	tenant   TEXT COLLATE "C" NOT NULL,
+	kind     TEXT COLLATE "C" NOT NULL,
+	doc_key  TEXT COLLATE "C" NOT NULL,
+	revision BIGINT  NOT NULL,
+	change   BIGINT  NOT NULL,
+	deleted  BOOLEAN NOT NULL,
+	PRIMARY KEY (tenant, kind, doc_key)
+);
+
+CREATE UNIQUE INDEX adminkit_flags_document_change ON adminkit_flags_document (tenant, change);
+
+-- A row is never updated.
+CREATE TABLE adminkit_flags_version (
+	tenant     TEXT COLLATE "C" NOT NULL,
+	kind       TEXT COLLATE "C" NOT NULL,
+	doc_key    TEXT COLLATE "C" NOT NULL,
+	revision   BIGINT  NOT NULL,
+	change     BIGINT  NOT NULL,
+	deleted    BOOLEAN NOT NULL,
+	body       BYTEA, -- canonical JSON
+	hash       BYTEA,
+	audiences  BYTEA   NOT NULL, -- JSON list of keys
+	action     TEXT COLLATE "C" NOT NULL,
+	comment    TEXT    NOT NULL,
+	event_id   TEXT COLLATE "C" NOT NULL,
+	author     BYTEA   NOT NULL, -- JSON
+	saved_at   BIGINT  NOT NULL,
+	created_at BIGINT  NOT NULL, -- of the document
+	PRIMARY KEY (tenant, kind, doc_key, revision)
+);
+
+-- The audiences that current documents use, each by whom.
+CREATE TABLE adminkit_flags_use (
+	tenant   TEXT COLLATE "C" NOT NULL,
+	audience TEXT COLLATE "C" NOT NULL,
+	kind     TEXT COLLATE "C" NOT NULL,
+	doc_key  TEXT COLLATE "C" NOT NULL,
+	PRIMARY KEY (tenant, audience, kind, doc_key)
+);
+
+CREATE INDEX adminkit_flags_use_document ON adminkit_flags_use (tenant, kind, doc_key);
+
+-- Who was served by an override for QA, and on which day.
+CREATE TABLE adminkit_flags_override_use (
+	tenant      TEXT COLLATE "C" NOT NULL,
+	flag        TEXT COLLATE "C" NOT NULL,
+	environment TEXT COLLATE "C" NOT NULL,
+	override_id TEXT COLLATE "C" NOT NULL,
+	subject     TEXT COLLATE "C" NOT NULL,
+	used_on     BIGINT NOT NULL, -- midnight UTC
+	PRIMARY KEY (tenant, flag, environment, override_id, subject, used_on)
+);
