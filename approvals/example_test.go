@@ -108,19 +108,6 @@ func ExampleEvaluate() {
 	// 1 of 2 pending
 }
 
-// What an approver sees of a change.
-func ExampleDiff() {
-	for _, d := range approvals.Diff(
-		[]byte(`{"status":"paid","refunded":"0.00","items":["mug","cup"]}`),
-		[]byte(`{"refunded":"150.00", "items":["mug","bowl"], "status":"paid"}`),
-	) {
-		fmt.Printf("%s: %s → %s\n", d.Path, d.Before, d.After)
-	}
-	// Output:
-	// /items/1: "cup" → "bowl"
-	// /refunded: "0.00" → "150.00"
-}
-
 // The state machine is a table that can be asked.
 func ExampleNext() {
 	tr, err := approvals.Next(approvals.StateChangesRequested, approvals.Revise)

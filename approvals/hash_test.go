@@ -1,8 +1,6 @@
 package approvals_test
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"testing"
 
@@ -74,31 +72,4 @@ func TestHashIsStable(t *testing.T) {
 	if want := "785bc4199b375d46181c894588d83da1ca0ac296d99bd3fad7880678b5073b08"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
-}
-
-func FuzzDiff(f *testing.F) {
-	f.Add([]byte(`{"a":1,"b":[1,2]}`), []byte(`{"a":2,"b":[1],"c~/":null}`))
-	f.Add([]byte(`[1]`), []byte(`{"0":1}`))
-	f.Add([]byte(`{"a":1,"a":2}`), []byte(`null`))
-	f.Fuzz(func(t *testing.T, before, after []byte) {
-		if ds := approvals.Diff(before, before); len(ds) != 0 {
-			t.Errorf("%s differs from itself: %+v", before, ds)
-		}
-		ds := approvals.Diff(before, after)
-		back := approvals.Diff(after, before)
-		if len(ds) != len(back) {
-			t.Errorf("%d differences one way, %d the other", len(ds), len(back))
-		}
-		for i, d := range ds {
-			if bytes.Equal(d.Before, d.After) {
-				t.Errorf("%s is listed and does not differ: %s", d.Path, d.Before)
-			}
-			if !bytes.Equal(d.Before, back[i].After) || d.Path != back[i].Path {
-				t.Errorf("the way back differs at %s", d.Path)
-			}
-			if json.Valid(before) && json.Valid(after) && d.Before == nil && d.After == nil {
-				t.Errorf("%s has no value on either side", d.Path)
-			}
-		}
-	})
 }

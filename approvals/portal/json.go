@@ -6,6 +6,7 @@ import (
 
 	"github.com/lumelle/adminkit/approvals"
 	"github.com/lumelle/adminkit/audit"
+	"github.com/lumelle/adminkit/audit/jcs"
 	"github.com/lumelle/adminkit/storage"
 )
 
@@ -115,7 +116,7 @@ func detailOf(r approvals.Request, h approvals.History) detail {
 		request: requestOf(r), BaseRevision: r.BaseRevision, ContentHash: r.ContentHash, Payload: r.Payload,
 		Output: r.Output, Diff: []difference{}, Timeline: make([]entry, len(h.Steps)),
 	}
-	for _, d := range approvals.Diff(r.Before, r.After) {
+	for _, d := range jcs.Diff(r.Before, r.After) {
 		out.Diff = append(out.Diff, difference{Op: operation(d), Path: d.Path, Before: d.Before, After: d.After})
 	}
 	for i, s := range h.Steps {
@@ -132,7 +133,7 @@ func detailOf(r approvals.Request, h approvals.History) detail {
 }
 
 // operation names a difference as JSON Patch (RFC 6902) would.
-func operation(d approvals.Difference) string {
+func operation(d jcs.Difference) string {
 	switch {
 	case d.Before == nil:
 		return "add"

@@ -5,6 +5,9 @@
 // keys writes them in order by itself and uses [AppendString], [AppendNumber] and
 // [Append] for the values; it then needs no sorting and no allocation.
 //
+// Because equal values have equal bytes, [Diff] can say what two documents do not have in
+// common.
+//
 // # The form
 //
 // No blanks. The members of an object are ordered by the UTF-16 code units of their

@@ -27,3 +27,16 @@ func ExampleAppendString() {
 	fmt.Println(string(b))
 	// Output: {"name":"Zoë \"Z\"","rate":1e-7}
 }
+
+// What an approver sees of a change.
+func ExampleDiff() {
+	for _, d := range jcs.Diff(
+		[]byte(`{"status":"paid","refunded":"0.00","items":["mug","cup"]}`),
+		[]byte(`{"refunded":"150.00", "items":["mug","bowl"], "status":"paid"}`),
+	) {
+		fmt.Printf("%s: %s → %s\n", d.Path, d.Before, d.After)
+	}
+	// Output:
+	// /items/1: "cup" → "bowl"
+	// /refunded: "0.00" → "150.00"
+}

@@ -4,7 +4,7 @@ import (
 	"encoding/json"
 	"strings"
 
-	"github.com/lumelle/adminkit/approvals"
+	"github.com/lumelle/adminkit/audit/jcs"
 )
 
 // A fieldDiff is one field of a change as people read it. A side is empty where the
@@ -18,7 +18,7 @@ func diffFields(before, after json.RawMessage) []fieldDiff {
 		return nil
 	}
 	var fields []fieldDiff
-	for _, d := range approvals.Diff(orEmpty(before), orEmpty(after)) {
+	for _, d := range jcs.Diff(orEmpty(before), orEmpty(after)) {
 		fields = append(fields, fieldDiff{strings.TrimPrefix(d.Path, "/"), plain(d.Before), plain(d.After)})
 	}
 	return fields

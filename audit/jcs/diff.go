@@ -1,4 +1,4 @@
-package approvals
+package jcs
 
 import (
 	"bytes"
@@ -6,22 +6,22 @@ import (
 	"maps"
 	"slices"
 	"strconv"
-	"strings"
 )
 
-// A Difference is one value that a change makes another.
+// A Difference is one value that two documents do not have in common.
 type Difference struct {
-	// Path is a JSON pointer into the resource, empty for the whole of it.
-	Path string
-	// Before and After are the values, nil where there is none.
-	Before, After json.RawMessage
+	// Path is a JSON pointer (RFC 6901), empty for the whole document.
+	Path string `json:"path"`
+	// Before and After are the values in canonical form, nil where there is none.
+	Before json.RawMessage `json:"before,omitempty"`
+	After  json.RawMessage `json:"after,omitempty"`
 }
 
-// Diff lists what differs between a request's Before and After, in order of the
-// paths: members of objects and elements of lists one by one, everything else as a
-// whole. Values that are written differently and mean the same do not differ. JSON
-// without a canonical form is compared byte by byte.
-func Diff(before, after json.RawMessage) []Difference {
+// Diff lists what differs between two JSON documents, in order of the paths: members
+// of objects and elements of lists one by one, everything else as a whole. Nil is no
+// document. Values that are written differently and mean the same do not differ. Where
+// one of the two has no canonical form they are compared byte by byte.
+func Diff(before, after []byte) []Difference {
 	b, errBefore := canonicalOrNil(before)
 	a, errAfter := canonicalOrNil(after)
 	if errBefore != nil || errAfter != nil {
@@ -33,11 +33,11 @@ func Diff(before, after json.RawMessage) []Difference {
 	return diff(nil, "", b, a)
 }
 
-func canonicalOrNil(doc json.RawMessage) (json.RawMessage, error) {
+func canonicalOrNil(doc []byte) (json.RawMessage, error) {
 	if doc == nil {
 		return nil, nil
 	}
-	return canonical(doc)
+	return Canonicalize(doc)
 }
 
 // diff appends the differences of two canonical values.
@@ -53,7 +53,7 @@ func diff(ds []Difference, path string, before, after json.RawMessage) []Differe
 		both := maps.Clone(b)
 		maps.Copy(both, a)
 		for _, key := range slices.Sorted(maps.Keys(both)) {
-			ds = diff(ds, path+"/"+pointerEscape.Replace(key), b[key], a[key])
+			ds = diff(ds, path+"/"+pointerEscaper.Replace(key), b[key], a[key])
 		}
 		return ds
 	case begins(before, '[') && begins(after, '['):
@@ -77,5 +77,3 @@ func element(list []json.RawMessage, i int) json.RawMessage {
 	}
 	return nil
 }
-
-var pointerEscape = strings.NewReplacer("~", "~0", "/", "~1")
