@@ -81,7 +81,7 @@ var errUngoverned = errors.New("approvals: the applier changed something without
 // maps, whose keys differ.
 func (s *Service) Handlers() map[string]jobs.Handler {
 	handler := func(ctx context.Context, t *jobs.Task) error { return s.work(ctx, t.Job, t) }
-	return map[string]jobs.Handler{applyKind: handler, expireKind: handler, askKind: handler}
+	return map[string]jobs.Handler{applyKind: handler, expireKind: handler, askKind: handler, notifyKind: handler}
 }
 
 // A settler ends a job in the transaction of ctx. *jobs.Task is one.
@@ -110,6 +110,8 @@ func (s *Service) work(ctx context.Context, job jobs.Job, done settler) error {
 		return s.workExpire(ctx, job.Tenant, t, done)
 	case askKind:
 		return s.workAsk(ctx, job.Tenant, t, done)
+	case notifyKind:
+		return s.workNotify(ctx, job.Tenant, t, done)
 	}
 	return jobs.Bury(fmt.Errorf("approvals: there are no jobs of kind %q", job.Kind))
 }

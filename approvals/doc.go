@@ -96,6 +96,17 @@
 // A stage may name an [Approver] of the Config, which is asked by a job when the stage
 // opens: a limit, a risk score, a chat. Its answer is one decision of the stage.
 //
+// # Telling the requester
+//
+// Whoever asked has left when a worker applies the change. A [Notifier] of the Config is
+// told how each request ended, applied and failed ones too, by a job that is enqueued in
+// the transaction of the end: at least once for every end, and for none that was rolled
+// back.
+//
+//	approvals.Config{Notifier: approvals.NotifierFunc(func(ctx context.Context, n approvals.Notice) error {
+//		return mail.Send(ctx, n.Request.Requester.ID, n.Step.Verb, n.Request.Failure)
+//	})}
+//
 // # What is not here yet
 //
 // Trees of groups, delegation, escalation, snoozing, applying at a later time and

@@ -43,6 +43,8 @@ type Config struct {
 	Policies map[string]Policy
 	// Approvers are asked when a stage that names them opens.
 	Approvers map[string]Approver
+	// Notifier is told how each request ended. nil tells nobody.
+	Notifier Notifier
 	// ApplyAttempts is how often an approved request is tried before it fails; 10
 	// where it is zero.
 	ApplyAttempts int

@@ -121,6 +121,7 @@ const (
 	applyKind  = "approvals.apply"
 	expireKind = "approvals.expire"
 	askKind    = "approvals.ask"
+	notifyKind = "approvals.notify"
 )
 
 // A task is the payload of a job.
@@ -131,7 +132,8 @@ type task struct {
 }
 
 // enqueue asks for the work that a transition makes due: applying what is approved,
-// asking the approver of a stage that opened, expiring what begins to wait.
+// asking the approver of a stage that opened, expiring what begins to wait, telling how
+// it ended.
 func (s *Service) enqueue(ctx context.Context, r Request, trigger Trigger, opened bool) error {
 	var due []jobs.Job
 	add := func(kind string, at time.Time, t task) error {
@@ -160,6 +162,11 @@ func (s *Service) enqueue(ctx context.Context, r Request, trigger Trigger, opene
 	opened = opened || trigger == Resubmit
 	if open := r.OpenStage(); opened && r.Policy.Stages[open].Approver != "" {
 		if err := add(askKind, time.Time{}, task{Request: r.ID, Revision: r.Revision, Stage: open}); err != nil {
+			return err
+		}
+	}
+	if r.State.Ended() && s.cfg.Notifier != nil {
+		if err := add(notifyKind, time.Time{}, task{Request: r.ID}); err != nil {
 			return err
 		}
 	}
