@@ -18,6 +18,7 @@ import (
 	"github.com/lumelle/adminkit/authz"
 	"github.com/lumelle/adminkit/authz/casbinengine"
 	"github.com/lumelle/adminkit/examples/merchantadmin/shop"
+	"github.com/lumelle/adminkit/storage/idempotency"
 	"github.com/lumelle/adminkit/storage/jobs"
 	"github.com/lumelle/adminkit/storage/secrets"
 	"github.com/lumelle/adminkit/webhooks"
@@ -78,6 +79,9 @@ func openApp(ctx context.Context, cfg config, log *slog.Logger) (_ *app, err err
 	if !cfg.work {
 		return a, nil
 	}
+	if err := a.forgetAnswers(ctx); err != nil {
+		return nil, err
+	}
 	worker, err := jobs.NewWorker(queue, join(a.approvals.Handlers(), a.webhooks.Handlers()), jobs.WorkerConfig{Lease: cfg.lease, Logger: log})
 	if err != nil {
 		return nil, err
@@ -96,6 +100,28 @@ func openApp(ctx context.Context, cfg config, log *slog.Logger) (_ *app, err err
 		return err
 	})
 	return a, nil
+}
+
+// forgetAnswers deletes the answers to requests that nobody repeats any more, until the
+// app closes.
+func (a *app) forgetAnswers(ctx context.Context) error {
+	tenants := func(context.Context) ([]string, error) { return merchants, nil }
+	pruner, err := idempotency.NewPruner(a.db.Idempotency(), tenants, idempotency.PrunerConfig{Logger: a.log})
+	if err != nil {
+		return err
+	}
+	ctx, stop := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		pruner.Run(ctx)
+	}()
+	a.closers = append(a.closers, func(context.Context) error {
+		stop()
+		<-done
+		return nil
+	})
+	return nil
 }
 
 // openShop opens the host's own part: its tables, its people, its sessions.
@@ -142,7 +168,7 @@ func (a *app) govern(ctx context.Context, queue *jobs.Queue) (err error) {
 		return err
 	}
 	a.approvals, err = approvals.New(a.db, a.db.Approvals(), queue, approvers(engine), a.catalog, sink,
-		approvals.Config{Policies: approvalPolicies()})
+		approvals.Config{Policies: approvalPolicies(), Notifier: approvals.NotifierFunc(a.tell)})
 	if err != nil {
 		return err
 	}
@@ -164,6 +190,13 @@ func (a *app) govern(ctx context.Context, queue *jobs.Queue) (err error) {
 		return err
 	}
 	return a.assignRoles(ctx, engine, sink)
+}
+
+// tell is where a host would write to the requester. This one has nobody's address.
+func (a *app) tell(ctx context.Context, n approvals.Notice) error {
+	a.log.InfoContext(ctx, "a request for approval has ended", "tenant", n.Request.Tenant, "request", n.Request.ID,
+		"requester", n.Request.Requester.ID, "action", n.Request.Action, "end", n.Step.Verb)
+	return nil
 }
 
 // sources are what a timeline is made of, in the order of cause. The log holds the

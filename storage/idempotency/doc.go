@@ -38,6 +38,10 @@
 // keys, so nobody can read another's answer by guessing. The fingerprint ties a key
 // to one request; see [Fingerprint].
 //
-// Records are kept until Delete removes those before a time. Keep them longer than
-// clients retry: a day is usual.
+// Records are kept until somebody deletes them. A [Pruner] does so, beside the worker of
+// a host; [Prune] does it once. Keep records longer than clients retry: a day is usual.
+// Whoever repeats a request after that makes it again.
+//
+//	pruner, err := idempotency.NewPruner(backend.Idempotency(), tenants, idempotency.PrunerConfig{})
+//	go pruner.Run(ctx) // until ctx ends
 package idempotency
