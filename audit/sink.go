@@ -8,7 +8,8 @@ import (
 // An AuditSink takes events in the transaction of the change they record.
 //
 // Append joins the transaction of ctx and only writes rows: whatever must reach the
-// world happens after the commit, from those rows. An error undoes the change.
+// world happens after the commit, from those rows. An error undoes the change. Where
+// ctx carries no transaction it keeps all events or, with an error, none.
 // Appending an event whose Tenant, Source and ID are known already is a no-op. A
 // sink must not keep or change the slices of an event.
 type AuditSink interface {
@@ -20,12 +21,14 @@ type AuditSink interface {
 // change that is repeated under its id, and without it makes that change again.
 type Recorded interface {
 	// Recorded reports whether the event is durable, or written in the transaction
-	// of ctx.
+	// of ctx. Asked inside a transaction it waits for every other one that asked for the
+	// same, so that the answer holds until the transaction ends.
 	Recorded(ctx context.Context, tenant, source, id string) (bool, error)
 }
 
 // Tee is the sink that appends to each of sinks in order. The first error ends it,
-// and with it the change.
+// and with it the change. Outside of a transaction each sink keeps events by itself, and
+// those before the one that failed have kept theirs.
 func Tee(sinks ...AuditSink) AuditSink { return tee(sinks) }
 
 type tee []AuditSink

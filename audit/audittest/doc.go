@@ -27,8 +27,8 @@
 // Each rule is a subtest with an id, and prints why it exists where it fails.
 //
 // The contract in short. Append writes rows into the transaction of ctx, or into one of
-// its own where ctx carries none. It returns an error for anything it could not write,
-// and the change is undone. It skips events whose tenant, source and id it knows. It
+// its own where ctx carries none: all events or none. It returns an error for anything it
+// could not write, and the change is undone. It skips events whose tenant, source and id it knows. It
 // neither keeps nor changes the slices of an event.
 //
 // A checklist:
@@ -55,8 +55,8 @@
 //
 // A sink may implement audit.Recorded too. It is what lets a Governor answer
 // audit.ErrAlreadyRecorded to a change that is repeated under its id; a Governor none of
-// whose sinks has it makes the change again. AS-019 holds a sink to it and is skipped
-// for others.
+// whose sinks has it makes the change again. AS-019 and AS-022 hold a sink to it and are
+// skipped for others.
 //
 // What a sink does beyond this (query, fan-out) is not tested here.
 package audittest

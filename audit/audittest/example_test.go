@@ -98,4 +98,6 @@ func ExampleRules() {
 	// AS-018 concurrent writers lose nothing
 	// AS-019 a sink that can tell tells the truth
 	// AS-020 an incomplete event does not panic
+	// AS-021 outside of a transaction too a batch is all or nothing
+	// AS-022 what a sink did not hold nobody else appends before the transaction ends
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/lumelle/adminkit/audit"
 )
@@ -55,6 +56,10 @@ func rules() []rule {
 			explanation: "Recorded says whether an event is durable or written in the transaction of ctx. A repeated change relies on it to be recognised."},
 		{id: "AS-020", name: "an incomplete event does not panic", run: incomplete,
 			explanation: "A sink may refuse an event that lacks fields. A panic would take the host's request with it."},
+		{id: "AS-021", name: "outside of a transaction too a batch is all or nothing", run: allOrNothing,
+			explanation: "A caller that gets an error appends the batch again or gives up. Half a batch is a record of something that, as far as the caller knows, was not recorded."},
+		{id: "AS-022", name: "what a sink did not hold nobody else appends before the transaction ends", run: recordedHolds, recorded: true,
+			explanation: "Two equal changes at the same time both ask first. The one that is told no makes the change; the other has to wait for its end and be told yes. Otherwise both make it."},
 	}
 }
 
@@ -388,5 +393,53 @@ func incomplete(e *env) {
 			// Refused or kept, both are fine.
 			_ = e.Sink.Append(e.ctx, ev)
 		}()
+	}
+}
+
+func allOrNothing(e *env) {
+	e.append(e.ctx, e.event("known"))
+	other := e.event("known")
+	other.Payload = json.RawMessage(`{"amount":"99.00"}`)
+	gone, cancel := context.WithCancel(e.ctx)
+	cancel()
+	for _, c := range []struct {
+		name   string
+		ctx    context.Context
+		middle audit.Event
+	}{
+		{"an event that lacks most fields", e.ctx, audit.Event{Tenant: e.tenant, Source: "/audittest", ID: "incomplete"}},
+		{"another event under a known id", e.ctx, other},
+		{"a ctx that is done", gone, e.event("late")},
+	} {
+		// A sink may take what is odd; then it takes all.
+		first, last := "first, "+c.name, "last, "+c.name
+		err := e.Sink.Append(c.ctx, e.event(first), c.middle, e.event(last))
+		keys := e.keys(e.tenant)
+		for _, id := range []string{first, last} {
+			if kept := slices.Contains(keys, "/audittest "+id); kept != (err == nil) {
+				e.Errorf("a batch with %s: Append = %v, and the %s event is kept: %t", c.name, err, id, kept)
+			}
+		}
+	}
+}
+
+func recordedHolds(e *env) {
+	r := e.Sink.(audit.Recorded)
+	for round := range 5 {
+		id := fmt.Sprintf("round-%d", round)
+		var made atomic.Int32
+		e.together(6, func(int) error {
+			return e.Tx.InTx(e.ctx, func(ctx context.Context) error {
+				known, err := r.Recorded(ctx, e.tenant, "/audittest", id)
+				if err != nil || known {
+					return err
+				}
+				made.Add(1)
+				return e.Sink.Append(ctx, e.event(id))
+			})
+		})
+		if n := made.Load(); n != 1 {
+			e.Errorf("of 6 equal changes at the same time %d were told that they are the first", n)
+		}
 	}
 }

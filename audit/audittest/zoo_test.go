@@ -165,6 +165,35 @@ func zoo() []specimen {
 		{"panics on an event without payload", "AS-020", func(_ *memory.Backend, log *audit.Log) audit.AuditSink {
 			return each(log, func(e *audit.Event) { _ = e.Payload[0] })
 		}},
+		{"writes a batch event by event", "AS-021", func(_ *memory.Backend, log *audit.Log) audit.AuditSink {
+			return sinkFunc(func(ctx context.Context, events ...audit.Event) error {
+				for _, e := range events {
+					if err := log.Append(ctx, e); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		}},
+		{"leaves out what it cannot write", "AS-021", func(_ *memory.Backend, log *audit.Log) audit.AuditSink {
+			return sinkFunc(func(ctx context.Context, events ...audit.Event) error {
+				var errs []error
+				for _, e := range events {
+					errs = append(errs, log.Append(ctx, e))
+				}
+				return errors.Join(errs...)
+			})
+		}},
+		{"remembers what it did not hold", "AS-022", func(_ *memory.Backend, log *audit.Log) audit.AuditSink {
+			unknown := map[string]bool{}
+			return &teller{Log: log, tell: func(_ context.Context, tenant, source, id string, truth bool) (bool, error) {
+				key := tenant + " " + source + " " + id
+				if !truth {
+					unknown[key] = true
+				}
+				return !unknown[key], nil
+			}}
+		}},
 	}
 }
 
