@@ -226,6 +226,30 @@ func (v Value) Any() any {
 	return nil
 }
 
+// AsBool returns the truth value that v is, and false, false for any other kind.
+func (v Value) AsBool() (b, ok bool) { return v.kind == KindBool && v.bits == 1, v.kind == KindBool }
+
+// AsString returns the text that v is, and false for any other kind.
+func (v Value) AsString() (string, bool) { return v.text, v.kind == KindString }
+
+// AsInt returns the integer of 64 bits that v is, and false for other numbers and any
+// other kind.
+func (v Value) AsInt() (int64, bool) {
+	if v.kind != KindNumber || v.float {
+		return 0, false
+	}
+	return int64(v.bits), true
+}
+
+// AsFloat returns the number that v is, and false for any other kind. An integer beyond
+// 2^53 becomes the nearest float64.
+func (v Value) AsFloat() (float64, bool) {
+	if v.kind != KindNumber {
+		return 0, false
+	}
+	return v.number(), true
+}
+
 func (v Value) time() time.Time { return time.Unix(int64(v.bits), int64(v.nanos)).UTC() }
 
 // Equal reports whether two values are of one kind and equal. Lists are equal when
