@@ -53,6 +53,8 @@ type Flag struct {
 	// Variants are the values that the flag can serve, by name: bool, string, float64,
 	// or whatever JSON decodes to.
 	Variants map[string]any `json:"variants"`
+	// Metadata is told with every evaluation: texts, numbers and truth values by name.
+	Metadata map[string]any `json:"metadata,omitempty"`
 	// Requires are the attributes without which the flag is not evaluated, beside the
 	// targeting key and the tenant.
 	Requires []string `json:"requires,omitempty"`
@@ -103,24 +105,11 @@ type Rule struct {
 	Strategy *StrategyUse `json:"strategy,omitempty"`
 }
 
-// A Serve is a fixed variant or a split over several.
+// A Serve is a fixed variant or a split over several, one of the two.
 type Serve struct {
 	Variant string `json:"variant,omitempty"`
-	Split   *Split `json:"split,omitempty"`
-}
-
-// A Split spreads subjects over variants by shares, see package targeting for how.
-type Split struct {
-	// By are the attributes that may be the unit, the first one present is; empty is
-	// merchantId and then the targeting key.
-	By []string `json:"by,omitempty"`
-	// Weights are the shares by variant: non-negative numbers whose sum is not zero.
-	Weights map[string]float64 `json:"weights"`
-	// Salt keeps splits apart; empty is the key of the flag.
-	Salt string `json:"salt,omitempty"`
-	// Scheme is how a unit becomes a bucket; empty is targeting's own. It is stored
-	// with the split, so that no later version of the kit moves a subject.
-	Scheme string `json:"scheme,omitempty"`
+	// Split deals variants out. Its salt is the key of the flag where it has none.
+	Split *targeting.Split `json:"split,omitempty"`
 }
 
 // A StrategyUse names a strategy of the host's registry, or one of the kit's own, and

@@ -72,7 +72,8 @@ type Explanation struct {
 
 // A Step is one question on the way to an evaluation and its answer.
 type Step struct {
-	// Kind is "kill", "enabled", "override", "rule", "split", "default" or "off".
+	// Kind is "kill", "enabled", "context", "override", "rule", "split", "default" or
+	// "off".
 	Kind string `json:"kind"`
 	// Name is the rule or override.
 	Name string `json:"name,omitempty"`

@@ -46,6 +46,20 @@ func (s *Subject) Attribute(path string) (targeting.Value, bool) {
 	return targeting.Value{}, false
 }
 
+// identified reports whether s says who it is: by its key, or else by what a split goes
+// by first, the merchant.
+func (s *Subject) identified() bool {
+	if s.Key != "" {
+		return true
+	}
+	for _, name := range [...]string{AttrTargetingKey, AttrMerchant} {
+		if v, ok := s.Attributes[name]; ok && !v.IsZero() {
+			return true
+		}
+	}
+	return false
+}
+
 type subjectKey struct{}
 
 // WithSubject returns a ctx in which flags are read for s: where the code that reads
