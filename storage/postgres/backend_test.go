@@ -9,6 +9,7 @@ import (
 	"github.com/lumelle/adminkit/storage"
 	"github.com/lumelle/adminkit/storage/internal/pgtest"
 	"github.com/lumelle/adminkit/storage/postgres"
+	"github.com/lumelle/adminkit/storage/storagetest/tabletest"
 )
 
 // open returns a Backend in a database of its own with a table t(id, v) of the host.
@@ -28,39 +29,8 @@ func openDSN(t *testing.T, dsn string, cfg postgres.Config) *postgres.Backend {
 			t.Error(err)
 		}
 	})
-	err = b.InTx(t.Context(), func(ctx context.Context) error {
-		return exec(ctx, b, `CREATE TABLE IF NOT EXISTS t (id TEXT PRIMARY KEY, v BIGINT)`)
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	tabletest.Create(t, b)
 	return b
-}
-
-func exec(ctx context.Context, b *postgres.Backend, query string, args ...any) error {
-	c, err := b.Conn(ctx)
-	if err != nil {
-		return err
-	}
-	_, err = c.Exec(ctx, query, args...)
-	return err
-}
-
-func insert(ctx context.Context, b *postgres.Backend, id string) error {
-	return exec(ctx, b, `INSERT INTO t (id, v) VALUES ($1, 1)`, id)
-}
-
-func count(t *testing.T, b *postgres.Backend) int {
-	t.Helper()
-	c, err := b.Reader(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	var n int
-	if err := storage.QueryRow(t.Context(), c, `SELECT COUNT(*) FROM t`, nil, &n); err != nil {
-		t.Fatal(err)
-	}
-	return n
 }
 
 func TestConcurrentTransactionsAreAllStored(t *testing.T) {
@@ -70,14 +40,14 @@ func TestConcurrentTransactionsAreAllStored(t *testing.T) {
 	for range writers {
 		wg.Go(func() {
 			for range each {
-				if err := b.InTx(t.Context(), func(ctx context.Context) error { return insert(ctx, b, storage.NewID()) }); err != nil {
+				if err := b.InTx(t.Context(), func(ctx context.Context) error { return tabletest.Insert(ctx, b, storage.NewID()) }); err != nil {
 					t.Error(err)
 				}
 			}
 		})
 	}
 	wg.Wait()
-	if n := count(t, b); n != writers*each {
+	if n := tabletest.Count(t, b); n != writers*each {
 		t.Errorf("%d rows stored, want %d", n, writers*each)
 	}
 }
@@ -85,15 +55,15 @@ func TestConcurrentTransactionsAreAllStored(t *testing.T) {
 func TestAFailedFunctionLeavesNothing(t *testing.T) {
 	b := open(t, postgres.Config{})
 	err := b.InTx(t.Context(), func(ctx context.Context) error {
-		if err := insert(ctx, b, "a"); err != nil {
+		if err := tabletest.Insert(ctx, b, "a"); err != nil {
 			return err
 		}
-		return insert(ctx, b, "a")
+		return tabletest.Insert(ctx, b, "a")
 	})
 	if !errors.Is(err, storage.ErrConflict) {
 		t.Errorf("InTx = %v, want ErrConflict", err)
 	}
-	if n := count(t, b); n != 0 {
+	if n := tabletest.Count(t, b); n != 0 {
 		t.Errorf("%d rows stored, want none", n)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/lumelle/adminkit/storage"
 	"github.com/lumelle/adminkit/storage/internal/pgtest"
 	"github.com/lumelle/adminkit/storage/postgres"
+	"github.com/lumelle/adminkit/storage/storagetest/tabletest"
 )
 
 // The writers repeat what failed under the same id, as the kit's hosts do.
@@ -22,7 +23,7 @@ func TestACrashedServerLosesNothingItAcknowledged(t *testing.T) {
 	}
 	defer b.Close(context.Background())
 	if err := b.InTx(t.Context(), func(ctx context.Context) error {
-		return exec(ctx, b, `CREATE TABLE t (id TEXT PRIMARY KEY, v BIGINT NOT NULL)`)
+		return tabletest.Exec(ctx, b, `CREATE TABLE t (id TEXT PRIMARY KEY, v BIGINT NOT NULL)`)
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +44,7 @@ func TestACrashedServerLosesNothingItAcknowledged(t *testing.T) {
 				}
 				id := storage.NewID()
 				for {
-					err := b.InTx(t.Context(), func(ctx context.Context) error { return insertOnce(ctx, b, id) })
+					err := b.InTx(t.Context(), func(ctx context.Context) error { return tabletest.InsertOnce(ctx, b, id) })
 					if err == nil {
 						acknowledged.Add(1)
 						select {

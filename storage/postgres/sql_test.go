@@ -15,6 +15,7 @@ import (
 	"github.com/lumelle/adminkit/storage/internal/pgtest"
 	"github.com/lumelle/adminkit/storage/postgres"
 	"github.com/lumelle/adminkit/storage/storagetest/faults"
+	"github.com/lumelle/adminkit/storage/storagetest/tabletest"
 )
 
 // overSQL returns a Backend in a host's database/sql.
@@ -53,10 +54,10 @@ func TestAHostOnDatabaseSQLDecidesAboutItsOwnTransaction(t *testing.T) {
 			t.Fatal(err)
 		}
 		ctx := b.WithSQLTx(t.Context(), tx)
-		if err := insert(ctx, b, "b"); err != nil {
+		if err := tabletest.Insert(ctx, b, "b"); err != nil {
 			t.Fatal(err)
 		}
-		failed := b.InTx(ctx, func(ctx context.Context) error { return insert(ctx, b, "a") })
+		failed := b.InTx(ctx, func(ctx context.Context) error { return tabletest.Insert(ctx, b, "a") })
 		if !errors.Is(failed, storage.ErrConflict) {
 			t.Errorf("a taken key answers %v, want ErrConflict", failed)
 		}
@@ -69,10 +70,10 @@ func TestAHostOnDatabaseSQLDecidesAboutItsOwnTransaction(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := ids(t, b); got != want {
+		if got := tabletest.IDs(t, b); got != want {
 			t.Errorf("commit %v: stored %q, want %q", commit, got, want)
 		}
-		if err := insert(ctx, b, "late"); !errors.Is(err, storage.ErrTxDone) {
+		if err := tabletest.Insert(ctx, b, "late"); !errors.Is(err, storage.ErrTxDone) {
 			t.Errorf("use after the host's end answers %v, want ErrTxDone", err)
 		}
 	}
@@ -84,10 +85,10 @@ func TestAHiddenErrorOverDatabaseSQLIsNotACommit(t *testing.T) {
 		t.Fatal(err)
 	}
 	err := b.InTx(t.Context(), func(ctx context.Context) error {
-		if err := insert(ctx, b, "a"); err != nil {
+		if err := tabletest.Insert(ctx, b, "a"); err != nil {
 			return err
 		}
-		_ = insert(ctx, b, "a")
+		_ = tabletest.Insert(ctx, b, "a")
 		return nil
 	})
 	if !errors.Is(err, storage.ErrConflict) {
@@ -95,13 +96,13 @@ func TestAHiddenErrorOverDatabaseSQLIsNotACommit(t *testing.T) {
 	}
 	err = b.InTx(t.Context(), func(ctx context.Context) error {
 		_ = b.InTx(ctx, func(ctx context.Context) error {
-			_ = exec(ctx, b, `INSERT INTO nowhere VALUES (1)`)
+			_ = tabletest.Exec(ctx, b, `INSERT INTO nowhere VALUES (1)`)
 			return errOwn
 		})
-		return insert(ctx, b, "b")
+		return tabletest.Insert(ctx, b, "b")
 	})
-	if err != nil || ids(t, b) != "b" {
-		t.Errorf("after an undone savepoint %q is stored, %v; want b", ids(t, b), err)
+	if err != nil || tabletest.IDs(t, b) != "b" {
+		t.Errorf("after an undone savepoint %q is stored, %v; want b", tabletest.IDs(t, b), err)
 	}
 }
 
@@ -151,13 +152,13 @@ func TestNoFaultUnderDatabaseSQLLeavesAChangeHalfDone(t *testing.T) {
 	for p := range faults.Sweep() {
 		b, db := overSQL(t, dsn, p.Connector)
 		p.Arm()
-		err := change(t.Context(), b)
+		err := tabletest.Change(t.Context(), b)
 		p.Disarm()
 		call, hit := p.Fired()
 		if hit {
 			fired++
 		}
-		stored := ids(t, clean)
+		stored := tabletest.IDs(t, clean)
 		switch {
 		case stored != "" && stored != "ab":
 			t.Errorf("%v: %v: stored %q", p, call, stored)
@@ -168,14 +169,14 @@ func TestNoFaultUnderDatabaseSQLLeavesAChangeHalfDone(t *testing.T) {
 		case err != nil && stored != "":
 			t.Errorf("%v: %v: stored, but the answer was %v", p, call, err)
 		}
-		if err := change(t.Context(), b); err != nil {
+		if err := tabletest.Change(t.Context(), b); err != nil {
 			t.Errorf("%v: %v: the repetition: %v", p, call, err)
 		}
-		if stored := ids(t, clean); stored != "ab" {
+		if stored := tabletest.IDs(t, clean); stored != "ab" {
 			t.Errorf("%v: %v: after the repetition %q is stored", p, call, stored)
 		}
 		db.Close()
-		if err := clean.InTx(t.Context(), func(ctx context.Context) error { return exec(ctx, clean, `DELETE FROM t`) }); err != nil {
+		if err := clean.InTx(t.Context(), func(ctx context.Context) error { return tabletest.Exec(ctx, clean, `DELETE FROM t`) }); err != nil {
 			t.Fatal(err)
 		}
 	}

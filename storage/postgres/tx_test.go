@@ -16,23 +16,10 @@ import (
 	"github.com/lumelle/adminkit/storage/internal/pgtest"
 	"github.com/lumelle/adminkit/storage/postgres"
 	"github.com/lumelle/adminkit/storage/storagetest/faults"
+	"github.com/lumelle/adminkit/storage/storagetest/tabletest"
 )
 
 var errOwn = errors.New("own")
-
-// ids returns the stored ids in order.
-func ids(t *testing.T, b *postgres.Backend) string {
-	t.Helper()
-	c, err := b.Reader(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	var all string
-	if err := storage.QueryRow(t.Context(), c, `SELECT COALESCE(string_agg(id, '' ORDER BY id), '') FROM t`, nil, &all); err != nil {
-		t.Fatal(err)
-	}
-	return all
-}
 
 // hosted returns a Backend in the pool of a host.
 func hosted(t *testing.T) (*postgres.Backend, *pgxpool.Pool) {
@@ -68,7 +55,7 @@ func TestATransactionThatDoesNotReturnLeavesNothing(t *testing.T) {
 				defer func() { recover() }()
 				err = b.InTx(ctx, func(ctx context.Context) error {
 					fn := func(ctx context.Context) error {
-						if err := insert(ctx, b, "a"); err != nil {
+						if err := tabletest.Insert(ctx, b, "a"); err != nil {
 							return err
 						}
 						return leave(cancel)
@@ -84,7 +71,7 @@ func TestATransactionThatDoesNotReturnLeavesNothing(t *testing.T) {
 			if err != nil && err != errOwn && err != context.Canceled {
 				t.Errorf("%s: %v", name, err)
 			}
-			if got := ids(t, b); got != "" {
+			if got := tabletest.IDs(t, b); got != "" {
 				t.Errorf("%s, nested %v: stored %q, want nothing", name, nested, got)
 			}
 		}
@@ -94,19 +81,19 @@ func TestATransactionThatDoesNotReturnLeavesNothing(t *testing.T) {
 func TestAFailedSavepointLeavesTheTransactionUsable(t *testing.T) {
 	b := open(t, postgres.Config{})
 	err := b.InTx(t.Context(), func(ctx context.Context) error {
-		if err := insert(ctx, b, "a"); err != nil {
+		if err := tabletest.Insert(ctx, b, "a"); err != nil {
 			return err
 		}
 		for range 2 {
-			err := b.InTx(ctx, func(ctx context.Context) error { return insert(ctx, b, "a") })
+			err := b.InTx(ctx, func(ctx context.Context) error { return tabletest.Insert(ctx, b, "a") })
 			if !errors.Is(err, storage.ErrConflict) {
 				t.Errorf("a taken key answers %v, want ErrConflict", err)
 			}
 		}
-		return insert(ctx, b, "b")
+		return tabletest.Insert(ctx, b, "b")
 	})
-	if err != nil || ids(t, b) != "ab" {
-		t.Errorf("stored %q, %v; want ab", ids(t, b), err)
+	if err != nil || tabletest.IDs(t, b) != "ab" {
+		t.Errorf("stored %q, %v; want ab", tabletest.IDs(t, b), err)
 	}
 }
 
@@ -115,16 +102,16 @@ func TestAFailedSavepointLeavesTheTransactionUsable(t *testing.T) {
 func TestAnErrorThatTheFunctionHidIsNotACommit(t *testing.T) {
 	b := open(t, postgres.Config{})
 	err := b.InTx(t.Context(), func(ctx context.Context) error {
-		if err := insert(ctx, b, "a"); err != nil {
+		if err := tabletest.Insert(ctx, b, "a"); err != nil {
 			return err
 		}
-		_ = insert(ctx, b, "a")
+		_ = tabletest.Insert(ctx, b, "a")
 		return nil
 	})
 	if err == nil || errors.Is(err, storage.ErrCommitUnknown) {
 		t.Errorf("InTx = %v, want an error of a definite rollback", err)
 	}
-	if got := ids(t, b); got != "" {
+	if got := tabletest.IDs(t, b); got != "" {
 		t.Errorf("stored %q, want nothing", got)
 	}
 }
@@ -133,16 +120,16 @@ func TestACancelledStatementRollsBack(t *testing.T) {
 	b := open(t, postgres.Config{})
 	ctx, cancel := context.WithCancel(t.Context())
 	err := b.InTx(ctx, func(ctx context.Context) error {
-		if err := insert(ctx, b, "a"); err != nil {
+		if err := tabletest.Insert(ctx, b, "a"); err != nil {
 			return err
 		}
 		time.AfterFunc(20*time.Millisecond, cancel)
-		return exec(ctx, b, `SELECT pg_sleep(60)`)
+		return tabletest.Exec(ctx, b, `SELECT pg_sleep(60)`)
 	})
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("InTx = %v, want context.Canceled", err)
 	}
-	if got := ids(t, b); got != "" {
+	if got := tabletest.IDs(t, b); got != "" {
 		t.Errorf("stored %q, want nothing", got)
 	}
 }
@@ -157,17 +144,19 @@ func TestErrorsHaveTheirWords(t *testing.T) {
 		`DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '53300'; END $$`:             storage.ErrUnavailable,
 		`SELECT pg_terminate_backend(pg_backend_pid()) FROM generate_series(1,2)`: storage.ErrUnavailable,
 	} {
-		err := b.InTx(t.Context(), func(ctx context.Context) error { return exec(ctx, b, query) })
+		err := b.InTx(t.Context(), func(ctx context.Context) error { return tabletest.Exec(ctx, b, query) })
 		if !errors.Is(err, want) {
 			t.Errorf("%s: %v, want %v", query, err, want)
 		}
 	}
-	err := b.InTx(t.Context(), func(ctx context.Context) error { return exec(ctx, b, `INSERT INTO nowhere VALUES (1)`) })
+	err := b.InTx(t.Context(), func(ctx context.Context) error { return tabletest.Exec(ctx, b, `INSERT INTO nowhere VALUES (1)`) })
 	var pg *pgconn.PgError
 	if !errors.As(err, &pg) || errors.Is(err, storage.ErrUnavailable) || errors.Is(err, storage.ErrConflict) {
 		t.Errorf("a statement that is wrong answers %v, want the plain error of Postgres", err)
 	}
-	err = b.InTx(t.Context(), func(ctx context.Context) error { return exec(ctx, b, `INSERT INTO t (v) VALUES ($1)`, "no number") })
+	err = b.InTx(t.Context(), func(ctx context.Context) error {
+		return tabletest.Exec(ctx, b, `INSERT INTO t (v) VALUES ($1)`, "no number")
+	})
 	if err == nil || errors.Is(err, storage.ErrUnavailable) {
 		t.Errorf("an argument that does not fit answers %v, want a plain error", err)
 	}
@@ -184,10 +173,10 @@ func TestTheHostDecidesAboutItsOwnTransaction(t *testing.T) {
 			t.Fatal(err)
 		}
 		ctx := b.WithTx(t.Context(), tx)
-		if err := insert(ctx, b, "b"); err != nil {
+		if err := tabletest.Insert(ctx, b, "b"); err != nil {
 			t.Fatal(err)
 		}
-		failed := b.InTx(ctx, func(ctx context.Context) error { return insert(ctx, b, "a") })
+		failed := b.InTx(ctx, func(ctx context.Context) error { return tabletest.Insert(ctx, b, "a") })
 		if !errors.Is(failed, storage.ErrConflict) {
 			t.Errorf("a taken key answers %v, want ErrConflict", failed)
 		}
@@ -206,11 +195,11 @@ func TestTheHostDecidesAboutItsOwnTransaction(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := ids(t, b); got != want {
+		if got := tabletest.IDs(t, b); got != want {
 			t.Errorf("commit %v: stored %q, want %q", commit, got, want)
 		}
 		for name, err := range map[string]error{
-			"a statement": insert(ctx, b, "late"),
+			"a statement": tabletest.Insert(ctx, b, "late"),
 			"InTx":        b.InTx(ctx, func(context.Context) error { return nil }),
 		} {
 			if !errors.Is(err, storage.ErrTxDone) {
@@ -324,13 +313,13 @@ func TestNoFaultLeavesAChangeHalfDone(t *testing.T) {
 			pool.Reset() // every other mode has to connect first
 		}
 		p.Arm()
-		err = change(t.Context(), b)
+		err = tabletest.Change(t.Context(), b)
 		p.Disarm()
 		call, hit := p.Fired()
 		if hit {
 			fired++
 		}
-		stored := ids(t, clean)
+		stored := tabletest.IDs(t, clean)
 		switch {
 		case stored != "" && stored != "ab":
 			t.Errorf("%v: %v: stored %q", p, call, stored)
@@ -345,14 +334,14 @@ func TestNoFaultLeavesAChangeHalfDone(t *testing.T) {
 		case err == nil && hit:
 			t.Logf("%v: %v: survived", p, call)
 		}
-		if err := change(t.Context(), b); err != nil {
+		if err := tabletest.Change(t.Context(), b); err != nil {
 			t.Errorf("%v: %v: the repetition: %v", p, call, err)
 		}
-		if stored := ids(t, clean); stored != "ab" {
+		if stored := tabletest.IDs(t, clean); stored != "ab" {
 			t.Errorf("%v: %v: after the repetition %q is stored", p, call, stored)
 		}
 		pool.Close()
-		if err := clean.InTx(t.Context(), func(ctx context.Context) error { return exec(ctx, clean, `DELETE FROM t`) }); err != nil {
+		if err := clean.InTx(t.Context(), func(ctx context.Context) error { return tabletest.Exec(ctx, clean, `DELETE FROM t`) }); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -360,28 +349,4 @@ func TestNoFaultLeavesAChangeHalfDone(t *testing.T) {
 		t.Errorf("%d faults, %d unknown commits: fewer than the change has", fired, unknown)
 	}
 	t.Logf("%d faults, %d unknown commits", fired, unknown)
-}
-
-// change is a governed change in small: a row, another inside a savepoint, and a read.
-func change(ctx context.Context, b *postgres.Backend) error {
-	return b.InTx(ctx, func(ctx context.Context) error {
-		if err := insertOnce(ctx, b, "a"); err != nil {
-			return err
-		}
-		return b.InTx(ctx, func(ctx context.Context) error {
-			if err := insertOnce(ctx, b, "b"); err != nil {
-				return err
-			}
-			c, err := b.Conn(ctx)
-			if err != nil {
-				return err
-			}
-			var n int
-			return storage.QueryRow(ctx, c, `SELECT COUNT(*) FROM t`, nil, &n)
-		})
-	})
-}
-
-func insertOnce(ctx context.Context, b *postgres.Backend, id string) error {
-	return exec(ctx, b, `INSERT INTO t (id, v) VALUES ($1, 1) ON CONFLICT DO NOTHING`, id)
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/lumelle/adminkit/storage"
 	"github.com/lumelle/adminkit/storage/sqlite"
+	"github.com/lumelle/adminkit/storage/storagetest/tabletest"
 )
 
 // open returns a Backend on path with a table t(id, v) of the host, and without the
@@ -25,42 +26,11 @@ func open(t *testing.T, path string, cfg sqlite.Config) *sqlite.Backend {
 			t.Error(err)
 		}
 	})
-	err = b.InTx(t.Context(), func(ctx context.Context) error {
-		return exec(ctx, b, `CREATE TABLE IF NOT EXISTS t (id TEXT PRIMARY KEY, v BIGINT)`)
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	tabletest.Create(t, b)
 	return b
 }
 
 func file(t *testing.T) string { return filepath.Join(t.TempDir(), "test.db") }
-
-func exec(ctx context.Context, b *sqlite.Backend, query string, args ...any) error {
-	c, err := b.Conn(ctx)
-	if err != nil {
-		return err
-	}
-	_, err = c.Exec(ctx, query, args...)
-	return err
-}
-
-func insert(ctx context.Context, b *sqlite.Backend, id string) error {
-	return exec(ctx, b, `INSERT INTO t (id, v) VALUES ($1, 1)`, id)
-}
-
-func count(t *testing.T, b *sqlite.Backend) int {
-	t.Helper()
-	c, err := b.Reader(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	var n int
-	if err := storage.QueryRow(t.Context(), c, `SELECT COUNT(*) FROM t`, nil, &n); err != nil {
-		t.Fatal(err)
-	}
-	return n
-}
 
 func TestConcurrentTransactionsAreAllStored(t *testing.T) {
 	for _, path := range []string{file(t), sqlite.Memory} {
@@ -70,14 +40,14 @@ func TestConcurrentTransactionsAreAllStored(t *testing.T) {
 		for range writers {
 			wg.Go(func() {
 				for range each {
-					if err := b.InTx(t.Context(), func(ctx context.Context) error { return insert(ctx, b, storage.NewID()) }); err != nil {
+					if err := b.InTx(t.Context(), func(ctx context.Context) error { return tabletest.Insert(ctx, b, storage.NewID()) }); err != nil {
 						t.Error(err)
 					}
 				}
 			})
 		}
 		wg.Wait()
-		if n := count(t, b); n != writers*each {
+		if n := tabletest.Count(t, b); n != writers*each {
 			t.Errorf("%d rows stored, want %d", n, writers*each)
 		}
 	}
@@ -87,10 +57,10 @@ func TestAFailedFunctionLeavesNothing(t *testing.T) {
 	b := open(t, file(t), sqlite.Config{})
 	errOwn := errors.New("own")
 	err := b.InTx(t.Context(), func(ctx context.Context) error {
-		if err := insert(ctx, b, "a"); err != nil {
+		if err := tabletest.Insert(ctx, b, "a"); err != nil {
 			return err
 		}
-		if err := insert(ctx, b, "a"); !errors.Is(err, storage.ErrConflict) {
+		if err := tabletest.Insert(ctx, b, "a"); !errors.Is(err, storage.ErrConflict) {
 			t.Errorf("a taken key answers %v, want ErrConflict", err)
 		}
 		return errOwn
@@ -98,7 +68,7 @@ func TestAFailedFunctionLeavesNothing(t *testing.T) {
 	if err != errOwn {
 		t.Errorf("InTx = %v, want the function's own error", err)
 	}
-	if n := count(t, b); n != 0 {
+	if n := tabletest.Count(t, b); n != 0 {
 		t.Errorf("%d rows stored, want none", n)
 	}
 }

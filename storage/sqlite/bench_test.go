@@ -12,6 +12,7 @@ import (
 	driversqlite "modernc.org/sqlite"
 
 	"github.com/lumelle/adminkit/storage/sqlite"
+	"github.com/lumelle/adminkit/storage/storagetest/tabletest"
 )
 
 // The three statements of a governed change: the object, its audit record, a message.
@@ -41,7 +42,7 @@ func BenchmarkGroupCommit(b *testing.B) {
 			}
 			defer s.Close(context.Background())
 			for _, statement := range benchSchema {
-				if err := s.InTx(b.Context(), func(ctx context.Context) error { return exec(ctx, s, statement) }); err != nil {
+				if err := s.InTx(b.Context(), func(ctx context.Context) error { return tabletest.Exec(ctx, s, statement) }); err != nil {
 					b.Fatal(err)
 				}
 			}

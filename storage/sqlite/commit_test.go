@@ -8,6 +8,7 @@ import (
 	"github.com/lumelle/adminkit/storage"
 	"github.com/lumelle/adminkit/storage/sqlite"
 	"github.com/lumelle/adminkit/storage/storagetest/faults"
+	"github.com/lumelle/adminkit/storage/storagetest/tabletest"
 )
 
 // A group of three, of which the second fails by itself and is undone alone: what each
@@ -15,9 +16,9 @@ import (
 func TestAFailedCommitIsToldToEveryMember(t *testing.T) {
 	parts := func(b *sqlite.Backend) []part {
 		return []part{
-			{fn: func(ctx context.Context) error { return insert(ctx, b, "a") }},
-			{fn: func(ctx context.Context) error { return insert(ctx, b, "a") }},
-			{fn: func(ctx context.Context) error { return insert(ctx, b, "c") }},
+			{fn: func(ctx context.Context) error { return tabletest.Insert(ctx, b, "a") }},
+			{fn: func(ctx context.Context) error { return tabletest.Insert(ctx, b, "a") }},
+			{fn: func(ctx context.Context) error { return tabletest.Insert(ctx, b, "c") }},
 		}
 	}
 	// Which call commits, from a run without a fault.
@@ -25,8 +26,8 @@ func TestAFailedCommitIsToldToEveryMember(t *testing.T) {
 	b := open(t, file(t), sqlite.Config{Connector: counting.Connector})
 	counting.Arm()
 	answers := together(t, b, parts(b)...)
-	if answers[0] != nil || !errors.Is(answers[1], storage.ErrConflict) || answers[2] != nil || ids(t, b) != "ac" {
-		t.Fatalf("without a fault: %v, stored %q", answers, ids(t, b))
+	if answers[0] != nil || !errors.Is(answers[1], storage.ErrConflict) || answers[2] != nil || tabletest.IDs(t, b) != "ac" {
+		t.Fatalf("without a fault: %v, stored %q", answers, tabletest.IDs(t, b))
 	}
 	calls := counting.Count()
 
@@ -59,7 +60,7 @@ func TestAFailedCommitIsToldToEveryMember(t *testing.T) {
 		if err := answers[1]; !errors.Is(err, storage.ErrUnavailable) || errors.Is(err, storage.ErrConflict) || errors.Is(err, storage.ErrCommitUnknown) {
 			t.Errorf("%v: the member that had failed: %v, want ErrUnavailable alone", p, err)
 		}
-		if got := ids(t, open(t, path, sqlite.Config{})); got != stored {
+		if got := tabletest.IDs(t, open(t, path, sqlite.Config{})); got != stored {
 			t.Errorf("%v: stored %q, want %q", p, got, stored)
 		}
 	}
@@ -70,7 +71,7 @@ func TestRowsEndWithTheirTransaction(t *testing.T) {
 	var left storage.Rows
 	err := b.InTx(t.Context(), func(ctx context.Context) error {
 		for _, id := range []string{"a", "b"} {
-			if err := insert(ctx, b, id); err != nil {
+			if err := tabletest.Insert(ctx, b, id); err != nil {
 				return err
 			}
 		}
@@ -94,7 +95,7 @@ func TestRowsEndWithTheirTransaction(t *testing.T) {
 	if err := left.Close(); err != nil {
 		t.Errorf("Close = %v", err)
 	}
-	if got := ids(t, b); got != "ab" {
+	if got := tabletest.IDs(t, b); got != "ab" {
 		t.Errorf("stored %q, want ab", got)
 	}
 }
@@ -115,9 +116,9 @@ func TestAStatementThatFailsWhileItsRowsAreReadIsAnError(t *testing.T) {
 		if rows.Err() == nil || rows.Close() == nil {
 			t.Error("rows that ended early have no error")
 		}
-		return insert(ctx, b, "a") // the transaction is still there
+		return tabletest.Insert(ctx, b, "a") // the transaction is still there
 	})
-	if err != nil || ids(t, b) != "a" {
-		t.Errorf("stored %q, %v; want a", ids(t, b), err)
+	if err != nil || tabletest.IDs(t, b) != "a" {
+		t.Errorf("stored %q, %v; want a", tabletest.IDs(t, b), err)
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/lumelle/adminkit/storage"
 	"github.com/lumelle/adminkit/storage/sqlite"
 	"github.com/lumelle/adminkit/storage/storagetest/faults"
+	"github.com/lumelle/adminkit/storage/storagetest/tabletest"
 )
 
 var errOwn = errors.New("own")
@@ -63,32 +64,6 @@ func together(t *testing.T, b *sqlite.Backend, parts ...part) []error {
 
 var errNoAnswer = errors.New("InTx did not return")
 
-// ids returns the stored ids in order.
-func ids(t *testing.T, b *sqlite.Backend) string {
-	t.Helper()
-	c, err := b.Reader(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	rows, err := c.Query(t.Context(), `SELECT id FROM t ORDER BY id`)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer rows.Close()
-	var all []string
-	for rows.Next() {
-		var id string
-		if err := rows.Scan(&id); err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, id)
-	}
-	if err := rows.Err(); err != nil {
-		t.Fatal(err)
-	}
-	return strings.Join(all, "")
-}
-
 // letters returns the first n letters without the i-th.
 func letters(n, i int) string {
 	var s strings.Builder
@@ -120,7 +95,7 @@ func TestAMemberThatFailsIsUndoneAlone(t *testing.T) {
 					ctx, cancel := context.WithCancel(t.Context())
 					defer cancel()
 					parts = append(parts, part{ctx, func(ctx context.Context) error {
-						if err := insert(ctx, b, string(rune('a'+i))); err != nil || i != position {
+						if err := tabletest.Insert(ctx, b, string(rune('a'+i))); err != nil || i != position {
 							return err
 						}
 						return failure.fail(ctx, cancel)
@@ -131,7 +106,7 @@ func TestAMemberThatFailsIsUndoneAlone(t *testing.T) {
 						t.Errorf("member %d: %v", i, err)
 					}
 				}
-				if got, want := ids(t, b), letters(members, position); got != want {
+				if got, want := tabletest.IDs(t, b), letters(members, position); got != want {
 					t.Errorf("stored %q, want %q", got, want)
 				}
 			})
@@ -188,7 +163,7 @@ func full(t *testing.T, b *sqlite.Backend) {
 
 // fill inserts more than a page.
 func fill(ctx context.Context, b *sqlite.Backend, id string) error {
-	return insert(ctx, b, id+strings.Repeat("x", 100_000))
+	return tabletest.Insert(ctx, b, id+strings.Repeat("x", 100_000))
 }
 
 // SQLite answers a full disk by rolling back everything, savepoints included. What a
@@ -205,13 +180,13 @@ func TestAGroupThatSQLiteEndedTellsAllItsMembers(t *testing.T) {
 				for i := range members {
 					parts = append(parts, part{fn: func(ctx context.Context) error {
 						if i != position {
-							return insert(ctx, b, string(rune('a'+i)))
+							return tabletest.Insert(ctx, b, string(rune('a'+i)))
 						}
 						err := fill(ctx, b, "z")
 						if !errors.Is(err, storage.ErrUnavailable) {
 							t.Errorf("a full database answers %v, want ErrUnavailable", err)
 						}
-						if err := insert(ctx, b, "after"); err == nil {
+						if err := tabletest.Insert(ctx, b, "after"); err == nil {
 							t.Error("a statement was issued after SQLite had ended the transaction")
 						}
 						if swallow {
@@ -232,7 +207,7 @@ func TestAGroupThatSQLiteEndedTellsAllItsMembers(t *testing.T) {
 						acknowledged.WriteByte(byte('a' + i))
 					}
 				}
-				if got := ids(t, b); got != acknowledged.String() {
+				if got := tabletest.IDs(t, b); got != acknowledged.String() {
 					t.Errorf("stored %q, acknowledged %q", got, acknowledged.String())
 				}
 			})
@@ -245,8 +220,8 @@ func TestAnAnswerThatRestsOnUndoneRowsIsNotGiven(t *testing.T) {
 	b := open(t, file(t), sqlite.Config{})
 	full(t, b)
 	answers := together(t, b,
-		part{fn: func(ctx context.Context) error { return insert(ctx, b, "a") }},
-		part{fn: func(ctx context.Context) error { return insert(ctx, b, "a") }},
+		part{fn: func(ctx context.Context) error { return tabletest.Insert(ctx, b, "a") }},
+		part{fn: func(ctx context.Context) error { return tabletest.Insert(ctx, b, "a") }},
 		part{fn: func(ctx context.Context) error { return fill(ctx, b, "z") }},
 	)
 	for i, err := range answers {
@@ -260,13 +235,13 @@ func TestASavepointAroundAFullDiskDoesNotHideIt(t *testing.T) {
 	b := open(t, file(t), sqlite.Config{})
 	full(t, b)
 	err := b.InTx(t.Context(), func(ctx context.Context) error {
-		if err := insert(ctx, b, "a"); err != nil {
+		if err := tabletest.Insert(ctx, b, "a"); err != nil {
 			return err
 		}
 		if err := b.InTx(ctx, func(ctx context.Context) error { return fill(ctx, b, "b") }); !errors.Is(err, storage.ErrUnavailable) {
 			t.Errorf("the savepoint answers %v, want ErrUnavailable", err)
 		}
-		if err := insert(ctx, b, "c"); !errors.Is(err, storage.ErrUnavailable) {
+		if err := tabletest.Insert(ctx, b, "c"); !errors.Is(err, storage.ErrUnavailable) {
 			t.Errorf("a statement after it answers %v, want ErrUnavailable", err)
 		}
 		return nil
@@ -274,7 +249,7 @@ func TestASavepointAroundAFullDiskDoesNotHideIt(t *testing.T) {
 	if !errors.Is(err, storage.ErrUnavailable) {
 		t.Errorf("InTx = %v, want ErrUnavailable", err)
 	}
-	if got := ids(t, b); got != "" {
+	if got := tabletest.IDs(t, b); got != "" {
 		t.Errorf("stored %q, want nothing", got)
 	}
 }
@@ -286,12 +261,12 @@ func TestAFunctionThatHangsLosesItsTransaction(t *testing.T) {
 		var parts []part
 		for i := range 3 {
 			parts = append(parts, part{fn: func(ctx context.Context) error {
-				if err := insert(ctx, b, string(rune('a'+i))); err != nil {
+				if err := tabletest.Insert(ctx, b, string(rune('a'+i))); err != nil {
 					return err
 				}
 				if i == position {
 					<-others
-					if err := insert(ctx, b, "late"); !errors.Is(err, storage.ErrTxDone) {
+					if err := tabletest.Insert(ctx, b, "late"); !errors.Is(err, storage.ErrTxDone) {
 						t.Errorf("a late statement answers %v, want ErrTxDone", err)
 					}
 				}
@@ -301,14 +276,14 @@ func TestAFunctionThatHangsLosesItsTransaction(t *testing.T) {
 		// One that waits behind the hanging function, and lets it go when it is done.
 		parts = append(parts, part{fn: func(ctx context.Context) error {
 			defer close(others)
-			return insert(ctx, b, "d")
+			return tabletest.Insert(ctx, b, "d")
 		}})
 		for i, err := range together(t, b, parts...) {
 			if i == position && !errors.Is(err, storage.ErrTxDone) || i != position && err != nil {
 				t.Errorf("hanging at %d, member %d: %v", position, i, err)
 			}
 		}
-		if got, want := ids(t, b), letters(4, position); got != want {
+		if got, want := tabletest.IDs(t, b), letters(4, position); got != want {
 			t.Errorf("hanging at %d: stored %q, want %q", position, got, want)
 		}
 	}
@@ -335,25 +310,25 @@ func TestAStrayGoroutineDoesNotReachTheNextTransaction(t *testing.T) {
 	}
 	err = b.InTx(t.Context(), func(ctx context.Context) error {
 		return b.InTx(ctx, func(ctx context.Context) error {
-			if err := insert(stray, b, "stray"); !errors.Is(err, storage.ErrTxDone) {
+			if err := tabletest.Insert(stray, b, "stray"); !errors.Is(err, storage.ErrTxDone) {
 				t.Errorf("the ctx of a savepoint left behind answers %v, want ErrTxDone", err)
 			}
 			close(proceed)
 			if err := <-left; !errors.Is(err, storage.ErrTxDone) {
 				t.Errorf("the savepoint that was left behind answers %v, want ErrTxDone", err)
 			}
-			return insert(ctx, b, "a")
+			return tabletest.Insert(ctx, b, "a")
 		})
 	})
-	if err != nil || ids(t, b) != "a" {
-		t.Errorf("stored %q, %v; want a", ids(t, b), err)
+	if err != nil || tabletest.IDs(t, b) != "a" {
+		t.Errorf("stored %q, %v; want a", tabletest.IDs(t, b), err)
 	}
 }
 
 func TestATransactionServesOneStatementAfterAnother(t *testing.T) {
 	b := open(t, file(t), sqlite.Config{})
 	err := b.InTx(t.Context(), func(ctx context.Context) error {
-		if err := insert(ctx, b, "a"); err != nil {
+		if err := tabletest.Insert(ctx, b, "a"); err != nil {
 			return err
 		}
 		c, err := b.Conn(ctx)
@@ -364,21 +339,21 @@ func TestATransactionServesOneStatementAfterAnother(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		if err := insert(ctx, b, "b"); err != storage.ErrTxBusy {
+		if err := tabletest.Insert(ctx, b, "b"); err != storage.ErrTxBusy {
 			t.Errorf("a statement while rows are open answers %v, want ErrTxBusy", err)
 		}
 		if err := rows.Close(); err != nil {
 			return err
 		}
 		return b.InTx(ctx, func(inner context.Context) error {
-			if err := insert(ctx, b, "b"); err != storage.ErrTxBusy {
+			if err := tabletest.Insert(ctx, b, "b"); err != storage.ErrTxBusy {
 				t.Errorf("a statement beside an open savepoint answers %v, want ErrTxBusy", err)
 			}
-			return insert(inner, b, "c")
+			return tabletest.Insert(inner, b, "c")
 		})
 	})
-	if err != nil || ids(t, b) != "ac" {
-		t.Errorf("stored %q, %v; want ac", ids(t, b), err)
+	if err != nil || tabletest.IDs(t, b) != "ac" {
+		t.Errorf("stored %q, %v; want ac", tabletest.IDs(t, b), err)
 	}
 }
 
@@ -386,7 +361,7 @@ func TestWhatRunsAfterTheCommitIsForgottenWithItsSavepoint(t *testing.T) {
 	b := open(t, file(t), sqlite.Config{})
 	var ran []string
 	after := func(ctx context.Context, name string) {
-		if !storage.AfterCommit(ctx, func() { ran = append(ran, name+ids(t, b)) }) {
+		if !storage.AfterCommit(ctx, func() { ran = append(ran, name+tabletest.IDs(t, b)) }) {
 			t.Errorf("%s was refused", name)
 		}
 	}
@@ -394,7 +369,7 @@ func TestWhatRunsAfterTheCommitIsForgottenWithItsSavepoint(t *testing.T) {
 		after(ctx, "outer")
 		b.InTx(ctx, func(ctx context.Context) error { after(ctx, "undone"); return errOwn })
 		b.InTx(ctx, func(ctx context.Context) error { after(ctx, "kept"); return nil })
-		return insert(ctx, b, "!")
+		return tabletest.Insert(ctx, b, "!")
 	})
 	if want := []string{"outer!", "kept!"}; err != nil || !slices.Equal(ran, want) {
 		t.Errorf("ran %q, %v; want %q", ran, err, want)
@@ -415,15 +390,15 @@ func TestALockedDatabaseIsWaitedForAWhile(t *testing.T) {
 		if !errors.Is(err, storage.ErrUnavailable) {
 			t.Errorf("InTx beside another process' transaction = %v, want ErrUnavailable", err)
 		}
-		return insert(ctx, first, "a")
+		return tabletest.Insert(ctx, first, "a")
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := second.InTx(t.Context(), func(ctx context.Context) error { return insert(ctx, second, "b") }); err != nil {
+	if err := second.InTx(t.Context(), func(ctx context.Context) error { return tabletest.Insert(ctx, second, "b") }); err != nil {
 		t.Errorf("InTx after the lock was given back: %v", err)
 	}
-	if got := ids(t, first); got != "ab" {
+	if got := tabletest.IDs(t, first); got != "ab" {
 		t.Errorf("stored %q, want ab", got)
 	}
 }
@@ -437,7 +412,7 @@ func TestTwoProcessesShareAFile(t *testing.T) {
 		for range 4 {
 			wg.Go(func() {
 				for range each {
-					if err := b.InTx(t.Context(), func(ctx context.Context) error { return insert(ctx, b, storage.NewID()) }); err != nil {
+					if err := b.InTx(t.Context(), func(ctx context.Context) error { return tabletest.Insert(ctx, b, storage.NewID()) }); err != nil {
 						t.Error(err)
 						return
 					}
@@ -446,7 +421,7 @@ func TestTwoProcessesShareAFile(t *testing.T) {
 		}
 	}
 	wg.Wait()
-	if n := count(t, open(t, path, sqlite.Config{})); n != 8*each {
+	if n := tabletest.Count(t, open(t, path, sqlite.Config{})); n != 8*each {
 		t.Errorf("%d rows stored, want %d", n, 8*each)
 	}
 }
@@ -459,7 +434,7 @@ func TestCloseWaitsForWhatIsQueuedAndRefusesTheRest(t *testing.T) {
 		answer <- b.InTx(t.Context(), func(ctx context.Context) error {
 			close(begun)
 			<-proceed
-			return insert(ctx, b, "a")
+			return tabletest.Insert(ctx, b, "a")
 		})
 	}()
 	<-begun
@@ -483,30 +458,6 @@ func TestCloseWaitsForWhatIsQueuedAndRefusesTheRest(t *testing.T) {
 	}
 }
 
-// change is a governed change in small: a row, another inside a savepoint, and a read.
-func change(ctx context.Context, b *sqlite.Backend) error {
-	return b.InTx(ctx, func(ctx context.Context) error {
-		if err := insertOnce(ctx, b, "a"); err != nil {
-			return err
-		}
-		return b.InTx(ctx, func(ctx context.Context) error {
-			if err := insertOnce(ctx, b, "b"); err != nil {
-				return err
-			}
-			c, err := b.Conn(ctx)
-			if err != nil {
-				return err
-			}
-			var n int
-			return storage.QueryRow(ctx, c, `SELECT COUNT(*) FROM t`, nil, &n)
-		})
-	})
-}
-
-func insertOnce(ctx context.Context, b *sqlite.Backend, id string) error {
-	return exec(ctx, b, `INSERT INTO t (id, v) VALUES ($1, 1) ON CONFLICT DO NOTHING`, id)
-}
-
 func TestNoFaultLeavesAChangeHalfDone(t *testing.T) {
 	for _, own := range []bool{true, false} {
 		fired, unknown := 0, 0
@@ -515,13 +466,13 @@ func TestNoFaultLeavesAChangeHalfDone(t *testing.T) {
 			clean := open(t, path, sqlite.Config{})
 			b := faulty(t, path, p, own)
 			p.Arm()
-			err := change(t.Context(), b)
+			err := tabletest.Change(t.Context(), b)
 			p.Disarm()
 			call, hit := p.Fired()
 			if hit {
 				fired++
 			}
-			stored := ids(t, clean)
+			stored := tabletest.IDs(t, clean)
 			switch {
 			case stored != "" && stored != "ab":
 				t.Errorf("%v: %v: stored %q", p, call, stored)
@@ -534,10 +485,10 @@ func TestNoFaultLeavesAChangeHalfDone(t *testing.T) {
 			case err != nil && !errors.Is(err, faults.ErrInjected) && !errors.Is(err, storage.ErrUnavailable):
 				t.Errorf("%v: %v: %v", p, call, err)
 			}
-			if err := change(t.Context(), b); err != nil {
+			if err := tabletest.Change(t.Context(), b); err != nil {
 				t.Errorf("%v: %v: the repetition: %v", p, call, err)
 			}
-			if stored := ids(t, clean); stored != "ab" {
+			if stored := tabletest.IDs(t, clean); stored != "ab" {
 				t.Errorf("%v: %v: after the repetition %q is stored", p, call, stored)
 			}
 		}
@@ -555,11 +506,13 @@ func commitOf(t *testing.T) int {
 	t.Helper()
 	p := faults.New(faults.Before, 0)
 	b := faulty(t, file(t), p, false)
-	if err := b.InTx(t.Context(), func(ctx context.Context) error { return exec(ctx, b, `CREATE TABLE t (id TEXT PRIMARY KEY, v BIGINT)`) }); err != nil {
+	if err := b.InTx(t.Context(), func(ctx context.Context) error {
+		return tabletest.Exec(ctx, b, `CREATE TABLE t (id TEXT PRIMARY KEY, v BIGINT)`)
+	}); err != nil {
 		t.Fatal(err)
 	}
 	p.Arm()
-	if err := change(t.Context(), b); err != nil {
+	if err := tabletest.Change(t.Context(), b); err != nil {
 		t.Fatal(err)
 	}
 	return p.Count()
@@ -579,7 +532,7 @@ func TestAHostDoesNotGetAConnectionBackInATransaction(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.Arm()
-	err = change(t.Context(), b)
+	err = tabletest.Change(t.Context(), b)
 	p.Disarm()
 	if call, _ := p.Fired(); call.Op != faults.Commit || !errors.Is(err, storage.ErrUnavailable) {
 		t.Fatalf("%v failed and the change answers %v; want the commit, and ErrUnavailable", call, err)
@@ -587,7 +540,7 @@ func TestAHostDoesNotGetAConnectionBackInATransaction(t *testing.T) {
 	if _, err := db.Exec(`INSERT INTO t (id) VALUES ('host')`); err != nil {
 		t.Fatal(err)
 	}
-	if got := ids(t, clean); got != "host" {
+	if got := tabletest.IDs(t, clean); got != "host" {
 		t.Errorf("stored %q, want host: what the host wrote on its own", got)
 	}
 }
@@ -627,23 +580,23 @@ func TestAFunctionThatHangsAloneDoesNotKeepOthersWaiting(t *testing.T) {
 	begun, proceed, answer := make(chan struct{}), make(chan struct{}), make(chan error)
 	go func() {
 		answer <- b.InTx(t.Context(), func(ctx context.Context) error {
-			if err := insert(ctx, b, "a"); err != nil {
+			if err := tabletest.Insert(ctx, b, "a"); err != nil {
 				return err
 			}
 			close(begun)
 			<-proceed
-			return insert(ctx, b, "late")
+			return tabletest.Insert(ctx, b, "late")
 		})
 	}()
 	<-begun
-	if err := b.InTx(t.Context(), func(ctx context.Context) error { return insert(ctx, b, "b") }); err != nil {
+	if err := b.InTx(t.Context(), func(ctx context.Context) error { return tabletest.Insert(ctx, b, "b") }); err != nil {
 		t.Error(err)
 	}
 	close(proceed)
 	if err := <-answer; !errors.Is(err, storage.ErrTxDone) {
 		t.Errorf("the function that hung answers %v, want ErrTxDone", err)
 	}
-	if got := ids(t, b); got != "b" {
+	if got := tabletest.IDs(t, b); got != "b" {
 		t.Errorf("stored %q, want b", got)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/lumelle/adminkit/storage"
 	"github.com/lumelle/adminkit/storage/memory"
 	"github.com/lumelle/adminkit/storage/sqlite"
+	"github.com/lumelle/adminkit/storage/storagetest/tabletest"
 )
 
 // hosted returns a Backend in a host's database.
@@ -38,17 +39,17 @@ func TestTheHostDecidesAboutItsOwnTransaction(t *testing.T) {
 			t.Fatal(err)
 		}
 		ctx := b.WithTx(t.Context(), tx)
-		if err := insert(ctx, b, "b"); err != nil {
+		if err := tabletest.Insert(ctx, b, "b"); err != nil {
 			t.Fatal(err)
 		}
-		if err := b.InTx(ctx, func(ctx context.Context) error { return insert(ctx, b, "c") }); err != nil {
+		if err := b.InTx(ctx, func(ctx context.Context) error { return tabletest.Insert(ctx, b, "c") }); err != nil {
 			t.Fatal(err)
 		}
 		failed := b.InTx(ctx, func(ctx context.Context) error {
-			if err := insert(ctx, b, "d"); err != nil {
+			if err := tabletest.Insert(ctx, b, "d"); err != nil {
 				return err
 			}
-			return insert(ctx, b, "a")
+			return tabletest.Insert(ctx, b, "a")
 		})
 		if !errors.Is(failed, storage.ErrConflict) {
 			t.Errorf("a taken key answers %v, want ErrConflict", failed)
@@ -68,10 +69,10 @@ func TestTheHostDecidesAboutItsOwnTransaction(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := ids(t, b); got != want {
+		if got := tabletest.IDs(t, b); got != want {
 			t.Errorf("commit %v: stored %q, want %q", commit, got, want)
 		}
-		if err := insert(ctx, b, "late"); !errors.Is(err, storage.ErrTxDone) {
+		if err := tabletest.Insert(ctx, b, "late"); !errors.Is(err, storage.ErrTxDone) {
 			t.Errorf("use after the host's end answers %v, want ErrTxDone", err)
 		}
 		if err := b.InTx(ctx, func(context.Context) error { return nil }); !errors.Is(err, storage.ErrTxDone) {
@@ -103,13 +104,13 @@ func TestAHostLearnsThatSQLiteEndedItsTransaction(t *testing.T) {
 	if err := b.InTx(ctx, func(ctx context.Context) error { return fill(ctx, b, "b") }); !errors.Is(err, storage.ErrUnavailable) {
 		t.Errorf("a full database answers %v, want ErrUnavailable", err)
 	}
-	if err := insert(ctx, b, "c"); !errors.Is(err, storage.ErrUnavailable) {
+	if err := tabletest.Insert(ctx, b, "c"); !errors.Is(err, storage.ErrUnavailable) {
 		t.Errorf("a statement after it answers %v, want ErrUnavailable", err)
 	}
 	if err := tx.Commit(); err == nil {
 		t.Error("the host's commit succeeded")
 	}
-	if got := ids(t, b); got != "" {
+	if got := tabletest.IDs(t, b); got != "" {
 		t.Errorf("stored %q, want nothing", got)
 	}
 }
@@ -118,14 +119,14 @@ func TestAPoolOfOneConnectionIsEnough(t *testing.T) {
 	b, db := hosted(t)
 	db.SetMaxOpenConns(1)
 	for _, id := range []string{"a", "b"} {
-		if err := b.InTx(t.Context(), func(ctx context.Context) error { return insert(ctx, b, id) }); err != nil {
+		if err := b.InTx(t.Context(), func(ctx context.Context) error { return tabletest.Insert(ctx, b, id) }); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := db.Exec(`INSERT INTO t (id) VALUES ($1)`, id+id); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if got := ids(t, b); got != "aaabbb" {
+	if got := tabletest.IDs(t, b); got != "aaabbb" {
 		t.Errorf("stored %q, want aaabbb", got)
 	}
 }
@@ -145,7 +146,7 @@ func TestAForeignTransactionIsRefused(t *testing.T) {
 			if _, err := b.Reader(ctx); err != storage.ErrForeignTx {
 				t.Errorf("Reader in a transaction %s = %v, want ErrForeignTx", name, err)
 			}
-			return b.InTx(storage.Detach(ctx), func(ctx context.Context) error { return insert(ctx, b, name) })
+			return b.InTx(storage.Detach(ctx), func(ctx context.Context) error { return tabletest.Insert(ctx, b, name) })
 		})
 		if err != nil {
 			t.Errorf("detached from a transaction %s: %v", name, err)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/lumelle/adminkit/storage"
 	"github.com/lumelle/adminkit/storage/sqlite"
+	"github.com/lumelle/adminkit/storage/storagetest/tabletest"
 )
 
 // writerEnv turns a run of this test binary into the process that is killed.
@@ -33,10 +34,10 @@ func write(path string) error {
 			for {
 				id := storage.NewID()
 				err := b.InTx(context.Background(), func(ctx context.Context) error {
-					if err := insert(ctx, b, id+"/1"); err != nil {
+					if err := tabletest.Insert(ctx, b, id+"/1"); err != nil {
 						return err
 					}
-					return b.InTx(ctx, func(ctx context.Context) error { return insert(ctx, b, id+"/2") })
+					return b.InTx(ctx, func(ctx context.Context) error { return tabletest.Insert(ctx, b, id+"/2") })
 				})
 				if err != nil {
 					failed <- err
@@ -66,7 +67,7 @@ func TestAKilledProcessLosesNothingItAcknowledged(t *testing.T) {
 		if err := check(t, b, ids); err != nil {
 			t.Error(err)
 		}
-		unknown = count(t, b)/2 - acknowledged
+		unknown = tabletest.Count(t, b)/2 - acknowledged
 		if err := b.Close(t.Context()); err != nil {
 			t.Error(err)
 		}

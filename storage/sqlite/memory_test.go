@@ -8,14 +8,15 @@ import (
 
 	"github.com/lumelle/adminkit/storage"
 	"github.com/lumelle/adminkit/storage/sqlite"
+	"github.com/lumelle/adminkit/storage/storagetest/tabletest"
 )
 
 func TestDatabasesInMemoryAreApart(t *testing.T) {
 	a, b := open(t, sqlite.Memory, sqlite.Config{}), open(t, sqlite.Memory, sqlite.Config{})
-	if err := a.InTx(t.Context(), func(ctx context.Context) error { return insert(ctx, a, "a") }); err != nil {
+	if err := a.InTx(t.Context(), func(ctx context.Context) error { return tabletest.Insert(ctx, a, "a") }); err != nil {
 		t.Fatal(err)
 	}
-	if got := ids(t, a) + "|" + ids(t, b); got != "a|" {
+	if got := tabletest.IDs(t, a) + "|" + tabletest.IDs(t, b); got != "a|" {
 		t.Errorf("stored %q, want a|", got)
 	}
 }
@@ -50,13 +51,13 @@ func TestAReaderSeesOnlyWhatIsCommitted(t *testing.T) {
 		}
 		for i := range 100 {
 			err := b.InTx(t.Context(), func(ctx context.Context) error {
-				if err := insert(ctx, b, storage.NewID()); err != nil {
+				if err := tabletest.Insert(ctx, b, storage.NewID()); err != nil {
 					return err
 				}
 				if i%5 == 0 {
 					return errOwn
 				}
-				return insert(ctx, b, storage.NewID())
+				return tabletest.Insert(ctx, b, storage.NewID())
 			})
 			if err != nil && err != errOwn {
 				t.Errorf("%s: %v", path, err)
@@ -64,7 +65,7 @@ func TestAReaderSeesOnlyWhatIsCommitted(t *testing.T) {
 		}
 		close(stop)
 		wg.Wait()
-		if n := count(t, b); n != 160 {
+		if n := tabletest.Count(t, b); n != 160 {
 			t.Errorf("%s: %d rows, want 160", path, n)
 		}
 	}
@@ -72,14 +73,14 @@ func TestAReaderSeesOnlyWhatIsCommitted(t *testing.T) {
 
 func TestAFullMemoryDatabaseOutlivesTheError(t *testing.T) {
 	b := open(t, sqlite.Memory, sqlite.Config{})
-	if err := b.InTx(t.Context(), func(ctx context.Context) error { return insert(ctx, b, "a") }); err != nil {
+	if err := b.InTx(t.Context(), func(ctx context.Context) error { return tabletest.Insert(ctx, b, "a") }); err != nil {
 		t.Fatal(err)
 	}
 	full(t, b)
 	if err := b.InTx(t.Context(), func(ctx context.Context) error { return fill(ctx, b, "b") }); !errors.Is(err, storage.ErrUnavailable) {
 		t.Errorf("a full database answers %v, want ErrUnavailable", err)
 	}
-	if got := ids(t, b); got != "a" {
+	if got := tabletest.IDs(t, b); got != "a" {
 		t.Errorf("stored %q, want a", got)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/lumelle/adminkit/storage/sqlite"
+	"github.com/lumelle/adminkit/storage/storagetest/tabletest"
 )
 
 func TestProcessesThatStartTogetherMigrateOnce(t *testing.T) {
@@ -49,7 +50,7 @@ func TestAHostMayRunTheMigrationsItself(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := b.InTx(t.Context(), func(ctx context.Context) error { return exec(ctx, b, string(text)) }); err != nil {
+		if err := b.InTx(t.Context(), func(ctx context.Context) error { return tabletest.Exec(ctx, b, string(text)) }); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -11,13 +11,14 @@ import (
 
 	"github.com/lumelle/adminkit/storage"
 	"github.com/lumelle/adminkit/storage/sqlite"
+	"github.com/lumelle/adminkit/storage/storagetest/tabletest"
 )
 
 func TestAPathIsAPathWhateverItsLetters(t *testing.T) {
 	for _, name := range []string{"plain.db", "with space.db", "50%.db", "a?mode=memory.db", "a#b.db", "ümläut.db", "%3f.db", "a&b=c.db"} {
 		path := filepath.Join(t.TempDir(), name)
 		b := open(t, path, sqlite.Config{})
-		if err := b.InTx(t.Context(), func(ctx context.Context) error { return insert(ctx, b, "a") }); err != nil {
+		if err := b.InTx(t.Context(), func(ctx context.Context) error { return tabletest.Insert(ctx, b, "a") }); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 		if _, err := os.Stat(path); err != nil {
@@ -60,7 +61,7 @@ func TestMoreStatementsThanAreKept(t *testing.T) {
 	const many = 1100
 	err := b.InTx(t.Context(), func(ctx context.Context) error {
 		for i := range many {
-			if err := exec(ctx, b, fmt.Sprintf(`INSERT INTO t (id, v) VALUES ($1, %d)`, i), fmt.Sprint(i)); err != nil {
+			if err := tabletest.Exec(ctx, b, fmt.Sprintf(`INSERT INTO t (id, v) VALUES ($1, %d)`, i), fmt.Sprint(i)); err != nil {
 				return err
 			}
 		}

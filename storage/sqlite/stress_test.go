@@ -13,6 +13,7 @@ import (
 
 	"github.com/lumelle/adminkit/storage"
 	"github.com/lumelle/adminkit/storage/sqlite"
+	"github.com/lumelle/adminkit/storage/storagetest/tabletest"
 )
 
 // stored returns the ids in the table.
@@ -95,17 +96,17 @@ func attempt(t *testing.T, b *sqlite.Backend, id string, way int) (acknowledged 
 			done <- answered
 		}()
 		err := b.InTx(ctx, func(ctx context.Context) error {
-			if err := insert(ctx, b, id+"outer"); err != nil {
+			if err := tabletest.Insert(ctx, b, id+"outer"); err != nil {
 				return err
 			}
-			if err := b.InTx(ctx, func(ctx context.Context) error { return insert(ctx, b, id+"kept") }); err != nil {
+			if err := b.InTx(ctx, func(ctx context.Context) error { return tabletest.Insert(ctx, b, id+"kept") }); err != nil {
 				return err
 			}
 			err := b.InTx(ctx, func(ctx context.Context) error {
-				if err := insert(ctx, b, id+"undone"); err != nil {
+				if err := tabletest.Insert(ctx, b, id+"undone"); err != nil {
 					return err
 				}
-				return insert(ctx, b, id+"outer") // taken
+				return tabletest.Insert(ctx, b, id+"outer") // taken
 			})
 			if !errors.Is(err, storage.ErrConflict) {
 				t.Errorf("%s: a taken key answers %v, want ErrConflict", id, err)
@@ -154,10 +155,10 @@ func TestAFullDiskKeepsWhatWasAcknowledged(t *testing.T) {
 		var parts []part
 		for i := range 12 {
 			parts = append(parts, part{fn: func(ctx context.Context) error {
-				if err := insert(ctx, b, fmt.Sprintf("%02d", i)); err != nil {
+				if err := tabletest.Insert(ctx, b, fmt.Sprintf("%02d", i)); err != nil {
 					return err
 				}
-				return insert(ctx, b, fmt.Sprintf("%02d", i)+strings.Repeat("x", 3000))
+				return tabletest.Insert(ctx, b, fmt.Sprintf("%02d", i)+strings.Repeat("x", 3000))
 			}})
 		}
 		var want []string
