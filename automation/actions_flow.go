@@ -1,0 +1,87 @@
+package automation
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+)
+
+// The actions that every catalogue has.
+const (
+	actionWait = "wait"
+	actionStop = "stop"
+)
+
+// waitAction is the action "wait": it lets time pass.
+type waitAction struct{}
+
+func (waitAction) Describe() Descriptor {
+	return Descriptor{
+		Name: actionWait, Label: "Wait", Description: "Lets a time span pass, or waits until a time.", Effect: NoEffect,
+		Input: json.RawMessage(`{"type":"object","additionalProperties":false,"properties":{
+			"duration":{"type":["string","number"],"description":"A time span such as 90s or 1h30m, or seconds."},
+			"until":{"type":"string","description":"A time in RFC 3339."}},
+			"oneOf":[{"required":["duration"]},{"required":["until"]}]}`),
+		SampleInput: json.RawMessage(`{"duration":"24h"}`),
+		Output:      json.RawMessage(`{"type":"object","properties":{"until":{"type":"string"}},"required":["until"]}`),
+		Sample:      json.RawMessage(`{"until":"2026-03-02T12:00:00Z"}`),
+	}
+}
+
+func (waitAction) Run(_ context.Context, in Input) (Output, error) {
+	var with struct {
+		Duration *Duration `json:"duration"`
+		Until    string    `json:"until"`
+	}
+	if err := json.Unmarshal(in.With, &with); err != nil {
+		return Output{}, Fail(ClassInvalid, `the duration must be a time span such as "90s" or "1h30m"`, err)
+	}
+	until := in.Now
+	if with.Duration != nil {
+		until = until.Add(time.Duration(*with.Duration))
+	} else {
+		at, err := time.Parse(time.RFC3339Nano, with.Until)
+		if err != nil || at.Year() > 9999 {
+			return Output{}, Fail(ClassInvalid, "until must be a time in RFC 3339", err)
+		}
+		until = at.UTC()
+	}
+	value := encode(map[string]string{"until": until.Format(time.RFC3339Nano)})
+	return Output{Value: value, Await: &Await{Until: until}}, nil
+}
+
+// stopAction is the action "stop": it ends the run here.
+type stopAction struct{}
+
+func (stopAction) Describe() Descriptor {
+	return Descriptor{
+		Name: actionStop, Label: "Stop", Description: "Ends the run before its last step.", Effect: NoEffect,
+		Input: json.RawMessage(`{"type":"object","additionalProperties":false,"properties":{
+			"status":{"enum":["succeeded","filtered","failed"],"description":"How the run ends; succeeded by default."},
+			"reason":{"type":"string","maxLength":1024}}}`),
+		SampleInput: json.RawMessage(`{"status":"filtered","reason":"the order is too old"}`),
+	}
+}
+
+func (stopAction) Run(_ context.Context, in Input) (Output, error) {
+	var with struct {
+		Status Status `json:"status"`
+		Reason string `json:"reason"`
+	}
+	if err := json.Unmarshal(in.With, &with); err != nil {
+		return Output{}, Fail(ClassInvalid, "the input cannot be read", err)
+	}
+	if with.Status == "" {
+		with.Status = Succeeded
+	}
+	return Output{Stop: &Stop{Status: with.Status, Reason: with.Reason}}, nil
+}
+
+// encode marshals values of this package's own plain types, which cannot fail.
+func encode(v any) json.RawMessage {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
