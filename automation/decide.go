@@ -480,7 +480,8 @@ func (d *decision) overdue() Command {
 }
 
 func (d *decision) cancel() Command {
-	if at, _ := d.current(); at >= 0 {
+	if at := d.step(d.Run.Cursor); at >= 0 {
+		d.touch(at)
 		d.settle(at, Cancelled)
 	}
 	d.Run.Reason = clip(d.event.Reason, MaxMessage)

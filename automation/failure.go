@@ -1,7 +1,6 @@
 package automation
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"runtime/debug"
@@ -32,7 +31,7 @@ func failureOf(err error, timedOut bool) (f Failure, action *ActionError) {
 		}
 		return f, failed
 	}
-	if timedOut && errors.Is(err, context.DeadlineExceeded) {
+	if timedOut {
 		return Failure{Class: ClassTimeout, Message: "the action took too long"}, nil
 	}
 	if refusal, ok := errors.AsType[audit.Refusal](err); ok {
