@@ -1,8 +1,6 @@
 package targeting
 
-import (
-	"strconv"
-)
+import "strconv"
 
 // DefaultKeys returns the attributes that a subject is known by where a definition does
 // not say: merchantId, else the targeting key of OpenFeature.
@@ -245,11 +243,8 @@ func checkBy(by []string, pointer string, opts Options, bad *complaints) []strin
 }
 
 func checkKey(key string) string {
-	switch {
-	case key == "":
+	if key == "" {
 		return "must not be empty"
-	case len(key) > MaxText:
-		return "must be at most " + strconv.Itoa(MaxText) + " bytes long"
 	}
-	return ""
+	return checkText(key)
 }

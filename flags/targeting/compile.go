@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // Options say what a condition may refer to. The zero Options allow every path and know
@@ -62,8 +63,9 @@ type compiler struct {
 	builder *builder // of the library that is being built, else nil
 	reads   *References
 	// What was counted so far.
-	nodes, values, patterns int
-	cost, chain             int
+	nodes, values, patterns, instructions int
+	cost, chain                           int
+	costly                                bool // told already
 }
 
 // root compiles a whole tree.
@@ -139,7 +141,7 @@ func (c *compiler) group(n *node, form form, members []Condition, pointer, name 
 		if c.nodes > MaxNodes {
 			return
 		}
-		c.node(&n.members[min(i, MaxNodes-1)], member, pointer+"/"+strconv.Itoa(i), depth+1)
+		c.node(&n.members[i], member, pointer+"/"+strconv.Itoa(i), depth+1)
 	}
 }
 
@@ -182,6 +184,10 @@ func (c *compiler) audience(n *node, key, pointer string) {
 }
 
 func (c *compiler) tooCostly(pointer string) {
+	if c.costly {
+		return
+	}
+	c.costly = true
 	c.add(pointer, "makes the condition too large with its audiences written out: the limit is "+strconv.Itoa(MaxCost)+" nodes")
 }
 
@@ -209,9 +215,6 @@ func (c *compiler) clause(n *node, given Condition, pointer string) {
 		c.add(pointer+"/op", "is not a known operator")
 		return
 	}
-	if declared := c.opts.Paths[given.Path]; declared != KindNone && family.reads(declared, given.Value) == false {
-		c.add(pointer+"/op", "does not read the attribute, which is declared as "+declared.String())
-	}
 	if given.FoldCase && !(family.folds && textual(given.Value)) {
 		c.add(pointer+"/fold_case", "is for comparisons of texts")
 	}
@@ -226,6 +229,9 @@ func (c *compiler) clause(n *node, given Condition, pointer string) {
 		c.add(pointer+"/value", message)
 		return
 	}
+	if declared := c.opts.Paths[given.Path]; declared != KindNone && !family.reads(declared, given.Value) {
+		c.add(pointer+"/op", "does not read the attribute, which is declared as "+declared.String())
+	}
 	n.test, n.negate = test, family.negate
 }
 
@@ -233,11 +239,11 @@ func (c *compiler) clause(n *node, given Condition, pointer string) {
 func (c *compiler) checkValue(v Value, pointer string) bool {
 	if v.kind != KindList {
 		c.values++
-		if len(v.text) > MaxText {
-			c.add(pointer, "must be at most "+strconv.Itoa(MaxText)+" bytes long")
-			return false
+		message := checkText(v.text)
+		if message != "" {
+			c.add(pointer, message)
 		}
-		return true
+		return message == ""
 	}
 	if c.values += v.len(); c.values > MaxValues {
 		c.add(pointer, "is beyond the limit of "+strconv.Itoa(MaxValues)+" values in a condition")
@@ -258,12 +264,25 @@ func (c *compiler) checkValue(v Value, pointer string) bool {
 		case e.kind != first.kind:
 			c.add(at, "must be of the kind of the values before it, "+first.kind.String())
 			return false
-		case len(e.text) > MaxText:
-			c.add(at, "must be at most "+strconv.Itoa(MaxText)+" bytes long")
+		}
+		if message := checkText(e.text); message != "" {
+			c.add(at, message)
 			return false
 		}
 	}
 	return true
+}
+
+// checkText reports what makes s unfit as a text of a definition, empty when nothing
+// does. U+FFFD is what a decoder leaves of bytes and escapes that are no text.
+func checkText(s string) string {
+	switch {
+	case len(s) > MaxText:
+		return "must be at most " + strconv.Itoa(MaxText) + " bytes long"
+	case strings.ContainsRune(s, utf8.RuneError):
+		return "must be text in UTF-8"
+	}
+	return ""
 }
 
 // textual reports whether v is a text or a list of texts.
@@ -282,18 +301,21 @@ func (c *compiler) pattern(expression string) string {
 	if c.patterns += len(expression); c.patterns > MaxPatterns {
 		return "makes the expressions of the condition longer than " + strconv.Itoa(MaxPatterns) + " bytes"
 	}
+	if c.instructions > maxInstructions {
+		return "is beside expressions that grow too large"
+	}
 	re, err := syntax.Parse(expression, syntax.Perl)
 	if err != nil {
 		return "must be a regular expression (RE2)"
 	}
-	if instructions(re) > maxInstructions {
+	if c.instructions += instructions(re); c.instructions > maxInstructions {
 		return "is an expression that grows too large"
 	}
 	return ""
 }
 
-// maxInstructions bounds what one regular expression compiles to.
-const maxInstructions = 2000
+// maxInstructions bounds what the regular expressions of a condition compile to.
+const maxInstructions = 5000
 
 // instructions estimates the size of a compiled expression: repetitions are written out.
 func instructions(re *syntax.Regexp) int {

@@ -14,7 +14,7 @@ const (
 	// written out, and so how many one match visits at most.
 	MaxCost = 10_000
 	// MaxValues is how many values the clauses of a condition may have in all.
-	MaxValues = 10_000
+	MaxValues = 5_000
 	// MaxAlternatives is how many texts contains, starts_with and ends_with may have,
 	// and how many prefixes in_cidr.
 	MaxAlternatives = 64

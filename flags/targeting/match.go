@@ -90,7 +90,7 @@ func (n *node) clause(s Subject, t *Trace, within string) bool {
 	case !ok || v.kind == KindNone:
 		holds, reason = n.onMissing, ReasonMissing
 	default:
-		switch n.outcome(v) {
+		switch n.outcome(&v) {
 		case yes:
 			holds = !n.negate
 		case no:
@@ -116,16 +116,17 @@ const (
 
 // outcome tests a value, of a list each element: one that passes settles it, and
 // without one an element that cannot be read does.
-func (n *node) outcome(v Value) outcome {
+func (n *node) outcome(v *Value) outcome {
 	if v.kind != KindList {
-		return n.test.test(v)
+		return passes(n.test, v)
 	}
 	if v.len() > MaxElements {
 		return unreadable
 	}
 	result := no
 	for i := range v.len() {
-		switch n.test.test(v.element(i)) {
+		e := v.element(i)
+		switch passes(n.test, &e) {
 		case yes:
 			return yes
 		case unreadable:

@@ -70,8 +70,8 @@ func (r *reader) members(pointer string, member func(key, pointer string) bool) 
 			return false
 		}
 		key, _ := t.(string) // the decoder lets nothing else stand there
-		if len(key) > MaxText {
-			return r.fail(pointer, "has a key that is too long")
+		if checkText(key) != "" {
+			return r.fail(pointer, "has a key that is too long or no text")
 		}
 		at := join(pointer, key)
 		for _, other := range seen {
@@ -92,7 +92,7 @@ func (r *reader) members(pointer string, member func(key, pointer string) bool) 
 }
 
 // array reads an array; element reads one of its elements.
-func (r *reader) array(pointer string, element func(pointer string) bool) bool {
+func (r *reader) array(pointer string, element func(i int) bool) bool {
 	t, ok := r.token(pointer)
 	if !ok {
 		return false
@@ -104,9 +104,9 @@ func (r *reader) array(pointer string, element func(pointer string) bool) bool {
 }
 
 // elements reads an array behind its bracket.
-func (r *reader) elements(pointer string, element func(pointer string) bool) bool {
+func (r *reader) elements(pointer string, element func(i int) bool) bool {
 	for i := 0; r.d.More(); i++ {
-		if !element(pointer + "/" + strconv.Itoa(i)) {
+		if !element(i) {
 			return false
 		}
 	}
@@ -114,73 +114,99 @@ func (r *reader) elements(pointer string, element func(pointer string) bool) boo
 	return ok
 }
 
+// at returns the pointer of an element. Long lists call it for the one at fault only.
+func at(pointer string, i int) string { return pointer + "/" + strconv.Itoa(i) }
+
 func (r *reader) text(into *string, pointer string) bool {
 	t, ok := r.token(pointer)
 	if !ok {
 		return false
 	}
-	s, ok := t.(string)
-	switch {
-	case !ok:
-		return r.fail(pointer, "must be a text")
-	case len(s) > MaxText:
-		return r.fail(pointer, "must be at most "+strconv.Itoa(MaxText)+" bytes long")
+	s, message := textOf(t)
+	if message != "" {
+		return r.fail(pointer, message)
 	}
 	*into = s
 	return true
 }
 
+func textOf(t json.Token) (s, message string) {
+	s, ok := t.(string)
+	if !ok {
+		return "", "must be a text"
+	}
+	return s, checkText(s)
+}
+
 func (r *reader) texts(into *[]string, pointer string, limit int) bool {
 	list := []string{}
-	ok := r.array(pointer, func(pointer string) bool {
-		if len(list) == limit {
-			return r.fail(pointer, "is one too many: the limit is "+strconv.Itoa(limit))
+	ok := r.array(pointer, func(i int) bool {
+		if i == limit {
+			return r.fail(at(pointer, i), "is one too many: the limit is "+strconv.Itoa(limit))
 		}
-		var s string
-		ok := r.text(&s, pointer)
+		t, err := r.d.Token()
+		if err != nil {
+			return r.fail(at(pointer, i), "must be JSON")
+		}
+		s, message := textOf(t)
+		if message != "" {
+			return r.fail(at(pointer, i), message)
+		}
 		list = append(list, s)
-		return ok
+		return true
 	})
 	*into = list
 	return ok
 }
 
-// operand reads a bool, a number or a text, and where lists are wanted a list of these.
-func (r *reader) operand(pointer string, lists bool) (Value, bool) {
-	if r.values++; r.values > MaxValues {
-		return Value{}, r.fail(pointer, "is one value too many: the limit is "+strconv.Itoa(MaxValues))
-	}
+// operand reads a bool, a number, a text, or a list of these.
+func (r *reader) operand(pointer string) (Value, bool) {
 	t, ok := r.token(pointer)
 	if !ok {
 		return Value{}, false
 	}
-	switch t := t.(type) {
-	case nil:
-		return Value{}, true
-	case bool:
-		return Bool(t), true
-	case json.Number:
-		n, ok := parseNumber(string(t))
-		if !ok {
-			return n, r.fail(pointer, "is a number beyond what 64 bits hold")
+	if t != json.Delim('[') {
+		v, message := r.scalar(t)
+		if message != "" {
+			return v, r.fail(pointer, message)
 		}
-		return n, true
-	case string:
-		if len(t) > MaxText {
-			return Value{}, r.fail(pointer, "must be at most "+strconv.Itoa(MaxText)+" bytes long")
-		}
-		return String(t), true
-	}
-	if t != json.Delim('[') || !lists {
-		return Value{}, r.fail(pointer, "must be a truth value, a number, a text, or one list of these")
+		return v, true
 	}
 	var list []Value
-	ok = r.elements(pointer, func(pointer string) bool {
-		v, ok := r.operand(pointer, false)
+	ok = r.elements(pointer, func(i int) bool {
+		t, err := r.d.Token()
+		if err != nil {
+			return r.fail(at(pointer, i), "must be JSON")
+		}
+		v, message := r.scalar(t)
+		if message != "" {
+			return r.fail(at(pointer, i), message)
+		}
 		list = append(list, v)
-		return ok
+		return true
 	})
 	return List(list...), ok
+}
+
+// scalar returns the value of a token, or what is wrong with it.
+func (r *reader) scalar(t json.Token) (Value, string) {
+	if r.values++; r.values > MaxValues {
+		return Value{}, "is one value too many: the limit is " + strconv.Itoa(MaxValues)
+	}
+	switch t := t.(type) {
+	case nil:
+		return Value{}, ""
+	case bool:
+		return Bool(t), ""
+	case json.Number:
+		if n, ok := parseNumber(string(t)); ok {
+			return n, ""
+		}
+		return Value{}, "is a number beyond what 64 bits hold"
+	case string:
+		return String(t), checkText(t)
+	}
+	return Value{}, "must be a truth value, a number, a text, or one list of these"
 }
 
 // condition reads one node of a tree.
@@ -204,7 +230,7 @@ func (r *reader) condition(into *Condition, pointer string, depth int) bool {
 		case "op":
 			return r.text((*string)(&into.Op), pointer)
 		case "value":
-			v, ok := r.operand(pointer, true)
+			v, ok := r.operand(pointer)
 			if ok && v.IsZero() {
 				return r.fail(pointer, "must not be null: exists asks whether an attribute is there")
 			}
@@ -223,9 +249,9 @@ func (r *reader) condition(into *Condition, pointer string, depth int) bool {
 
 func (r *reader) group(into *[]Condition, pointer string, depth int) bool {
 	*into = []Condition{}
-	return r.array(pointer, func(pointer string) bool {
+	return r.array(pointer, func(i int) bool {
 		var member Condition
-		ok := r.condition(&member, pointer, depth+1)
+		ok := r.condition(&member, at(pointer, i), depth+1)
 		*into = append(*into, member)
 		return ok
 	})

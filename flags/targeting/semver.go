@@ -119,7 +119,7 @@ func compileSemver(_ *compiler, given Condition) (test, string) {
 		return nil, "must be a version such as 1.2.3 or 2.0.0-rc.1 (semver.org)"
 	}
 	op := given.Op
-	return semverTest{
+	return &semverTest{
 		want:    v,
 		less:    op == SemverLess || op == SemverLessEqual,
 		equal:   op == SemverEqual || op == SemverLessEqual || op == SemverGreaterEqual,
@@ -127,7 +127,7 @@ func compileSemver(_ *compiler, given Condition) (test, string) {
 	}, ""
 }
 
-func (t semverTest) test(v Value) outcome {
+func (t *semverTest) test(v *Value) outcome {
 	if v.kind != KindString || len(v.text) > MaxText {
 		return unreadable
 	}

@@ -103,12 +103,12 @@ func (r *reader) shares(into *Shares, pointer string) bool {
 		slices.SortFunc(*into, compareShares)
 		return ok
 	case json.Delim('['):
-		return r.elements(pointer, func(pointer string) bool {
-			if len(*into) == MaxVariants {
-				return r.fail(pointer, "is one share too many: the limit is "+strconv.Itoa(MaxVariants))
+		return r.elements(pointer, func(i int) bool {
+			if i == MaxVariants {
+				return r.fail(at(pointer, i), "is one share too many: the limit is "+strconv.Itoa(MaxVariants))
 			}
 			var share Share
-			ok := r.share(&share, pointer)
+			ok := r.share(&share, at(pointer, i))
 			*into = append(*into, share)
 			return ok
 		})
@@ -129,7 +129,7 @@ func (r *reader) share(into *Share, pointer string) bool {
 }
 
 func (r *reader) weight(into *float64, pointer string) bool {
-	v, ok := r.operand(pointer, false)
+	v, ok := r.operand(pointer)
 	if !ok {
 		return false
 	}
@@ -219,8 +219,8 @@ func CompileSplit(s Split, salt string, opts Options) (*Splitter, error) {
 	if s.Salt != "" {
 		salt = s.Salt
 	}
-	if salt == "" || len(salt) > MaxText {
-		bad.add("/salt", "must be 1 to "+strconv.Itoa(MaxText)+" bytes long")
+	if message := checkKey(salt); message != "" {
+		bad.add("/salt", message)
 	}
 	sp := &Splitter{scheme: s.Scheme, by: checkBy(s.By, "/by", opts, &bad)}
 	weights := sp.weights(s.Weights, &bad)
@@ -264,7 +264,7 @@ func (sp *Splitter) weights(shares Shares, bad *complaints) []float64 {
 		}
 		switch {
 		case checkKey(share.Variant) != "":
-			bad.add(at, "needs the name of a variant of at most "+strconv.Itoa(MaxText)+" bytes")
+			bad.add(at, "needs the name of a variant: a text of 1 to "+strconv.Itoa(MaxText)+" bytes")
 		case slices.Contains(sp.variants, share.Variant):
 			bad.add(at, "is a variant that stands there already")
 		case !(share.Weight >= 0 && share.Weight <= maxWeight):

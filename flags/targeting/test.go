@@ -9,8 +9,33 @@ import (
 	"time"
 )
 
-// A test is the operator of a clause with its value. It is never given a list.
-type test interface{ test(v Value) outcome }
+// A test is the operator of a clause with its value. It is never given a list. v is
+// behind a pointer because a match copies it often enough; tests do not keep it.
+type test interface{ test(v *Value) outcome }
+
+// passes tests v. It names the types, so that v need not escape to the heap as it would
+// behind the interface.
+func passes(t test, v *Value) outcome {
+	switch t := t.(type) {
+	case *equalTest:
+		return t.test(v)
+	case *inTest:
+		return t.test(v)
+	case *orderTest:
+		return t.test(v)
+	case *textTest:
+		return t.test(v)
+	case *patternTest:
+		return t.test(v)
+	case *momentTest:
+		return t.test(v)
+	case *semverTest:
+		return t.test(v)
+	case *cidrTest:
+		return t.test(v)
+	}
+	return unreadable
+}
 
 // A family is what operators that compile alike have in common.
 type family struct {
@@ -80,12 +105,12 @@ type equalTest struct {
 func compileEqual(_ *compiler, given Condition) (test, string) {
 	switch given.Value.kind {
 	case KindBool, KindNumber, KindString:
-		return equalTest{given.Value, given.FoldCase}, ""
+		return &equalTest{given.Value, given.FoldCase}, ""
 	}
 	return nil, "must be a truth value, a number or a text"
 }
 
-func (e equalTest) test(v Value) outcome {
+func (e *equalTest) test(v *Value) outcome {
 	switch {
 	case v.kind != e.want.kind:
 		return unreadable
@@ -112,24 +137,28 @@ type scalar struct {
 // inTest looks a value up.
 type inTest struct {
 	kind   Kind
+	fold   bool
+	few    []string // instead of texts, where they are few or case does not count
 	texts  map[string]struct{}
 	others map[scalar]struct{}
-	folded []string // instead of texts, where case does not count
 }
+
+// fewTexts is how many texts are faster to compare than to look up.
+const fewTexts = 4
 
 func compileIn(_ *compiler, given Condition) (test, string) {
 	if given.Value.kind != KindList {
 		return nil, "must be a list"
 	}
-	t := inTest{kind: given.Value.element(0).kind}
+	t := &inTest{kind: given.Value.element(0).kind, fold: given.FoldCase}
 	switch {
 	case t.kind == KindTime:
 		return nil, "must be a list of truth values, numbers or texts"
 	case given.FoldCase && given.Value.len() > MaxAlternatives:
 		return nil, "must have at most " + strconv.Itoa(MaxAlternatives) + " texts where case does not count"
-	case given.FoldCase:
+	case given.FoldCase, t.kind == KindString && given.Value.len() <= fewTexts:
 		for i := range given.Value.len() {
-			t.folded = append(t.folded, given.Value.element(i).text)
+			t.few = append(t.few, given.Value.element(i).text)
 		}
 	case t.kind == KindString:
 		t.texts = make(map[string]struct{}, given.Value.len())
@@ -146,7 +175,7 @@ func compileIn(_ *compiler, given Condition) (test, string) {
 	return t, ""
 }
 
-func (t inTest) test(v Value) outcome {
+func (t *inTest) test(v *Value) outcome {
 	if v.kind != t.kind {
 		return unreadable
 	}
@@ -157,8 +186,8 @@ func (t inTest) test(v Value) outcome {
 	case t.others != nil:
 		_, ok = t.others[scalar{float: v.float, bits: v.bits}]
 	default:
-		for _, want := range t.folded {
-			if strings.EqualFold(v.text, want) {
+		for _, want := range t.few {
+			if v.text == want || t.fold && strings.EqualFold(v.text, want) {
 				return yes
 			}
 		}
@@ -177,7 +206,7 @@ func compileOrder(_ *compiler, given Condition) (test, string) {
 		return nil, "must be a number"
 	}
 	op := given.Op
-	return orderTest{
+	return &orderTest{
 		want:    given.Value,
 		less:    op == Less || op == LessEqual,
 		equal:   op == LessEqual || op == GreaterEqual,
@@ -185,17 +214,21 @@ func compileOrder(_ *compiler, given Condition) (test, string) {
 	}, ""
 }
 
-func (o orderTest) test(v Value) outcome {
-	if v.kind == KindString {
-		var ok bool
-		if v, ok = parseDecimal(v.text); !ok {
+func (o *orderTest) test(v *Value) outcome {
+	var c int
+	switch v.kind {
+	case KindNumber:
+		c = compareNumbers(v, &o.want)
+	case KindString:
+		n, ok := parseDecimal(v.text)
+		if !ok {
 			return unreadable
 		}
-	}
-	if v.kind != KindNumber {
+		c = compareNumbers(&n, &o.want)
+	default:
 		return unreadable
 	}
-	switch c := compareNumbers(v, o.want); {
+	switch {
 	case c < 0:
 		return outcomeOf(o.less)
 	case c > 0:
@@ -231,7 +264,7 @@ func allDigits(s string) bool {
 }
 
 // compareNumbers orders two numbers exactly.
-func compareNumbers(a, b Value) int {
+func compareNumbers(a, b *Value) int {
 	switch {
 	case !a.float && !b.float:
 		return compare(int64(a.bits), int64(b.bits))
@@ -285,7 +318,7 @@ func compileText(_ *compiler, given Condition) (test, string) {
 			want[i] = foldText(want[i])
 		}
 	}
-	return textTest{op: given.Op, want: want, fold: given.FoldCase}, ""
+	return &textTest{op: given.Op, want: want, fold: given.FoldCase}, ""
 }
 
 // alternatives returns a text, or the texts of a list.
@@ -305,7 +338,7 @@ func alternatives(v Value) ([]string, string) {
 	return texts, ""
 }
 
-func (t textTest) test(v Value) outcome {
+func (t *textTest) test(v *Value) outcome {
 	if v.kind != KindString || t.op == Contains && len(v.text) > MaxInput {
 		return unreadable
 	}
@@ -347,10 +380,10 @@ func compilePattern(c *compiler, given Condition) (test, string) {
 	if err != nil {
 		return nil, "must be a regular expression (RE2)"
 	}
-	return patternTest{re}, ""
+	return &patternTest{re}, ""
 }
 
-func (p patternTest) test(v Value) outcome {
+func (p *patternTest) test(v *Value) outcome {
 	if v.kind != KindString || len(v.text) > MaxInput {
 		return unreadable
 	}
@@ -368,11 +401,11 @@ func compileMoment(_ *compiler, given Condition) (test, string) {
 	if !ok {
 		return nil, "must be an RFC 3339 time or Unix seconds"
 	}
-	return momentTest{at, given.Op == After}, ""
+	return &momentTest{at, given.Op == After}, ""
 }
 
-func (m momentTest) test(v Value) outcome {
-	at, ok := moment(v)
+func (m *momentTest) test(v *Value) outcome {
+	at, ok := moment(*v)
 	switch {
 	case !ok:
 		return unreadable
@@ -419,7 +452,7 @@ func compileCIDR(_ *compiler, given Condition) (test, string) {
 	if message != "" {
 		return nil, message
 	}
-	t := cidrTest{}
+	t := &cidrTest{}
 	for _, text := range texts {
 		prefix, err := netip.ParsePrefix(text)
 		if err != nil {
@@ -438,7 +471,7 @@ func compileCIDR(_ *compiler, given Condition) (test, string) {
 	return t, ""
 }
 
-func (t cidrTest) test(v Value) outcome {
+func (t *cidrTest) test(v *Value) outcome {
 	if v.kind != KindString || len(v.text) > len("ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255") {
 		return unreadable
 	}

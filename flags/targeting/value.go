@@ -296,7 +296,7 @@ func (v *Value) UnmarshalJSON(data []byte) error {
 	if err != nil {
 		return err
 	}
-	read, ok := r.operand("", true)
+	read, ok := r.operand("")
 	if ok {
 		r.end()
 	}
