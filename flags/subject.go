@@ -2,6 +2,9 @@ package flags
 
 import (
 	"context"
+	"maps"
+	"slices"
+	"strconv"
 
 	"github.com/lumelle/adminkit/flags/targeting"
 )
@@ -58,6 +61,35 @@ func (s *Subject) identified() bool {
 		}
 	}
 	return false
+}
+
+// ReadSubject returns the subject of an evaluation context as OpenFeature and OFREP
+// carry it: attributes by name, with the targeting key and the tenant among them. The
+// values are those of targeting.Of, such as decoded JSON, and are kept, not copied. The
+// error is an [*Error] with [CodeInvalidContext] that names the attribute.
+func ReadSubject(attributes map[string]any) (*Subject, error) {
+	s := &Subject{Attributes: make(targeting.Attributes, len(attributes))}
+	for _, name := range slices.Sorted(maps.Keys(attributes)) {
+		v, err := targeting.Of(attributes[name])
+		if err != nil {
+			return nil, &Error{CodeInvalidContext, "the attribute " + strconv.Quote(name) + " is of a type that no attribute has"}
+		}
+		switch name {
+		case AttrTargetingKey, AttrTenant:
+			text, ok := v.AsString()
+			if !ok && !v.IsZero() {
+				return nil, &Error{CodeInvalidContext, "the attribute " + strconv.Quote(name) + " must be a text"}
+			}
+			if name == AttrTenant {
+				s.Tenant = text
+			} else {
+				s.Key = text
+			}
+		default:
+			s.Attributes[name] = v
+		}
+	}
+	return s, nil
 }
 
 type subjectKey struct{}
