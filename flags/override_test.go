@@ -1,0 +1,89 @@
+package flags_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/lumelle/adminkit/flags"
+	"github.com/lumelle/adminkit/storage"
+	"github.com/lumelle/adminkit/storage/storagetest/eachtest"
+)
+
+func TestAnOverrideForQAIsSetUsedAndExpired(t *testing.T) {
+	eachtest.Run(t, func(t *testing.T, b eachtest.Backend) {
+		k := newKit(t, b, flags.Config{})
+		k.work(t)
+		_, err := k.service.Create(k.ctx, "acme", checkout(), "")
+		must(t, err)
+		until := time.Now().Add(300 * time.Millisecond)
+		set, err := k.service.SetOverride(k.ctx, "acme", "checkout", "prod", flags.Override{
+			Attribute: flags.AttrTargetingKey, Subject: "m2", Variant: "on", Until: &until, Reason: "a demo",
+		})
+		must(t, err)
+		o := set.Environments["prod"].Overrides[0]
+		if o.By != "dana" || o.Kind != flags.OverrideQA || o.ID == "" {
+			t.Errorf("got override %+v", o)
+		}
+		k.serves(t, merchant("m2", "FR"), "on", flags.ReasonTargetingMatch)
+		for range 3 {
+			must(t, k.service.RecordUse(k.ctx, "acme", flags.OverrideUse{
+				Flag: "checkout", Environment: "prod", Override: o.ID, Subject: "m2", Day: time.Now(),
+			}))
+		}
+		e := k.hear(t, flags.ActionExpireOverride)
+		if e.Time.Before(*o.Until) || e.Actor.ID != "flags" {
+			t.Errorf("expired at %s by %s, want at %s by the system", e.Time, e.Actor.ID, o.Until)
+		}
+		k.serves(t, merchant("m2", "FR"), "off", flags.ReasonDefault)
+		got, err := k.service.Get(k.ctx, "acme", "checkout")
+		must(t, err)
+		same(t, len(got.Environments["prod"].Overrides), 0)
+		same(t, got.Author.ID, "flags")
+		same(t, k.trail(t, flags.ResourceFlag, "checkout"), []string{
+			"flags.flag.created success", "flags.flag.override_set success", "flags.flag.override_used success", "flags.flag.override_expired success",
+		})
+	})
+}
+
+func TestAnOverrideIsReplacedAndCleared(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, eachtest.Memory(t), flags.Config{})
+	k.work(t)
+	_, err := k.service.Create(k.ctx, "acme", checkout(), "")
+	must(t, err)
+	soon, later := time.Now().Add(100*time.Millisecond), time.Now().Add(time.Hour)
+	o := flags.Override{Attribute: flags.AttrTargetingKey, Subject: "m2", Variant: "on", Until: &soon, Reason: "a demo"}
+	must(t, k.override(o))
+	o.Until = &later
+	must(t, k.override(o))
+	other := o
+	other.Subject, other.Until = "m3", &soon
+	must(t, k.override(other))
+	k.hear(t, flags.ActionExpireOverride) // of m3, whose job is behind that of m2
+	got, err := k.service.Get(k.ctx, "acme", "checkout")
+	must(t, err)
+	left := got.Environments["prod"].Overrides
+	if len(left) != 1 || left[0].Subject != "m2" || !left[0].Until.Equal(later.UTC().Truncate(time.Microsecond)) {
+		t.Errorf("got overrides %+v, want that of m2 with its new end", left)
+	}
+	// An update leaves overrides for QA alone and sets those of tenants.
+	must(t, k.update(in(checkout(), func(s *flags.State) {
+		s.Overrides = []flags.Override{
+			{ID: "mine", Kind: flags.OverrideQA, Attribute: "actor", Subject: "dana", Variant: "on", Until: &later, Reason: "sneaky"},
+			{ID: "bloom", Kind: flags.OverrideTenant, Attribute: flags.AttrMerchant, Subject: "bloom", Variant: "on"},
+		}
+	})))
+	got, err = k.service.Get(k.ctx, "acme", "checkout")
+	must(t, err)
+	var ids []string
+	for _, o := range got.Environments["prod"].Overrides {
+		ids = append(ids, o.ID)
+	}
+	same(t, ids, []string{left[0].ID, "bloom"})
+
+	_, err = k.service.ClearOverride(k.ctx, "acme", "checkout", "prod", "none", "")
+	wantErr(t, err, storage.ErrNotFound)
+	_, err = k.service.ClearOverride(k.ctx, "acme", "checkout", "prod", left[0].ID, "done")
+	must(t, err)
+	k.serves(t, merchant("m2", "FR"), "off", flags.ReasonDefault)
+}
