@@ -38,6 +38,7 @@ type app struct {
 
 	catalog   *audit.Catalog
 	events    *audit.Log
+	engine    *casbinengine.Engine
 	guard     *authz.Guard
 	approvals *approvals.Service
 	governor  *audit.Governor
@@ -160,14 +161,13 @@ func (a *app) govern(ctx context.Context, queue *jobs.Queue) (err error) {
 	}
 	sink := audit.Tee(a.events, outbox)
 
-	engine, err := casbinengine.New(a.db.Authz(), vocabulary(), casbinengine.Config{Rules: policyRules()})
-	if err != nil {
+	if a.engine, err = casbinengine.New(a.db.Authz(), vocabulary(), casbinengine.Config{Rules: policyRules()}); err != nil {
 		return err
 	}
-	if a.guard, err = authz.New(engine, a.db, sink, a.catalog, authz.Config{}); err != nil {
+	if a.guard, err = authz.New(a.engine, a.db, sink, a.catalog, authz.Config{}); err != nil {
 		return err
 	}
-	a.approvals, err = approvals.New(a.db, a.db.Approvals(), queue, approvers(engine), a.catalog, sink,
+	a.approvals, err = approvals.New(a.db, a.db.Approvals(), queue, approvers(a.engine), a.catalog, sink,
 		approvals.Config{Policies: approvalPolicies(), Notifier: approvals.NotifierFunc(a.tell)})
 	if err != nil {
 		return err
@@ -189,7 +189,7 @@ func (a *app) govern(ctx context.Context, queue *jobs.Queue) (err error) {
 	if err != nil {
 		return err
 	}
-	return a.assignRoles(ctx, engine, sink)
+	return a.assignRoles(ctx, a.engine, sink)
 }
 
 // tell is where a host would write to the requester. This one has nobody's address.

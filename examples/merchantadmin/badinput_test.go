@@ -194,10 +194,11 @@ func webhookCases(at places) []badInput {
 		{name: "a description that is too long", person: "olivia", path: endpoints, body: `{"url":"https://example.com/","event_types":["*"],"description":"` + strings.Repeat("a", 1025) + `"}`, status: 422, pointer: "/description"},
 		{name: "an endpoint of a role that may not", path: endpoints, body: `{"url":"https://example.com/","event_types":["*"]}`, status: 403, recordedDenial: true},
 		{name: "disabling the endpoint of others", person: "nina", path: endpoints + "/" + at.endpoint + "/disable", body: `{}`, header: []string{"X-Tenant", "bloom"}, status: 404},
-		{name: "an endpoint that is not there", method: "GET", path: endpoints + "/none", status: 404},
+		{name: "an endpoint that is not there", person: "audra", method: "GET", path: endpoints + "/none", status: 404},
+		{name: "endpoints that a role may not read", method: "GET", path: endpoints, status: 403},
 		{name: "delivering again what was never sent", person: "olivia", path: "/api/v1/webhooks/deliveries/none/redeliver", status: 404},
 		{name: "delivering again as somebody who may not", path: "/api/v1/webhooks/deliveries/" + at.delivery + "/redeliver", status: 403, recordedDenial: true},
-		{name: "a status that no delivery has", method: "GET", path: "/api/v1/webhooks/deliveries?status=lost", status: 400},
+		{name: "a status that no delivery has", person: "audra", method: "GET", path: "/api/v1/webhooks/deliveries?status=lost", status: 400},
 
 		event("without a version", `{"id":"1","source":"/s","type":"t"}`, "/specversion"),
 		event("of another version", `{"specversion":"0.3","id":"1","source":"/s","type":"t"}`, "/specversion"),

@@ -137,9 +137,11 @@ type view struct {
 	Tenant  string
 	Person  *person
 	Waiting int
-	TraceID string
-	Problem *httpapi.Problem
-	Data    any
+	// Webhooks says that the person may read them.
+	Webhooks bool
+	TraceID  string
+	Problem  *httpapi.Problem
+	Data     any
 }
 
 // A navItem is an entry of the main navigation.
@@ -157,8 +159,9 @@ func (v view) Nav() []navItem {
 		{Path: "/payouts", Name: "Payouts"},
 		{Path: "/approvals", Name: "Approvals", Count: v.Waiting},
 		{Path: "/audit", Name: "Audit"},
-		{Path: "/webhooks", Name: "Webhooks"},
-		{Path: "/deliveries", Name: "Deliveries"},
+	}
+	if v.Webhooks {
+		items = append(items, navItem{Path: "/webhooks", Name: "Webhooks"}, navItem{Path: "/deliveries", Name: "Deliveries"})
 	}
 	for i := range items {
 		items[i].Current = items[i].Path == v.Current
@@ -250,6 +253,7 @@ func (a *app) show(w http.ResponseWriter, r *http.Request, who httpapi.Identity,
 		block = id
 	} else if v.Person != nil {
 		v.Waiting = a.waiting(r.Context(), who)
+		v.Webhooks = a.reading(readWebhooks)(r.Context(), who) == nil
 	}
 	var b bytes.Buffer
 	if err := t.ExecuteTemplate(&b, block, v); err != nil {

@@ -39,6 +39,9 @@ type inboxData struct {
 }
 
 func (a *app) inboxPage(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
+	if err := a.reading(readApprovals)(r.Context(), who); err != nil {
+		return err
+	}
 	data := inboxData{Tab: approvals.Tab(r.FormValue("tab"))}
 	if data.Tab == "" {
 		data.Tab = approvals.TabPending
@@ -74,6 +77,9 @@ type requestData struct {
 }
 
 func (a *app) requestPage(w http.ResponseWriter, r *http.Request, who httpapi.Identity, comment string, problem *httpapi.Problem) error {
+	if err := a.reading(readApprovals)(r.Context(), who); err != nil {
+		return err
+	}
 	request, history, err := a.approvals.Get(r.Context(), who.Tenant, r.PathValue("id"))
 	if err != nil {
 		return err

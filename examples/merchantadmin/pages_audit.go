@@ -39,6 +39,9 @@ type auditData struct {
 }
 
 func (a *app) auditPage(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
+	if err := a.reading(readAudit)(r.Context(), who); err != nil {
+		return err
+	}
 	data := auditData{
 		Filter: audit.Query{
 			Actor: r.FormValue("actor"), Action: r.FormValue("action"), ResourceID: r.FormValue("resource"),
@@ -82,6 +85,9 @@ type timelineData struct {
 }
 
 func (a *app) timelinePage(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
+	if err := a.reading(readAudit)(r.Context(), who); err != nil {
+		return err
+	}
 	data := timelineData{TraceID: r.FormValue("trace_id")}
 	v := view{Title: "Timeline", Current: "/audit"}
 	status := http.StatusOK

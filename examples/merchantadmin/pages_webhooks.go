@@ -45,6 +45,9 @@ type endpointsData struct {
 }
 
 func (a *app) endpointsPage(w http.ResponseWriter, r *http.Request, who httpapi.Identity, form endpointForm, problem *httpapi.Problem) error {
+	if err := a.reading(readWebhooks)(r.Context(), who); err != nil {
+		return err
+	}
 	page, err := a.webhooks.List(r.Context(), who.Tenant, webhooks.EndpointQuery{
 		Limit: endpointsOnPage, After: storage.Cursor(r.FormValue("after")),
 	})
@@ -102,6 +105,9 @@ type endpointData struct {
 }
 
 func (a *app) endpointPage(w http.ResponseWriter, r *http.Request, who httpapi.Identity, id, secret string, problem *httpapi.Problem) error {
+	if err := a.reading(readWebhooks)(r.Context(), who); err != nil {
+		return err
+	}
 	endpoint, err := a.webhooks.Get(r.Context(), who.Tenant, id)
 	if err != nil {
 		return err
@@ -147,6 +153,9 @@ type deliveriesData struct {
 }
 
 func (a *app) deliveriesPage(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
+	if err := a.reading(readWebhooks)(r.Context(), who); err != nil {
+		return err
+	}
 	data := deliveriesData{
 		Filter: webhooks.DeliveryQuery{
 			EndpointID: r.FormValue("endpoint_id"), EventType: r.FormValue("event_type"), Status: r.FormValue("status"),
@@ -168,6 +177,9 @@ type deliveryData struct {
 }
 
 func (a *app) deliveryPage(w http.ResponseWriter, r *http.Request, who httpapi.Identity, problem *httpapi.Problem) error {
+	if err := a.reading(readWebhooks)(r.Context(), who); err != nil {
+		return err
+	}
 	delivery, attempts, err := a.webhooks.Delivery(r.Context(), who.Tenant, r.PathValue("id"))
 	if err != nil {
 		return err

@@ -34,7 +34,7 @@ func webhookActions() []string {
 func vocabulary() casbinengine.Vocabulary {
 	return casbinengine.Vocabulary{
 		Roles:   []string{owner, manager, support, auditor, developer},
-		Actions: append([]string{actionRefund, actionPublish}, webhookActions()...),
+		Actions: append([]string{actionRefund, actionPublish, readApprovals, readAudit, readWebhooks}, webhookActions()...),
 	}
 }
 
@@ -65,6 +65,9 @@ func policyRules() []casbinengine.Rule {
 	for _, action := range webhookActions() {
 		allow(action, owner, manager, developer)
 	}
+	allow(readApprovals, owner, manager, support, auditor, developer)
+	allow(readAudit, owner, manager, support, auditor, developer)
+	allow(readWebhooks, owner, manager, auditor, developer)
 	return rules
 }
 

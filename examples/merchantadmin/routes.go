@@ -53,19 +53,19 @@ func (a *app) surfaces(mux *http.ServeMux, cfg httpapi.Config) error {
 	if err := mount("/access/v1", decisions, err); err != nil {
 		return err
 	}
-	inbox, err := portal.New(a.approvals, portal.Config{Config: cfg})
+	inbox, err := portal.New(a.approvals, portal.Config{Config: cfg, Authorize: a.reading(readApprovals)})
 	if err := mount("/api/v1/approvals", inbox, err); err != nil {
 		return err
 	}
-	endpoints, err := webhookadmin.New(a.webhooks, webhookadmin.Config{Config: cfg})
+	endpoints, err := webhookadmin.New(a.webhooks, webhookadmin.Config{Config: cfg, Authorize: a.reading(readWebhooks)})
 	if err := mount("/api/v1/webhooks", endpoints, err); err != nil {
 		return err
 	}
-	feed, err := auditfeed.New(a.events, a.catalog, auditfeed.Config{Config: cfg})
+	feed, err := auditfeed.New(a.events, a.catalog, auditfeed.Config{Config: cfg, Authorize: a.reading(readAudit)})
 	if err := mount("/api/v1/audit", feed, err); err != nil {
 		return err
 	}
-	timeline, err := auditfeed.Timeline(auditfeed.Config{Config: cfg}, a.sources()...)
+	timeline, err := auditfeed.Timeline(auditfeed.Config{Config: cfg, Authorize: a.reading(readAudit)}, a.sources()...)
 	if err != nil {
 		return err
 	}
