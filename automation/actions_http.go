@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -11,13 +12,12 @@ import (
 	"strconv"
 	"time"
 
-	"errors"
-
 	"github.com/lumelle/adminkit/audit/correlation"
 )
 
 // An HTTPDoer makes requests. *http.Client is one. What it may reach is its business:
 // hand over one that guards where it dials and follows no redirect to where it must not.
+// An error with a method Permanent() bool that answers true is not tried again.
 type HTTPDoer interface {
 	Do(r *http.Request) (*http.Response, error)
 }
@@ -114,6 +114,12 @@ func (a httpPost) Run(ctx context.Context, in Input) (Output, error) {
 func unanswered(ctx context.Context, err error) error {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return Fail(ClassTimeout, "there was no answer in time", err)
+	}
+	if failed, ok := errors.AsType[interface {
+		error
+		Permanent() bool
+	}](err); ok && failed.Permanent() {
+		return Fail(ClassPermanent, "the destination may not be reached", err)
 	}
 	if failed, ok := errors.AsType[net.Error](err); ok && failed.Timeout() {
 		return Fail(ClassTimeout, "there was no answer in time", err)

@@ -1,15 +1,20 @@
 package egress
 
 import (
-	"errors"
 	"net/netip"
 	"slices"
 
 	"code.dny.dev/ssrf"
 )
 
-// ErrBlocked reports a destination that may not be reached.
-var ErrBlocked = errors.New("egress: the destination may not be reached")
+// ErrBlocked reports a destination that may not be reached. It tells by a method
+// Permanent() bool that no repetition mends it.
+var ErrBlocked error = blockedError{}
+
+type blockedError struct{}
+
+func (blockedError) Error() string   { return "egress: the destination may not be reached" }
+func (blockedError) Permanent() bool { return true }
 
 // denied are the prefixes that are not public, or that reach what is not.
 var denied = prefixes(
