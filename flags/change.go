@@ -83,9 +83,11 @@ func (s *Service) actions() map[string]action {
 // the approval is bound to. A host registers it with the kit's approvals for each of
 // the actions that ask for approval:
 //
-//	approvals.ApplierFunc(func(ctx context.Context, a approvals.Approved) (approvals.Result, error) {
-//		return approvals.Result{}, service.Apply(ctx, a.Event)
-//	})
+//	type flagApplier struct{ *flags.Service }
+//
+//	func (f flagApplier) Apply(ctx context.Context, a approvals.Approved) (approvals.Result, error) {
+//		return approvals.Result{}, f.Service.Apply(ctx, a.Event)
+//	}
 //
 // A flag or audience that moved since, and a change that was made meanwhile, is
 // storage.ErrConflict; a payload that is no change of this package is a
@@ -99,6 +101,14 @@ func (s *Service) Apply(ctx context.Context, e audit.Event) (err error) {
 	if errors.Is(err, errUnchanged) {
 		return storage.ErrConflict
 	}
+	return err
+}
+
+// CheckPayload reports a payload that is no change of this package, as a
+// *storage.InvalidError. With it the applier shown at [Service.Apply] refuses a revised
+// request that could never be applied.
+func (s *Service) CheckPayload(_ context.Context, payload json.RawMessage) error {
+	_, _, err := readPayload(payload)
 	return err
 }
 

@@ -137,6 +137,8 @@ func TestApplyMakesExactlyTheChangeThatWasAskedFor(t *testing.T) {
 		foreign.Action = "orders.refund"
 		wantErr(t, k.service.Apply(k.ctx, foreign), storage.ErrInvalid)
 
+		wantErr(t, k.service.CheckPayload(k.ctx, json.RawMessage(`{"amount":1}`)), storage.ErrInvalid)
+		must(t, k.service.CheckPayload(k.ctx, asked.Payload))
 		must(t, k.service.Apply(k.ctx, asked))
 		got, err := k.service.Get(k.ctx, "acme", "checkout")
 		must(t, err)

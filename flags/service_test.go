@@ -14,6 +14,7 @@ import (
 	"github.com/lumelle/adminkit/flags"
 	"github.com/lumelle/adminkit/flags/targeting"
 	"github.com/lumelle/adminkit/storage"
+	"github.com/lumelle/adminkit/storage/jobs"
 	"github.com/lumelle/adminkit/storage/storagetest/eachtest"
 )
 
@@ -335,4 +336,48 @@ func TestALargeDefinitionFitsItsEvent(t *testing.T) {
 			t.Errorf("before %.40s, after %.40s, a payload of %d bytes", e.Before, e.After, len(e.Payload))
 		}
 	})
+}
+
+func TestAServiceIsNotMadeOfHalves(t *testing.T) {
+	t.Parallel()
+	b := eachtest.Memory(t)
+	log, err := audit.NewLog(b.Audit(), audit.LogConfig{})
+	must(t, err)
+	queue, err := jobs.NewQueue(b.Jobs(), jobs.Config{})
+	must(t, err)
+	governor := func(actions ...audit.Action) *audit.Governor {
+		catalog, err := audit.NewCatalog(audit.CatalogConfig{}, actions...)
+		must(t, err)
+		g, err := audit.NewGovernor(b, audit.Ungated, log, catalog)
+		must(t, err)
+		return g
+	}
+	whole := governor(flags.Actions()...)
+	s, err := flags.New(whole, b.Flags(), queue, flags.Config{})
+	must(t, err)
+	same(t, s.Environments(), []string{"dev", "staging", "prod"})
+	for name, make := range map[string]func() (*flags.Service, error){
+		"no governor": func() (*flags.Service, error) { return flags.New(nil, b.Flags(), queue, flags.Config{}) },
+		"no store":    func() (*flags.Service, error) { return flags.New(whole, nil, queue, flags.Config{}) },
+		"no queue":    func() (*flags.Service, error) { return flags.New(whole, b.Flags(), nil, flags.Config{}) },
+		"a catalogue short": func() (*flags.Service, error) {
+			return flags.New(governor(flags.Actions()[1:]...), b.Flags(), queue, flags.Config{})
+		},
+		"an environment twice": func() (*flags.Service, error) {
+			return flags.New(whole, b.Flags(), queue, flags.Config{Environments: []string{"prod", "prod"}})
+		},
+		"an environment without a name": func() (*flags.Service, error) {
+			return flags.New(whole, b.Flags(), queue, flags.Config{Environments: []string{""}})
+		},
+		"attributes of no environment": func() (*flags.Service, error) {
+			return flags.New(whole, b.Flags(), queue, flags.Config{Attributes: map[string]flags.Attributes{"moon": nil}})
+		},
+		"fewer than no subjects": func() (*flags.Service, error) {
+			return flags.New(whole, b.Flags(), queue, flags.Config{MaxSubjects: -1})
+		},
+	} {
+		if _, err := make(); err == nil {
+			t.Errorf("%s: a service was made", name)
+		}
+	}
 }

@@ -22,8 +22,8 @@
 // A [Backend] runs transactions and can be closed. Everything else is found by type
 // assertion, and a backend may have as little of it as it likes:
 //
-//   - the stores of the domains, as methods named Audit, Authz, Approvals, Flags,
-//     Webhooks, Jobs and Idempotency that return the Store of that package;
+//   - the stores of the domains, as methods named Audit, Authz, Approvals, Automation,
+//     Flags, Webhooks, Jobs and Idempotency that return the Store of that package;
 //   - Conn(ctx) (storage.Conn, error), for the host's own tables in the kit's
 //     transaction;
 //   - Migrate(ctx) error and Pending(ctx) ([]string, error), for tables that it
