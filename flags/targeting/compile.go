@@ -1,7 +1,6 @@
 package targeting
 
 import (
-	"regexp/syntax"
 	"slices"
 	"strconv"
 	"strings"
@@ -291,40 +290,4 @@ func textual(v Value) bool {
 		v = v.element(0)
 	}
 	return v.kind == KindString
-}
-
-// pattern counts a regular expression and returns what is wrong with it, if anything.
-func (c *compiler) pattern(expression string) string {
-	if len(expression) > MaxPattern {
-		return "must be at most " + strconv.Itoa(MaxPattern) + " bytes long"
-	}
-	if c.patterns += len(expression); c.patterns > MaxPatterns {
-		return "makes the expressions of the condition longer than " + strconv.Itoa(MaxPatterns) + " bytes"
-	}
-	if c.instructions > maxInstructions {
-		return "is beside expressions that grow too large"
-	}
-	re, err := syntax.Parse(expression, syntax.Perl)
-	if err != nil {
-		return "must be a regular expression (RE2)"
-	}
-	if c.instructions += instructions(re); c.instructions > maxInstructions {
-		return "is an expression that grows too large"
-	}
-	return ""
-}
-
-// maxInstructions bounds what the regular expressions of a condition compile to.
-const maxInstructions = 5000
-
-// instructions estimates the size of a compiled expression: repetitions are written out.
-func instructions(re *syntax.Regexp) int {
-	n := 1 + len(re.Rune)
-	for _, sub := range re.Sub {
-		n = min(n+instructions(sub), maxInstructions+1)
-	}
-	if re.Op == syntax.OpRepeat {
-		n *= max(re.Min, re.Max, 1)
-	}
-	return min(n, maxInstructions+1)
 }

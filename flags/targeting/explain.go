@@ -81,6 +81,11 @@ type Trace struct {
 	Steps []Step `json:"steps"`
 }
 
+// clause takes down a clause.
+func (t *Trace) clause(n *node, within string, got Value, holds bool, reason Reason) {
+	t.Steps = append(t.Steps, Step{Pointer: n.pointer, Within: within, Path: n.path, Op: n.op, Want: n.want, Got: got, Holds: holds, Reason: reason})
+}
+
 // Settled returns the clause or audience list that settled the condition: the last one
 // that was read. There is none where the condition is empty.
 func (t Trace) Settled() (Step, bool) {

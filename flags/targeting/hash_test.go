@@ -19,7 +19,7 @@ func TestTheHashIsXXH64(t *testing.T) {
 		{0, "a", 0xd24ec4f1a98c6e5b},
 		{1, "a", 0xdec2bc81c3cd46c6},
 	} {
-		if got := xxh64(c.seed, []byte(c.text)); got != c.want {
+		if got := xxh64(c.seed, c.text); got != c.want {
 			t.Errorf("xxh64(%d, %q) = %x, want %x", c.seed, c.text, got, c.want)
 		}
 	}
@@ -34,8 +34,12 @@ func TestTheHashAgreesWithAnother(t *testing.T) {
 		if _, err := d.Write(b); err != nil {
 			t.Fatal(err)
 		}
-		if got, want := xxh64(seed, b), d.Sum64(); got != want {
+		if got, want := xxh64(seed, string(b)), d.Sum64(); got != want {
 			t.Fatalf("xxh64(%d, %x) = %x, want %x", seed, b, got, want)
+		}
+		tag := rapid.Uint16().Draw(t, "tag")
+		if got, want := xxh64Tagged(seed, tag, string(b)), xxh64(seed, string([]byte{byte(tag), byte(tag >> 8)})+string(b)); got != want {
+			t.Fatalf("xxh64Tagged(%d, %x, %x) = %x, want %x", seed, tag, b, got, want)
 		}
 	})
 }
@@ -43,7 +47,7 @@ func TestTheHashAgreesWithAnother(t *testing.T) {
 // The vectors that every later version has to meet: whoever changes one moves people.
 func TestTheSlotsOfKeysNeverChange(t *testing.T) {
 	t.Parallel()
-	if h := xxh64(xxh64(0, []byte("checkout-v2")), []byte("i:1001")); h != 0xe169a64443181404 {
+	if h := xxh64Tagged(xxh64(0, "checkout-v2"), tagInteger, "1001"); h != 0xe169a64443181404 {
 		t.Errorf("the integer 1001 hashes to %x", h)
 	}
 	for _, c := range []struct {
@@ -57,7 +61,7 @@ func TestTheSlotsOfKeysNeverChange(t *testing.T) {
 	} {
 		t.Run(c.key, func(t *testing.T) {
 			t.Parallel()
-			if got := xxh64(xxh64(0, []byte("checkout-v2")), []byte("s:"+c.key)); got != c.hash {
+			if got := xxh64(xxh64(0, "checkout-v2"), "s:"+c.key); got != c.hash {
 				t.Errorf("the hash is %x, want %x", got, c.hash)
 			}
 			if got := uint64(murmur3(0, []byte("checkout-v2"+c.key))); got != c.murmured {

@@ -82,27 +82,34 @@ var groups = [...]string{formAll: "all", formAny: "any", formNone: "none", formA
 
 func (n *node) clause(s Subject, t *Trace, within string) bool {
 	v, ok := s.Attribute(n.path)
-	var holds bool
-	var reason Reason
-	switch {
-	case n.op == Exists:
-		holds = (ok && v.kind != KindNone) == (n.want.kind == KindNone || n.want.bits == 1)
-	case !ok || v.kind == KindNone:
-		holds, reason = n.onMissing, ReasonMissing
-	default:
-		switch n.outcome(&v) {
-		case yes:
-			holds = !n.negate
-		case no:
-			holds = n.negate
-		default:
-			reason = ReasonKind
-		}
-	}
+	holds, reason := n.settle(v, ok)
 	if t != nil {
-		t.Steps = append(t.Steps, Step{Pointer: n.pointer, Within: within, Path: n.path, Op: n.op, Want: n.want, Got: v, Holds: holds, Reason: reason})
+		t.clause(n, within, v, holds, reason)
 	}
 	return holds
+}
+
+// settle decides a clause over what the subject answered.
+func (n *node) settle(v Value, ok bool) (bool, Reason) {
+	if n.op == Exists {
+		return (ok && v.kind != KindNone) == (n.want.kind == KindNone || n.want.bits == 1), ""
+	}
+	if !ok || v.kind == KindNone {
+		return n.onMissing, ReasonMissing
+	}
+	var o outcome
+	if v.kind == KindList {
+		o = n.list(v)
+	} else {
+		o = n.test.test(v)
+	}
+	switch o {
+	case yes:
+		return !n.negate, ""
+	case no:
+		return n.negate, ""
+	}
+	return false, ReasonKind
 }
 
 // An outcome is what a test says of a value.
@@ -114,19 +121,15 @@ const (
 	unreadable // the operator does not read values of this kind
 )
 
-// outcome tests a value, of a list each element: one that passes settles it, and
-// without one an element that cannot be read does.
-func (n *node) outcome(v *Value) outcome {
-	if v.kind != KindList {
-		return passes(n.test, v)
-	}
+// list tests each element: one that passes settles it, and without one an element that
+// cannot be read does.
+func (n *node) list(v Value) outcome {
 	if v.len() > MaxElements {
 		return unreadable
 	}
 	result := no
 	for i := range v.len() {
-		e := v.element(i)
-		switch passes(n.test, &e) {
+		switch n.test.test(v.element(i)) {
 		case yes:
 			return yes
 		case unreadable:

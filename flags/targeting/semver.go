@@ -127,7 +127,7 @@ func compileSemver(_ *compiler, given Condition) (test, string) {
 	}, ""
 }
 
-func (t *semverTest) test(v *Value) outcome {
+func (t *semverTest) test(v Value) outcome {
 	if v.kind != KindString || len(v.text) > MaxText {
 		return unreadable
 	}

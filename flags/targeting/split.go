@@ -1,12 +1,10 @@
 package targeting
 
 import (
-	"encoding/json"
 	"math"
 	"math/bits"
 	"slices"
 	"strconv"
-	"strings"
 )
 
 // A Scheme says how a key becomes a slot. It is stored with the split: what a scheme
@@ -26,127 +24,6 @@ const (
 
 // Slots is how many slots a split of scheme [X1] has: a share is exact to 1e-9.
 const Slots = 1_000_000_000
-
-// A Share is the weight of one variant of a split.
-type Share struct {
-	Variant string `json:"variant"`
-	// Weight is any finite number that is not negative; what counts is its share in the
-	// sum. So 40 and 60 are the same split as 2 and 3.
-	Weight float64 `json:"weight"`
-}
-
-// Shares are the shares of a split in order. The order places variants among the slots,
-// so it is part of the definition: keep it, and give a variant that is to come a weight
-// of 0 from the start.
-//
-// In JSON they are an object of weights by variant, {"off": 60, "on": 40}, which means
-// the order of the names; any other order is a list of objects with variant and weight.
-type Shares []Share
-
-// MarshalJSON writes an object where the shares are in the order of their names, else
-// a list.
-func (s Shares) MarshalJSON() ([]byte, error) {
-	if !slices.IsSortedFunc(s, compareShares) {
-		return json.Marshal([]Share(s))
-	}
-	b := []byte{'{'}
-	for i, share := range s {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		name, err := json.Marshal(share.Variant)
-		if err != nil {
-			return nil, err
-		}
-		weight, err := json.Marshal(share.Weight)
-		if err != nil {
-			return nil, err
-		}
-		b = append(append(append(b, name...), ':'), weight...)
-	}
-	return append(b, '}'), nil
-}
-
-func compareShares(a, b Share) int { return strings.Compare(a.Variant, b.Variant) }
-
-// UnmarshalJSON reads either form, strictly.
-func (s *Shares) UnmarshalJSON(data []byte) error {
-	r, err := newReader(data, MaxBytes)
-	if err != nil {
-		return err
-	}
-	var read Shares
-	if r.shares(&read, "") {
-		r.end()
-	}
-	if err := r.err(); err != nil {
-		return err
-	}
-	*s = read
-	return nil
-}
-
-func (r *reader) shares(into *Shares, pointer string) bool {
-	t, ok := r.token(pointer)
-	if !ok {
-		return false
-	}
-	*into = Shares{}
-	switch t {
-	case json.Delim('{'):
-		ok := r.members(pointer, func(key, pointer string) bool {
-			share := Share{Variant: key}
-			ok := r.weight(&share.Weight, pointer)
-			*into = append(*into, share)
-			return ok
-		})
-		slices.SortFunc(*into, compareShares)
-		return ok
-	case json.Delim('['):
-		return r.elements(pointer, func(i int) bool {
-			if i == MaxVariants {
-				return r.fail(at(pointer, i), "is one share too many: the limit is "+strconv.Itoa(MaxVariants))
-			}
-			var share Share
-			ok := r.share(&share, at(pointer, i))
-			*into = append(*into, share)
-			return ok
-		})
-	}
-	return r.fail(pointer, "must be weights by variant, or a list of shares")
-}
-
-func (r *reader) share(into *Share, pointer string) bool {
-	return r.object(pointer, func(key, pointer string) bool {
-		switch key {
-		case "variant":
-			return r.text(&into.Variant, pointer)
-		case "weight":
-			return r.weight(&into.Weight, pointer)
-		}
-		return r.fail(pointer, "is not a known key")
-	})
-}
-
-func (r *reader) weight(into *float64, pointer string) bool {
-	v, ok := r.operand(pointer)
-	if !ok {
-		return false
-	}
-	if v.kind != KindNumber {
-		return r.fail(pointer, "must be a number")
-	}
-	*into = v.number()
-	return true
-}
-
-// number returns a number as a float64.
-func (v Value) number() float64 {
-	if v.float {
-		return math.Float64frombits(v.bits)
-	}
-	return float64(int64(v.bits))
-}
 
 // A Split deals subjects out to variants by a key that they have.
 type Split struct {
@@ -229,7 +106,7 @@ func CompileSplit(s Split, salt string, opts Options) (*Splitter, error) {
 	}
 	switch s.Scheme {
 	case "", X1:
-		sp.scheme, sp.slots, sp.seed = X1, Slots, xxh64(0, []byte(salt))
+		sp.scheme, sp.slots, sp.seed = X1, Slots, xxh64(0, salt)
 		sp.runs = rooms(weights, Slots)
 	case Unleash, UnleashVariant:
 		sp.group, sp.slots = salt+":", wholeSum(weights)
@@ -312,7 +189,8 @@ type Pick struct {
 }
 
 // Pick returns the variant of s. It reports false where s has none of the attributes
-// that may be the key. It allocates nothing for keys of up to 120 bytes.
+// that may be the key. It allocates nothing, except under the schemes of Unleash for a
+// group and a key of more than 127 bytes together.
 func (sp *Splitter) Pick(s Subject) (Pick, bool) {
 	for _, path := range sp.by {
 		v, ok := s.Attribute(path)
@@ -323,49 +201,58 @@ func (sp *Splitter) Pick(s Subject) (Pick, bool) {
 		if !ok {
 			continue
 		}
-		p := Pick{By: path, Slot: slot, Slots: sp.slots}
-		for _, r := range sp.runs {
-			if slot < r.end {
-				p.Index, p.To = r.index, r.end
-				break
-			}
-			p.From = r.end
+		i, from := 0, uint64(0)
+		for slot >= sp.runs[i].end {
+			from = sp.runs[i].end
+			i++
 		}
-		return p, true
+		return Pick{Index: sp.runs[i].index, By: path, Slot: slot, Slots: sp.slots, From: from, To: sp.runs[i].end}, true
 	}
 	return Pick{}, false
 }
 
 // slot hashes a key. It reports false for what is no key.
 func (sp *Splitter) slot(key Value) (uint64, bool) {
-	var buf [128]byte
 	if sp.scheme != X1 {
-		b := append(buf[:0], sp.group...)
-		switch {
-		case key.kind == KindString && key.text != "":
-			b = append(b, key.text...)
-		case key.kind == KindNumber && !key.float:
-			b = strconv.AppendInt(b, int64(key.bits), 10)
-		default:
-			return 0, false
-		}
-		seed := uint32(0)
-		if sp.scheme == UnleashVariant {
-			seed = 86028157
-		}
-		return uint64(murmur3(seed, b)) % sp.slots, true
+		return sp.unleash(key)
 	}
-	b := buf[:0]
+	var h uint64
 	switch {
 	case key.kind == KindString && key.text != "":
-		b = append(append(b, "s:"...), key.text...)
+		h = xxh64Tagged(sp.seed, tagText, key.text)
 	case key.kind == KindNumber && !key.float:
-		b = strconv.AppendInt(append(b, "i:"...), int64(key.bits), 10)
+		var buf [20]byte
+		h = xxh64Tagged(sp.seed, tagInteger, string(strconv.AppendInt(buf[:0], int64(key.bits), 10)))
 	case key.kind == KindBool:
-		b = strconv.AppendBool(append(b, "b:"...), key.bits == 1)
+		h = xxh64Tagged(sp.seed, tagTruth, strconv.FormatBool(key.bits == 1))
 	default:
 		return 0, false
 	}
-	hi, _ := bits.Mul64(xxh64(sp.seed, b), sp.slots)
-	return hi, true
+	slot, _ := bits.Mul64(h, sp.slots)
+	return slot, true
+}
+
+// What stands before a key that is hashed, so that 1 and "1" differ.
+const (
+	tagText    = 's' | ':'<<8
+	tagInteger = 'i' | ':'<<8
+	tagTruth   = 'b' | ':'<<8
+)
+
+func (sp *Splitter) unleash(key Value) (uint64, bool) {
+	var buf [128]byte
+	b := append(buf[:0], sp.group...)
+	switch {
+	case key.kind == KindString && key.text != "":
+		b = append(b, key.text...)
+	case key.kind == KindNumber && !key.float:
+		b = strconv.AppendInt(b, int64(key.bits), 10)
+	default:
+		return 0, false
+	}
+	seed := uint32(0)
+	if sp.scheme == UnleashVariant {
+		seed = 86028157
+	}
+	return uint64(murmur3(seed, b)) % sp.slots, true
 }
