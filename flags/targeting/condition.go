@@ -75,7 +75,7 @@ type Condition struct {
 	Value Value `json:"value,omitzero"`
 	// FoldCase makes eq, ne, in, not_in, contains, starts_with and ends_with ignore the
 	// case of texts, by simple Unicode case folding.
-	FoldCase bool `json:"fold_case,omitempty"`
+	FoldCase bool `json:"fold_case,omitzero"`
 	// OnMissing is [MissingNoMatch] when empty.
 	OnMissing OnMissing `json:"on_missing,omitempty"`
 
