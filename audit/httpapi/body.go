@@ -72,7 +72,9 @@ func Unmarshal(body []byte, v any) error {
 		if errors.Is(err, json.ErrUnknownName) {
 			return BadRequest(string(semantic.JSONPointer), "is not a known field")
 		}
-		return BadRequest(string(semantic.JSONPointer), "has the wrong type or form")
+		p := BadRequest(string(semantic.JSONPointer), "has the wrong type or form")
+		p.Cause = err // a type that reads its own JSON may have said more
+		return p
 	}
 	if invalid, ok := errors.AsType[*storage.InvalidError](err); ok {
 		return invalid
