@@ -238,7 +238,7 @@ func explainEqual(e *env) {
 }
 
 // kinds are the kinds of steps.
-var kinds = []string{"kill", "enabled", "override", "rule", "split", "default", "off"}
+var kinds = []string{"kill", "enabled", "context", "override", "rule", "split", "default", "off"}
 
 func explainSteps(e *env) {
 	for _, known := range subjects {
