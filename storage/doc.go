@@ -37,6 +37,11 @@
 // reader that polls can see it. [ErrCommitUnknown] says that a record is either
 // volatile or durable and nobody knows which: repeat the write under the same id.
 //
+// # Hearing of commits
+//
+// A backend that is a [Signals] tells the services of all processes on its database that
+// something was committed, by topic. These are hints; whoever listens polls as well.
+//
 // # Errors
 //
 // Sentinels say which error it is ([ErrNotFound], [ErrConflict] ...), typed errors

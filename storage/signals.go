@@ -22,8 +22,9 @@ type Signals interface {
 	Signal(topic string, origin any, signals ...Signal)
 
 	// Listen has fn called for the signals of a topic, until the function it returns is
-	// called. fn gets no signals where anything of the topic may have changed: when
-	// listening has begun, or goes on after an interruption. Calls come one at a time;
+	// called. fn gets no signals where anything of the topic may have changed: once this
+	// listener hears of other processes, and again after each interruption. Where there
+	// are no other processes to hear of, that call does not come. Calls come one at a time;
 	// fn must return soon, and must neither keep the slice nor call stop.
 	//
 	// stop waits for a call of fn that runs. Calling it again does nothing. A backend

@@ -325,6 +325,17 @@ func (b *board) rest(l *lane) {
 	}
 }
 
+// keeps reports whether a lane is the board's and stays so.
+func (b *board) keeps(id LaneID) bool {
+	l := b.lanes[id]
+	return l != nil && !l.leaving
+}
+
+// leavesWork reports whether a lane that came to rest has jobs for its next owner.
+func (b *board) leavesWork() bool {
+	return slices.ContainsFunc(b.left, func(l *lane) bool { return b.owns(l) && (len(l.ready) > 0 || l.more) })
+}
+
 // leave removes the lanes that came to rest and returns their names.
 func (b *board) leave() []LaneID {
 	var gone []LaneID

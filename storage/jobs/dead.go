@@ -80,7 +80,7 @@ func (q *Queue) Requeue(ctx context.Context, tenant string, id int64) error {
 	if err != nil {
 		return fmt.Errorf("requeue: %w", err)
 	}
-	storage.AfterCommit(ctx, func() { q.each(func(l listener) { l.enqueued([]Job{job}) }) })
+	storage.AfterCommit(ctx, func() { q.announce([]Job{job}) })
 	return nil
 }
 

@@ -90,9 +90,11 @@
 //
 // # Waking
 //
-// Workers of the process that enqueued hear of a job when its transaction commits, and
-// know when the jobs they heard of become due. Everything else (other processes, hosts
-// that commit a transaction of their own) is found by the poll, within
+// Workers hear of a job when its transaction commits: those of the process that enqueued
+// it, which also know when the jobs they heard of become due, and those of other
+// processes, where the store is a [storage.Signals], as all of the kit's are. Everything
+// else (hosts that commit a transaction of their own, a signal that was lost, a job that
+// another process enqueued ahead of its time) is found by the poll, within
 // [WorkerConfig.Poll].
 //
 // # What a host sees

@@ -144,5 +144,7 @@ func (w *Worker) depart(t *tenure) {
 	defer cancel()
 	if _, err := w.store.Beat(ctx, Beat{Worker: t.worker, Leave: true}); err != nil {
 		w.config.Logger.Warn("the lanes were not given back", "worker", t.worker, "error", err)
+		return
 	}
+	w.queue.freed(w)
 }

@@ -91,7 +91,7 @@ func dead(t *testing.T, q *jobs.Queue) []jobs.DeadJob {
 	return page.Items
 }
 
-func openAt(t *testing.T, at string) interface{ Jobs() jobs.Store } {
+func openAt(t testing.TB, at string) interface{ Jobs() jobs.Store } {
 	t.Helper()
 	if strings.HasPrefix(at, "postgres") {
 		b, err := postgres.Open(t.Context(), at, postgres.Config{})

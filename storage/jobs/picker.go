@@ -47,7 +47,8 @@ func (w *Worker) round(poll bool) time.Duration {
 			return w.config.Poll
 		}
 		wait := w.ringLocked(t)
-		if poll {
+		if poll || t.poll {
+			t.poll = false
 			t.board.poll()
 			t.scan = true
 			t.sync = t.sync || t.crowded // perhaps there is more to share by now
@@ -55,11 +56,15 @@ func (w *Worker) round(poll bool) time.Duration {
 			w.giveBackLocked(t)
 		}
 		poll = false
+		freed := t.board.leavesWork()
 		t.release = append(t.release, t.board.leave()...)
 		claim, claiming := w.claimLocked(t)
 		w.mu.Unlock()
 		if claiming && !w.claim(t, claim) {
 			return min(wait, w.config.Poll)
+		}
+		if freed {
+			w.queue.freed(w)
 		}
 		more, ok := w.fetch(t)
 		if !ok {

@@ -22,8 +22,9 @@ type Config struct {
 // A Queue takes jobs in and shows the dead letters. It is safe for concurrent use and
 // owns no goroutine; a [Worker] works what it holds.
 type Queue struct {
-	store Store
-	now   func() time.Time
+	store   Store
+	signals storage.Signals // nil where the store has none
+	now     func() time.Time
 
 	mu        sync.Mutex
 	listeners map[listener]struct{}
@@ -31,8 +32,11 @@ type Queue struct {
 
 // A listener is a worker of this process, which need not wait for its poll.
 type listener interface {
-	// enqueued tells of jobs that were committed.
-	enqueued(jobs []Job)
+	// enqueued tells of jobs that were committed. It removes from lanes those that
+	// are the worker's own.
+	enqueued(jobs []Job, lanes map[LaneID]struct{})
+	// freed tells that another worker gave lanes with jobs back.
+	freed()
 	// configured tells that the config of a lane was committed.
 	configured()
 }
@@ -45,16 +49,17 @@ func NewQueue(store Store, config Config) (*Queue, error) {
 	if config.Now == nil {
 		config.Now = time.Now
 	}
-	return &Queue{store: store, now: config.Now, listeners: map[listener]struct{}{}}, nil
+	signals, _ := store.(storage.Signals)
+	return &Queue{store: store, signals: signals, now: config.Now, listeners: map[listener]struct{}{}}, nil
 }
 
 // Enqueue stores jobs in the transaction of ctx, or in one of its own where ctx
 // carries none: all of them or none. Their IDs and Attempts are ignored; a zero Due is
 // now.
 //
-// Workers of this process learn of the jobs when the transaction commits. Where a
-// host's own transaction was joined nobody can tell them, and they find the jobs
-// within their poll interval, as workers of other processes do.
+// Workers learn of the jobs when the transaction commits, those of other processes too
+// where the store is a [storage.Signals]. Where a host's own transaction was joined
+// nobody can tell them, and they find the jobs within their poll interval.
 //
 // Errors: [storage.ErrInvalid] with pointers such as /0/payload, and those of the
 // transaction.
@@ -85,7 +90,7 @@ func (q *Queue) Enqueue(ctx context.Context, jobs ...Job) error {
 	if err := q.store.Enqueue(ctx, stored); err != nil {
 		return fmt.Errorf("enqueue: %w", err)
 	}
-	storage.AfterCommit(ctx, func() { q.each(func(l listener) { l.enqueued(stored) }) })
+	storage.AfterCommit(ctx, func() { q.announce(stored) })
 	return nil
 }
 
@@ -129,5 +134,41 @@ func (q *Queue) each(fn func(listener)) {
 	q.mu.Unlock()
 	for _, l := range listeners {
 		fn(l)
+	}
+}
+
+// topic is what workers of other processes listen to. Its signals name lanes.
+const topic = "jobs"
+
+// announce tells all workers of jobs that were committed. Those of other processes need
+// not know what a worker of this one does anyway, nor of jobs that are due ahead.
+func (q *Queue) announce(jobs []Job) {
+	now := q.now()
+	lanes := map[LaneID]struct{}{}
+	for _, j := range jobs {
+		if !j.Due.After(now) {
+			lanes[LaneID{j.Tenant, j.Lane}] = struct{}{}
+		}
+	}
+	q.each(func(l listener) { l.enqueued(jobs, lanes) })
+	if q.signals == nil || len(lanes) == 0 {
+		return
+	}
+	signals := make([]storage.Signal, 0, len(lanes))
+	for id := range lanes {
+		signals = append(signals, storage.Signal{Tenant: id.Tenant, Name: id.Lane})
+	}
+	q.signals.Signal(topic, q, signals...)
+}
+
+// freed tells all workers but one that it gave lanes back which have jobs.
+func (q *Queue) freed(by listener) {
+	q.each(func(l listener) {
+		if l != by {
+			l.freed()
+		}
+	})
+	if q.signals != nil {
+		q.signals.Signal(topic, q)
 	}
 }

@@ -22,6 +22,7 @@ type tenure struct {
 	board *board
 	peers int
 
+	poll    bool                // look at everything: nobody knows what changed
 	scan    bool                // a lane that is not ours has work
 	crowded bool                // a scan was left out because we have our share
 	foreign map[LaneID]struct{} // lanes a scan did not bring since the last poll

@@ -26,8 +26,9 @@ type WorkerConfig struct {
 	// is zero.
 	Slots int
 	// Poll is how often the store is asked for work that nobody told this process of:
-	// that of other processes, of a host's own transactions, and what is due far ahead.
-	// It is 100 milliseconds where it is zero.
+	// that of a host's own transactions, of other processes where the store is no
+	// [storage.Signals] or a signal was lost, and what is due far ahead. It is 100
+	// milliseconds where it is zero.
 	Poll time.Duration
 	// MaxAttempts is how often a job is started before its next error buries it, 20
 	// where it is zero. Starts that were asked for with [RetryAt] count, but such a
@@ -139,7 +140,8 @@ type Worker struct {
 	state    workerState
 	ctx      context.Context // of the worker's own calls of the store
 	cancel   context.CancelFunc
-	unlisten func()
+	unlisten func() // ends hearing of what this Queue commits
+	unsignal func() // ends hearing of what others commit
 	loops    sync.WaitGroup
 	quit     chan struct{} // closed when the loops are to end
 	quiet    chan struct{} // closed when a closing worker has nothing left to do
@@ -209,6 +211,10 @@ func (w *Worker) Start(ctx context.Context) error {
 	w.tenure = t
 	w.state = stateStarted
 	w.unlisten = w.queue.listen(w)
+	w.unsignal = func() {}
+	if w.queue.signals != nil {
+		w.unsignal = w.queue.signals.Listen(topic, w.queue, w.heard)
+	}
 	w.loops.Go(func() { w.keep(peers) })
 	w.loops.Go(w.pick)
 	w.loops.Go(w.settle)
@@ -236,6 +242,7 @@ func (w *Worker) Close(ctx context.Context) error {
 	w.unlisten()
 	w.restLocked()
 	w.mu.Unlock()
+	w.unsignal()
 	signal(w.wake)
 
 	var err error
@@ -284,7 +291,7 @@ func signal(c chan struct{}) {
 var _ listener = (*Worker)(nil)
 
 // enqueued implements listener.
-func (w *Worker) enqueued(jobs []Job) {
+func (w *Worker) enqueued(jobs []Job, lanes map[LaneID]struct{}) {
 	now := w.queue.now()
 	w.mu.Lock()
 	for _, j := range jobs {
@@ -293,7 +300,36 @@ func (w *Worker) enqueued(jobs []Job) {
 			w.alarms.set(j.Due, lane)
 		} else if w.tenure != nil {
 			w.tenure.expect(lane)
+			if w.tenure.board.keeps(lane) {
+				delete(lanes, lane)
+			}
 		}
+	}
+	w.mu.Unlock()
+	signal(w.wake)
+}
+
+// heard takes in what another process, or another Queue, signals.
+func (w *Worker) heard(signals []storage.Signal) {
+	if len(signals) == 0 {
+		w.freed()
+		return
+	}
+	w.mu.Lock()
+	if w.tenure != nil {
+		for _, s := range signals {
+			w.tenure.expect(LaneID{s.Tenant, s.Name})
+		}
+	}
+	w.mu.Unlock()
+	signal(w.wake)
+}
+
+// freed implements listener.
+func (w *Worker) freed() {
+	w.mu.Lock()
+	if w.tenure != nil {
+		w.tenure.poll = true
 	}
 	w.mu.Unlock()
 	signal(w.wake)

@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/lumelle/adminkit/storage"
+	"github.com/lumelle/adminkit/storage/internal/signal"
 	"github.com/lumelle/adminkit/storage/internal/sqlstore"
 )
 
@@ -28,6 +29,11 @@ type Config struct {
 	// CommitTimeout is how long a commit or rollback waits for its answer. A commit
 	// without an answer is storage.ErrCommitUnknown. Zero is 10 s.
 	CommitTimeout time.Duration
+
+	// NoListen spares the connection on which the Backend hears what other processes
+	// signal. Set it behind a pooler in transaction mode, where nothing arrives there:
+	// services then find the changes of other processes by their polls.
+	NoListen bool
 }
 
 // A Backend keeps the records of all domains in one Postgres database. It is safe for
@@ -35,15 +41,17 @@ type Config struct {
 type Backend struct {
 	*sqlstore.Stores
 
-	cfg    Config
-	source source
-	begin  string // opens a transaction
-	close  func() // closes what Open made, nil where the host keeps it
-	closed atomic.Bool
+	cfg     Config
+	source  source
+	signals *signal.Hub
+	begin   string // opens a transaction
+	close   func() // closes what Open made, nil where the host keeps it
+	closed  atomic.Bool
 }
 
 var (
 	_ storage.Transactor = (*Backend)(nil)
+	_ storage.Signals    = (*Backend)(nil)
 	_ sqlstore.DB        = seam{}
 )
 
@@ -96,6 +104,7 @@ func start(ctx context.Context, src source, cfg Config) (*Backend, error) {
 		cfg.Now = time.Now
 	}
 	b := &Backend{cfg: cfg, source: src, begin: "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"}
+	b.signals = signal.New(&notifications{source: src, deaf: cfg.NoListen})
 	b.Stores = sqlstore.NewStores(seam{b})
 	if err := b.durable(ctx); err != nil {
 		return nil, err
@@ -128,6 +137,7 @@ func (b *Backend) durable(ctx context.Context) error {
 // closes as soon as it can.
 func (b *Backend) Close(ctx context.Context) error {
 	b.closed.Store(true)
+	b.signals.Close(ctx)
 	if b.close == nil {
 		return nil
 	}

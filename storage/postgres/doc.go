@@ -42,11 +42,23 @@
 // storage.ErrUnavailable: the change did not happen and may be repeated. The
 // *pgconn.PgError stays within reach of errors.As.
 //
+// # Other processes
+//
+// What one process commits the others learn by NOTIFY, sent after the commit, at most
+// once a millisecond, in a transaction of its own. While somebody listens (a worker of
+// package jobs does) a Backend holds one connection beside the pool; when it breaks it is
+// made again, and listeners are told that they may have missed something. It is opened as
+// the pool opens its own, with BeforeConnect and without AfterConnect. Whoever may connect
+// to the database can listen too: what travels are ids of tenants and lanes. [NewSQL]
+// sends and does not listen.
+//
 // # PgBouncer
 //
-// The kit keeps nothing in a session: no temporary tables, no session locks, no
-// LISTEN. Behind a pooler in transaction mode that does not know prepared statements
-// (PgBouncer before 1.21) add default_query_exec_mode=exec to the connection string.
+// The kit keeps nothing in a session but its LISTEN: no temporary tables, no session
+// locks. Behind a pooler in transaction mode nothing is heard; set Config.NoListen there,
+// and services find the changes of other processes by their polls. Where the pooler does
+// not know prepared statements (PgBouncer before 1.21) add default_query_exec_mode=exec
+// to the connection string.
 //
 // # Migrations
 //

@@ -45,6 +45,17 @@ func (s pgxSource) conn() storage.Conn { return conn{s.pool} }
 
 func (s pgxSource) ping(ctx context.Context) error { return translate(s.pool.Ping(ctx)) }
 
+// dial implements source, with what the host's pool does before it connects.
+func (s pgxSource) dial(ctx context.Context) (*pgx.Conn, error) {
+	cfg := s.pool.Config()
+	if cfg.BeforeConnect != nil {
+		if err := cfg.BeforeConnect(ctx, cfg.ConnConfig); err != nil {
+			return nil, err
+		}
+	}
+	return pgx.ConnectConfig(ctx, cfg.ConnConfig)
+}
+
 // conn gives a querier the shape of package storage: of a transaction, or of the pool
 // for single statements outside of one.
 type conn struct{ on querier }

@@ -3,6 +3,8 @@ package postgres
 import (
 	"context"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/lumelle/adminkit/storage"
 	"github.com/lumelle/adminkit/storage/internal/sqlstore"
 )
@@ -15,6 +17,9 @@ type source interface {
 	// conn returns the connection for single statements outside of a transaction.
 	conn() storage.Conn
 	ping(ctx context.Context) error
+	// dial opens a connection of its own, outside of the pool. It answers
+	// signal.ErrDeaf where that cannot be done.
+	dial(ctx context.Context) (*pgx.Conn, error)
 }
 
 // A transaction is one that the Backend has begun and ends.

@@ -11,7 +11,10 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/lumelle/adminkit/storage"
+	"github.com/lumelle/adminkit/storage/internal/signal"
 )
 
 // sqlSource is a host's database behind database/sql.
@@ -35,6 +38,9 @@ func (s sqlSource) begin(ctx context.Context, statements string) (transaction, e
 func (s sqlSource) conn() storage.Conn { return sqlConn{s.db} }
 
 func (s sqlSource) ping(ctx context.Context) error { return translate(s.db.PingContext(ctx)) }
+
+// dial implements source. database/sql has no way to hear notifications.
+func (s sqlSource) dial(context.Context) (*pgx.Conn, error) { return nil, signal.ErrDeaf }
 
 // sqlQuerier is what *sql.DB, *sql.Conn and *sql.Tx have in common.
 type sqlQuerier interface {

@@ -17,6 +17,7 @@ import (
 	driversqlite "modernc.org/sqlite"
 
 	"github.com/lumelle/adminkit/storage"
+	"github.com/lumelle/adminkit/storage/internal/signal"
 	"github.com/lumelle/adminkit/storage/internal/sqlstore"
 )
 
@@ -59,12 +60,14 @@ type Backend struct {
 	cfg       Config
 	committer *committer
 	reader    *reader
+	signals   *signal.Hub
 	anchor    *sql.Conn // keeps a database in memory alive, nil for files
 	owned     []*sql.DB
 }
 
 var (
 	_ storage.Transactor = (*Backend)(nil)
+	_ storage.Signals    = (*Backend)(nil)
 	_ sqlstore.DB        = seam{}
 )
 
@@ -142,6 +145,7 @@ func newBackend(cfg Config, w *writer, read *sql.DB) *Backend {
 		committer: &committer{writer: w, busy: cfg.BusyTimeout},
 		reader:    &reader{db: read},
 	}
+	b.signals = signal.New(&signalFile{locate: b.file, watch: watch})
 	b.Stores = sqlstore.NewStores(seam{b})
 	return b
 }
@@ -192,6 +196,7 @@ func (b *Backend) start(ctx context.Context, wal bool) error {
 // database unless it is the host's. When ctx ends first it returns its error and
 // leaves the rest open; Close may be called again.
 func (b *Backend) Close(ctx context.Context) error {
+	b.signals.Close(ctx)
 	if err := b.committer.close(ctx); err != nil {
 		return err
 	}

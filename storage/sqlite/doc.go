@@ -65,6 +65,13 @@
 // Several processes on one machine may share a file; one that finds it locked waits for
 // Config.BusyTimeout. Network file systems do not work with the write-ahead log.
 //
+// # Other processes
+//
+// What one process commits the others learn through a file beside the database, whose
+// name ends in -signal: whoever listens makes it, whoever commits appends to it, and it is
+// emptied when it is long. Linux reports each write; elsewhere the file is looked at
+// every 5 ms. It may be removed at any time, and needs no backup.
+//
 // # Errors
 //
 // A taken key is storage.ErrConflict. A database that is locked for too long, full, not

@@ -1,5 +1,21 @@
 package sqlite
 
+import (
+	"context"
+
+	"github.com/lumelle/adminkit/storage/internal/signal"
+)
+
+// PollSignals has a Backend that nobody listens to do without reports of the system.
+func (b *Backend) PollSignals() {
+	b.signals = signal.New(&signalFile{locate: b.file, watch: func(ctx context.Context, _ string) (watcher, error) {
+		return poll(ctx), nil
+	}})
+}
+
+// MaxSignalFile is the size at which the file of signals is emptied.
+const MaxSignalFile = maxSignalFile
+
 // Waiting returns how many InTx calls wait for their turn.
 func (b *Backend) Waiting() int {
 	b.committer.mu.Lock()

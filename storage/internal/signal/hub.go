@@ -70,6 +70,7 @@ type listener struct {
 type receiver struct {
 	cancel context.CancelFunc
 	done   chan struct{}
+	hears  bool // guarded by the hub's mutex
 }
 
 // New returns a Hub. A nil transport keeps signals in the process.
@@ -143,14 +144,18 @@ func (h *Hub) Listen(topic string, origin any, fn func(signals []storage.Signal)
 		return func() {}
 	}
 	h.listeners[l] = struct{}{}
-	if h.transport != nil && h.receiver == nil {
+	switch {
+	case h.transport == nil:
+	case h.receiver == nil:
 		ctx, cancel := context.WithCancel(h.ctx)
 		r := &receiver{cancel: cancel, done: make(chan struct{})}
 		h.receiver = r
 		h.work.Go(func() {
 			defer close(r.done)
-			h.receive(ctx)
+			h.receive(ctx, r)
 		})
+	case h.receiver.hears:
+		h.work.Go(func() { h.tell(func(other *listener) bool { return other == l }, nil) })
 	}
 	return func() { h.stop(l) }
 }
@@ -174,13 +179,15 @@ func (h *Hub) stop(l *listener) {
 }
 
 // receive receives, again and again, until ctx ends.
-func (h *Hub) receive(ctx context.Context) {
+func (h *Hub) receive(ctx context.Context, r *receiver) {
 	retry := retryMin
 	for {
 		err := h.transport.Receive(ctx, func() {
 			retry = retryMin
+			h.note(r, true)
 			h.tell(func(*listener) bool { return true }, nil)
 		}, h.got)
+		h.note(r, false)
 		if ctx.Err() != nil || err == ErrDeaf {
 			return
 		}
@@ -193,6 +200,13 @@ func (h *Hub) receive(ctx context.Context) {
 		}
 		retry = min(2*retry, retryMax)
 	}
+}
+
+// note notes whether a receiver hears.
+func (h *Hub) note(r *receiver, hears bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	r.hears = hears
 }
 
 // got takes a message in.

@@ -141,6 +141,19 @@ func TestASignalReachesEveryOtherListenerOfItsTopic(t *testing.T) {
 	})
 }
 
+func TestAListenerThatComesLaterIsToldAsTheFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := New(newWire())
+		defer h.Close(t.Context())
+		var first, second ear
+		h.Listen("jobs", nil, first.hear)
+		expect(t, &first, "the first", "")
+		h.Listen("jobs", nil, second.hear)
+		expect(t, &second, "the second", "")
+		expect(t, &first, "the first, again")
+	})
+}
+
 func TestWithoutATransportSignalsStayInTheProcess(t *testing.T) {
 	h := New(nil)
 	defer h.Close(t.Context())

@@ -31,6 +31,7 @@ import (
 // A DB is what an engine offers to the stores.
 type DB interface {
 	storage.Transactor
+	storage.Signals
 
 	// Conn returns the connection of the transaction that ctx carries, and
 	// storage.ErrNoTx where it carries none.

@@ -13,12 +13,15 @@ import (
 // jobStore keeps the work engine. Its statements on the hot path exist twice: Postgres
 // takes a whole batch in one statement, because each costs a round trip; SQLite runs a
 // prepared statement a row, which is faster there than to read rows out of JSON.
-type jobStore struct{ db DB }
+type jobStore struct {
+	storage.Signals
+	db DB
+}
 
 var _ jobs.Store = jobStore{}
 
 // Jobs returns the store of the work engine.
-func (s *Stores) Jobs() jobs.Store { return jobStore{s.db} }
+func (s *Stores) Jobs() jobs.Store { return jobStore{s.db, s.db} }
 
 // inTx runs fn on the connection of the transaction of ctx, or of one of its own.
 func (s jobStore) inTx(ctx context.Context, fn func(ctx context.Context, c storage.Conn) error) error {
