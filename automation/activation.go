@@ -125,7 +125,7 @@ func (a *activation) save(ctx context.Context, attempts ...Attempt) error {
 			work = nil
 		}
 		if !r.Wait.DueAt.IsZero() {
-			work = append(work, resumeJob(r.Tenant, r.RuleID, r.ID, r.Wait.Gen, r.Wait.DueAt, r.Trace.Traceparent()))
+			work = append(work, resumeJob(r.Tenant, r.RuleID, resumeTask{Run: r.ID, Gen: r.Wait.Gen}, r.Wait.DueAt, r.Trace.Traceparent()))
 		}
 	case Finish:
 		if err := s.recordEnd(ctx, *r, a.event); err != nil {

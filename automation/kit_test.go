@@ -17,9 +17,8 @@ import (
 	"github.com/lumelle/adminkit/audit/correlation"
 	"github.com/lumelle/adminkit/audit/schema"
 	"github.com/lumelle/adminkit/automation"
-	"github.com/lumelle/adminkit/storage"
 	"github.com/lumelle/adminkit/storage/jobs"
-	"github.com/lumelle/adminkit/storage/memory"
+	"github.com/lumelle/adminkit/storage/storagetest/eachtest"
 )
 
 const (
@@ -33,22 +32,12 @@ var (
 )
 
 // A backend is what a kit stands on.
-type backend interface {
-	storage.Transactor
-	Audit() audit.Store
-	Automation() automation.Store
-	Jobs() jobs.Store
-}
+type backend = eachtest.Backend
 
 // each runs a test over every backend.
 func each(t *testing.T, fn func(t *testing.T, b backend)) {
 	t.Helper()
-	t.Run("memory", func(t *testing.T) {
-		b, err := memory.New(memory.Config{})
-		must(t, err)
-		t.Cleanup(func() { _ = b.Close(context.WithoutCancel(t.Context())) })
-		fn(t, b)
-	})
+	eachtest.Run(t, fn)
 }
 
 // A kit is a host with automations, over one backend.

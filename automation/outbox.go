@@ -137,7 +137,7 @@ func (o *Outbox) signal(ctx context.Context, e audit.Event, s Signal) error {
 	case !w.Waiting:
 		return o.store.SetSignals(ctx, e.Tenant, s.Key, SignalLate, s.ID)
 	}
-	return o.queue.Enqueue(ctx, resumeJob(e.Tenant, w.RuleID, w.RunID, w.Gen, time.Time{}, e.Trace.Traceparent()))
+	return o.queue.Enqueue(ctx, resumeJob(e.Tenant, w.RuleID, resumeTask{Run: w.RunID, Gen: w.Gen, Key: s.Key}, time.Time{}, e.Trace.Traceparent()))
 }
 
 // check reports what keeps a signal from being stored.

@@ -33,6 +33,8 @@ type startTask struct {
 type resumeTask struct {
 	Run string `json:"run"`
 	Gen int64  `json:"gen"`
+	// Key is that of the signal that woke the run, empty for a timer.
+	Key string `json:"key,omitempty"`
 }
 
 // deadlineTask is the payload of a [kindDeadline] job. A run that was given another
@@ -47,11 +49,8 @@ func startJob(tenant string, t startTask, traceparent string) jobs.Job {
 	return jobs.Job{Tenant: tenant, Lane: lane(t.Rule), Kind: kindStart, Payload: encode(t), Trace: traceparent}
 }
 
-func resumeJob(tenant, ruleID, runID string, gen int64, due time.Time, traceparent string) jobs.Job {
-	return jobs.Job{
-		Tenant: tenant, Lane: lane(ruleID), Kind: kindResume, Due: due,
-		Payload: encode(resumeTask{Run: runID, Gen: gen}), Trace: traceparent,
-	}
+func resumeJob(tenant, ruleID string, t resumeTask, due time.Time, traceparent string) jobs.Job {
+	return jobs.Job{Tenant: tenant, Lane: lane(ruleID), Kind: kindResume, Due: due, Payload: encode(t), Trace: traceparent}
 }
 
 func deadlineJob(r Run) jobs.Job {
@@ -174,6 +173,9 @@ func (s *Service) resume(ctx context.Context, task *jobs.Task) error {
 		case r.Status == Running && r.Job == task.Job.ID:
 			return a.load(ctx, r)
 		case r.Status != Waiting || r.Wait.Gen != t.Gen:
+			if err := s.late(ctx, r.Tenant, t.Key); err != nil {
+				return err
+			}
 			return task.Complete(ctx)
 		}
 		if err := a.load(ctx, r); err != nil {
@@ -185,6 +187,25 @@ func (s *Service) resume(ctx context.Context, task *jobs.Task) error {
 		return err
 	}
 	return a.work(ctx)
+}
+
+// late marks the signals that came while the one before them was taking effect.
+func (s *Service) late(ctx context.Context, tenant, key string) error {
+	if key == "" {
+		return nil
+	}
+	pending, err := s.store.PendingSignals(ctx, tenant, key)
+	if err != nil {
+		return err
+	}
+	return s.store.SetSignals(ctx, tenant, key, SignalLate, ids(pending)...)
+}
+
+func ids(signals []Signal) (all []string) {
+	for _, s := range signals {
+		all = append(all, s.ID)
+	}
+	return all
 }
 
 // wake ends the wait of a run, by the signal that came or because its time has.
@@ -217,11 +238,7 @@ func (a *activation) signalled(ctx context.Context) (bool, error) {
 	if err := store.SetSignals(ctx, tenant, w.Key, SignalConsumed, pending[0].ID); err != nil {
 		return false, err
 	}
-	var late []string
-	for _, s := range pending[1:] {
-		late = append(late, s.ID)
-	}
-	if err := store.SetSignals(ctx, tenant, w.Key, SignalLate, late...); err != nil {
+	if err := store.SetSignals(ctx, tenant, w.Key, SignalLate, ids(pending[1:])...); err != nil {
 		return false, err
 	}
 	a.decide(Event{Kind: Signalled, At: a.service.now(), Gen: w.Gen, Signal: pending[0]})

@@ -238,9 +238,11 @@ func TestAnApprovalIsWaitedForAndResumesOnce(t *testing.T) {
 		k2.decided(t, "rejected", d.Run.Wait.Key, "decision-3")
 		again := k2.until(t, automation.Succeeded)
 		same(t, "a late decision changes", again.Run.Version, done.Run.Version)
-		pending, err := b.Automation().PendingSignals(k.ctx, acme, d.Run.Wait.Key)
-		must(t, err)
-		same(t, "signals left", len(pending), 0)
+		waitFor(t, func() bool {
+			pending, err := b.Automation().PendingSignals(k.ctx, acme, d.Run.Wait.Key)
+			must(t, err)
+			return len(pending) == 0
+		})
 		// The approver's trace finds the run.
 		entries, err := k2.service.Timeline(k.ctx, acme, trace.TraceID)
 		must(t, err)
@@ -299,7 +301,7 @@ func TestATransactionalActionIsUndoneWithItsFailure(t *testing.T) {
 		k.work(t)
 		k.probe.answers(func(ctx context.Context, in automation.Input) (automation.Output, error) {
 			if in.Step == "write" && in.Attempt == 1 {
-				_, err := b.Automation().InsertEvent(ctx, acme, automation.TriggerEvent{Key: "written"})
+				_, err := b.Automation().InsertEvent(ctx, acme, automation.TriggerEvent{Key: "written", Source: "/s", ID: "i", Type: "a.b", Environment: "prod", Body: []byte(`{}`)})
 				must(t, err)
 				return automation.Output{}, errors.New("too late")
 			}
