@@ -266,6 +266,8 @@ func (a *activation) callInTx(ctx context.Context, n *node) error {
 		return ctx.Err()
 	case !called || t.event.Kind != Broke || t.refused:
 		return err
+	case ours(t.err):
+		return t.err
 	}
 	return a.settle(ctx, t)
 }
@@ -276,6 +278,21 @@ type try struct {
 	attempt Attempt
 	// refused is set where a gate said no, whose record stays.
 	refused bool
+	// err is the error of the attempt.
+	err error
+}
+
+// ours reports the failure of our own store, which is no failure of an action that works
+// in it: the job tries again, for as long as it takes.
+func ours(err error) bool {
+	for _, target := range []error{
+		storage.ErrUnavailable, storage.ErrTxDone, storage.ErrTxBusy, storage.ErrForeignTx, storage.ErrCommitUnknown, jobs.ErrFenced,
+	} {
+		if errors.Is(err, target) {
+			return true
+		}
+	}
+	return false
 }
 
 // try makes one attempt of the step that the run is at.
@@ -332,7 +349,7 @@ func idempotencyKey(runID, path string) string { return runID + "/" + path + "/0
 // fail makes t an attempt that failed with err.
 func (t *try) fail(err error, timedOut bool) {
 	failure, action := failureOf(err, timedOut)
-	t.event.Failure = failure
+	t.event.Failure, t.err = failure, err
 	if action != nil {
 		t.event.RetryAfter = max(action.RetryAfter, 0)
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -324,6 +325,9 @@ func wantErr(t testing.TB, err, want error) {
 
 func same[T any](t testing.TB, what string, got, want T) {
 	t.Helper()
+	if reflect.DeepEqual(got, want) {
+		return
+	}
 	if g, w := fmt.Sprintf("%+v", got), fmt.Sprintf("%+v", want); g != w {
 		t.Errorf("%s:\n got %s\nwant %s", what, g, w)
 	}
