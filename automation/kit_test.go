@@ -183,6 +183,14 @@ func (k *kit) refund(t *testing.T, id string, amount int) audit.Event {
 	return e
 }
 
+// flag records a flagged order.
+func (k *kit) flag(t *testing.T, payload string) {
+	t.Helper()
+	must(t, k.governor.Record(k.ctx, audit.Event{
+		Tenant: acme, Action: "orders.flag", Resource: audit.Resource{Type: "order", ID: "1001"}, Payload: []byte(payload),
+	}))
+}
+
 // runs returns all runs of acme, the oldest first.
 func (k *kit) runs(t *testing.T, q automation.RunQuery) []automation.Run {
 	t.Helper()
