@@ -3,6 +3,7 @@ package automation
 import (
 	"context"
 	"encoding/json"
+	"errors"
 
 	"github.com/lumelle/adminkit/audit"
 )
@@ -45,6 +46,14 @@ func (requestApproval) Describe() Descriptor {
 			"decision":{"enum":["approved","declined","expired"]},"payload":{"description":"What came with the decision."}}}`),
 		Sample: json.RawMessage(`{"request_id":"0198f000-0000-7000-8000-000000000000"}`),
 	}
+}
+
+// check implements checker.
+func (a requestApproval) check() error {
+	if a.request == nil {
+		return errors.New("approval.request needs the function that asks")
+	}
+	return nil
 }
 
 func (a requestApproval) Run(ctx context.Context, in Input) (Output, error) {

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/lumelle/adminkit/audit/correlation"
@@ -50,6 +51,14 @@ func (httpPost) Describe() Descriptor {
 	}
 }
 
+// check implements checker.
+func (a httpPost) check() error {
+	if a.client == nil {
+		return errors.New("http.post needs a client")
+	}
+	return nil
+}
+
 type httpInput struct {
 	URL     string            `json:"url"`
 	Headers map[string]string `json:"headers"`
@@ -60,6 +69,12 @@ type httpInput struct {
 var ownHeaders = map[string]bool{
 	"Host": true, "Content-Length": true, "Transfer-Encoding": true, "Connection": true,
 	"Idempotency-Key": true, "Traceparent": true, "Tracestate": true,
+}
+
+// isHeader reports whether a header can be sent as it is.
+func isHeader(name, value string) bool {
+	return name != "" && strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") == "" &&
+		!strings.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f })
 }
 
 func (a httpPost) Run(ctx context.Context, in Input) (Output, error) {
@@ -79,6 +94,9 @@ func (a httpPost) Run(ctx context.Context, in Input) (Output, error) {
 	for name, value := range with.Headers {
 		if ownHeaders[http.CanonicalHeaderKey(name)] {
 			return Output{}, Fail(ClassInvalid, "the header "+http.CanonicalHeaderKey(name)+" is set by the action", nil)
+		}
+		if !isHeader(name, value) {
+			return Output{}, Fail(ClassInvalid, "a header has characters that it may not", nil)
 		}
 		r.Header.Set(name, value)
 	}

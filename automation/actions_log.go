@@ -3,6 +3,7 @@ package automation
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 )
 
@@ -28,6 +29,14 @@ func (notifyLog) Describe() Descriptor {
 			"level":{"enum":["info","warn","error"],"description":"info by default."}}}`),
 		SampleInput: json.RawMessage(`{"message":"a large refund of order 1001"}`),
 	}
+}
+
+// check implements checker.
+func (a notifyLog) check() error {
+	if a.logger == nil {
+		return errors.New("notify.log needs a logger")
+	}
+	return nil
 }
 
 func (a notifyLog) Run(ctx context.Context, in Input) (Output, error) {

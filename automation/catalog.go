@@ -97,9 +97,17 @@ func (c *Catalog) checkPolicies() error {
 	return nil
 }
 
+// A checker is an action of this package that can be made wrongly.
+type checker interface{ check() error }
+
 func (c *Catalog) addAction(compile func(schema []byte) (audit.Validator, error), a Action) error {
 	if a == nil {
 		return errors.New("automation: an action of the catalogue is nil")
+	}
+	if c, ok := a.(checker); ok {
+		if err := c.check(); err != nil {
+			return fmt.Errorf("automation: an action of the catalogue: %w", err)
+		}
 	}
 	d := a.Describe()
 	entry := catalogAction{Action: a, descriptor: d}

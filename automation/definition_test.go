@@ -18,7 +18,7 @@ import (
 func newCatalog(t testing.TB, cfg automation.CatalogConfig) *automation.Catalog {
 	t.Helper()
 	approval := automation.RequestApproval(func(context.Context, string, automation.ApprovalChange) (string, error) { return "r", nil })
-	cfg.Actions = append(cfg.Actions, newProbe(), approval, automation.HTTPPost(nil))
+	cfg.Actions = append(cfg.Actions, newProbe(), approval, automation.HTTPPost(refusing{}))
 	c, err := automation.NewCatalog(schema.Compile, cfg)
 	must(t, err)
 	return c

@@ -94,7 +94,7 @@ func newKit(t *testing.T, b backend, cfg kitConfig) *kit {
 	k.governor, err = audit.NewGovernor(b, cfg.gate, audit.Tee(k.log, k.outbox), catalog)
 	must(t, err)
 	cfg.catalog.Actions = append(cfg.catalog.Actions, k.probe, compute{k.probe}, automation.NotifyLog(slog.New(slog.DiscardHandler)),
-		automation.PublishEvent(k.governor), automation.RequestApproval(k.requestApproval))
+		automation.PublishEvent(k.governor, "orders.flag"), automation.RequestApproval(k.requestApproval))
 	rules, err := automation.NewCatalog(schema.Compile, cfg.catalog)
 	must(t, err)
 	k.service, err = automation.New(k.governor, b.Automation(), k.queue, rules, cfg.service)
