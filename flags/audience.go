@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -105,19 +106,25 @@ func (s *Service) audienceSaved(ctx context.Context, e *audit.Event, p payload, 
 	if err != nil {
 		return d, err
 	}
+	present, err := s.deps(ctx, e.Tenant)
+	if err != nil {
+		return d, err
+	}
 	affected, err := s.affected(ctx, e.Tenant, a.Key)
 	if err != nil {
 		return d, err
 	}
 	d.payload = payload{Audience: &a}
-	if d.payload.Environments, err = s.recheck(affected, deps); err != nil {
+	if d.payload.Environments, err = recheck(affected, present, deps); err != nil {
 		return d, err
 	}
 	if a.When != nil {
 		d.audiences = a.When.References().Audiences
 	}
-	d.body, err = canonicalJSON(a)
-	return d, err
+	if d.body, err = canonicalJSON(a); err != nil {
+		return d, err
+	}
+	return d, checkLength(d.body)
 }
 
 func (s *Service) audienceDeleted(ctx context.Context, e *audit.Event, _ payload, before *Version) (draft, error) {
@@ -186,18 +193,23 @@ func (s *Service) affected(ctx context.Context, tenant, audience string) ([]Flag
 const maxDocuments = 100_000
 
 // recheck compiles flags with an audience that changes, and returns the environments in
-// which they have rules, in order.
-func (s *Service) recheck(affected []Flag, deps deps) ([]string, error) {
+// which they have rules, in order. What did not compile before is no fault of the change.
+func recheck(affected []Flag, before, after deps) ([]string, error) {
 	var bad faults
 	environments := []string{}
 	for _, f := range affected {
-		if invalid, ok := errors.AsType[*storage.InvalidError](check(f, deps)); ok {
-			first := invalid.Fields[0]
-			bad.add("", "would break the flag "+strconv.Quote(f.Key)+" at "+first.Pointer+", which "+first.Message)
-		}
-		for name, state := range f.Environments {
-			if len(state.Rules) > 0 {
+		for _, name := range slices.Sorted(maps.Keys(f.Environments)) {
+			if len(f.Environments[name].Rules) > 0 {
 				environments = append(environments, name)
+			}
+			_, err := compile(f, name, after)
+			invalid, ok := errors.AsType[*storage.InvalidError](err)
+			if !ok {
+				continue
+			}
+			if _, err := compile(f, name, before); err == nil {
+				first := invalid.Fields[0]
+				bad.add("", "would break the flag "+strconv.Quote(f.Key)+" at "+first.Pointer+", which "+first.Message)
 			}
 		}
 	}

@@ -18,13 +18,21 @@ import (
 
 const (
 	// MaxBytes is the longest definition of a flag or an audience as canonical JSON, in
-	// bytes. The event of a change holds it whole, because an approval is bound to it,
-	// and an event is at most 64 KiB long.
+	// bytes, not counting overrides for QA. The event of a change holds it whole, because
+	// an approval is bound to it, and an event is at most 64 KiB long.
 	MaxBytes = 32 << 10
 	// maxShown is the longest definition that stands in an event as what was before and
 	// after; a longer one is shown by its hash, and found among the versions.
 	maxShown = 8 << 10
 )
+
+// checkLength refuses a definition that is longer than MaxBytes.
+func checkLength(body json.RawMessage) error {
+	if len(body) > MaxBytes {
+		return storage.Invalid("", "is longer than "+strconv.Itoa(MaxBytes)+" bytes of JSON")
+	}
+	return nil
+}
 
 // A payload is what a change was asked to do: what its approval is bound to, and what
 // conditions of policies see below /payload.
@@ -263,9 +271,6 @@ func baseOf(revision int64) string {
 
 // describe completes e with what is asked for, and what it changes into what.
 func describe(e *audit.Event, kind Kind, d draft, before *Version) (err error) {
-	if len(d.body) > MaxBytes {
-		return storage.Invalid("", "is longer than "+strconv.Itoa(MaxBytes)+" bytes of JSON")
-	}
 	if e.Resource.Type = ResourceFlag; kind == KindAudience {
 		e.Resource.Type = ResourceAudience
 	}

@@ -3,6 +3,7 @@ package flags
 import (
 	"context"
 	"maps"
+	"slices"
 
 	"github.com/lumelle/adminkit/audit"
 	"github.com/lumelle/adminkit/storage"
@@ -27,7 +28,9 @@ func (s *Service) killed(ctx context.Context, e *audit.Event, p payload, before 
 	if e.Reason == "" {
 		return draft{}, storage.Invalid("/reason", "must say why")
 	}
-	return s.changeState(ctx, e, p, before, func(state *State) error {
+	// Nothing else is looked at: a flag whose rules have become bad is killed like any
+	// other.
+	old, f, err := s.withState(p, before, func(state *State) error {
 		if state.Killed == nil {
 			at := e.Time
 			if at.IsZero() { // what the gate sees has no time of its own yet
@@ -37,10 +40,16 @@ func (s *Service) killed(ctx context.Context, e *audit.Event, p payload, before 
 		}
 		return nil
 	})
+	if err != nil {
+		return draft{}, err
+	}
+	d := draft{audiences: before.Audiences, payload: payload{Type: old.Type, Environments: p.Environments}}
+	d.body, err = canonicalJSON(f)
+	return d, err
 }
 
 func (s *Service) restored(ctx context.Context, e *audit.Event, p payload, before *Version) (draft, error) {
-	return s.changeState(ctx, e, p, before, func(state *State) error {
+	return s.changeState(ctx, e, payload{Environments: p.Environments}, before, func(state *State) error {
 		state.Killed = nil
 		return nil
 	})
@@ -57,25 +66,34 @@ func actorOf(ctx context.Context, e *audit.Event) audit.Actor {
 
 // changeState drafts a change of a flag's state in the one environment of p.
 func (s *Service) changeState(ctx context.Context, e *audit.Event, p payload, before *Version, set func(state *State) error) (draft, error) {
-	old, err := flagBefore(before)
+	old, f, err := s.withState(p, before, set)
 	if err != nil {
 		return draft{}, err
 	}
-	if len(p.Environments) != 1 {
-		return draft{}, storage.Invalid("/environment", "must be one environment")
-	}
-	name := p.Environments[0]
-	f, state := old, old.Environments[name]
-	if err := set(&state); err != nil {
-		return draft{}, err
-	}
-	f.Environments = maps.Clone(f.Environments)
-	if f.Environments == nil {
-		f.Environments = map[string]State{}
-	}
-	f.Environments[name] = state
 	d, err := s.draftFlag(ctx, e.Tenant, &old, f, p)
 	// The one that was named, also where it makes no difference there.
 	d.payload.Environments = p.Environments
 	return d, err
+}
+
+// withState returns the flag that a change is about, and what it is with another state
+// in the one environment of p.
+func (s *Service) withState(p payload, before *Version, set func(state *State) error) (old, f Flag, err error) {
+	if old, err = flagBefore(before); err != nil {
+		return old, f, err
+	}
+	if len(p.Environments) != 1 || !slices.Contains(s.cfg.Environments, p.Environments[0]) {
+		return old, f, storage.Invalid("/environment", "is not an environment")
+	}
+	name := p.Environments[0]
+	state := old.Environments[name]
+	if err := set(&state); err != nil {
+		return old, f, err
+	}
+	f = old
+	if f.Environments = maps.Clone(old.Environments); f.Environments == nil {
+		f.Environments = map[string]State{}
+	}
+	f.Environments[name] = state
+	return old, f, nil
 }

@@ -4,11 +4,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/lumelle/adminkit/audit"
 	"github.com/lumelle/adminkit/flags"
+	"github.com/lumelle/adminkit/flags/targeting"
 	"github.com/lumelle/adminkit/storage"
 	"github.com/lumelle/adminkit/storage/storagetest/eachtest"
 )
@@ -105,6 +107,51 @@ func TestAKillBindsToNoRevisionAndARestoreToTheOneThatWasSeen(t *testing.T) {
 	k.serves(t, merchant("m1", "GB"), "off", flags.ReasonDisabled)
 }
 
+// everybody is a strategy of a host.
+type everybody struct{}
+
+func (everybody) Describe() flags.StrategyInfo { return flags.StrategyInfo{Name: "everybody"} }
+
+func (everybody) Build(map[string]any, flags.FlagInfo) (*targeting.Condition, *flags.Serve, error) {
+	return nil, &flags.Serve{Variant: "on"}, nil
+}
+
+func TestAFlagWhoseStrategyIsGoneCanStillBeKilled(t *testing.T) {
+	t.Parallel()
+	b := eachtest.Memory(t)
+	k := newKit(t, b, flags.Config{Strategies: []flags.Strategy{everybody{}}})
+	f := in(checkout(), func(s *flags.State) {
+		s.Rules = []flags.Rule{{Name: "all", Strategy: &flags.StrategyUse{Name: "everybody"}}, {Name: "vip", When: &targeting.Condition{Audience: "vip"}, Serve: &flags.Serve{Variant: "on"}}}
+	})
+	must(t, k.audience(targeting.Audience{Key: "vip"}))
+	must(t, k.create(f))
+	k.serves(t, merchant("m1", "FR"), "on", flags.ReasonTargetingMatch)
+
+	k = newKit(t, b, flags.Config{})
+	k.serves(t, merchant("m1", "FR"), "off", flags.ReasonDefault)
+	wantErr(t, k.update(f), storage.ErrInvalid)
+	must(t, k.audience(targeting.Audience{Key: "vip", Include: []string{"m1"}}))
+	_, err := k.service.Kill(k.ctx, "acme", "checkout", "prod", "why")
+	must(t, err)
+	k.serves(t, merchant("m1", "FR"), "off", flags.ReasonDisabled)
+	_, err = k.service.Restore(k.ctx, "acme", "checkout", "prod", "")
+	wantErr(t, err, storage.ErrInvalid)
+}
+
+func TestManyOverridesKeepNobodyFromUpdatingAndKilling(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, eachtest.Memory(t), flags.Config{})
+	must(t, k.create(checkout()))
+	until := time.Now().Add(time.Hour)
+	for i := range 300 {
+		must(t, k.override(flags.Override{Attribute: flags.AttrActor, Subject: fmt.Sprint("tester-", i), Variant: "on", Until: &until, Reason: strings.Repeat("r", 200)}))
+	}
+	must(t, k.update(in(checkout(), func(s *flags.State) { s.DefaultVariant = "on" })))
+	got, err := k.service.Kill(k.ctx, "acme", "checkout", "prod", strings.Repeat("r", 4096))
+	must(t, err)
+	same(t, len(got.Environments["prod"].Overrides), 300)
+}
+
 func TestApplyMakesExactlyTheChangeThatWasAskedFor(t *testing.T) {
 	eachtest.Run(t, func(t *testing.T, b eachtest.Backend) {
 		k := newKit(t, b, flags.Config{})
@@ -125,6 +172,7 @@ func TestApplyMakesExactlyTheChangeThatWasAskedFor(t *testing.T) {
 			"other environments": replace(t, asked.Payload, func(p map[string]any) { p["environments"] = []string{"dev"} }),
 			"another type":       replace(t, asked.Payload, func(p map[string]any) { p["type"] = "ops" }),
 			"another key":        replace(t, asked.Payload, func(p map[string]any) { p["flag"].(map[string]any)["key"] = "other" }),
+			"more than is done":  replace(t, asked.Payload, func(p map[string]any) { p["override_id"] = "o" }),
 			"an unknown field":   replace(t, asked.Payload, func(p map[string]any) { p["flag"].(map[string]any)["Enabled"] = true }),
 		} {
 			e := asked

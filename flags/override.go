@@ -72,7 +72,7 @@ func (s *Service) overrideSet(ctx context.Context, e *audit.Event, p payload, be
 		}
 	}
 	o.By = actorOf(ctx, e).ID
-	d, err := s.changeState(ctx, e, p, before, func(state *State) error {
+	d, err := s.changeState(ctx, e, payload{Environments: p.Environments, Override: p.Override}, before, func(state *State) error {
 		state.Overrides = slices.Clone(state.Overrides)
 		if i := slices.IndexFunc(state.Overrides, func(other Override) bool { return other.ID == o.ID }); i >= 0 {
 			state.Overrides[i] = o
@@ -88,7 +88,7 @@ func (s *Service) overrideSet(ctx context.Context, e *audit.Event, p payload, be
 }
 
 func (s *Service) overrideCleared(ctx context.Context, e *audit.Event, p payload, before *Version) (draft, error) {
-	return s.changeState(ctx, e, p, before, func(state *State) error {
+	return s.changeState(ctx, e, payload{Environments: p.Environments, OverrideID: p.OverrideID}, before, func(state *State) error {
 		left := slices.DeleteFunc(slices.Clone(state.Overrides), func(o Override) bool { return o.ID == p.OverrideID })
 		if len(left) == len(state.Overrides) {
 			return storage.ErrNotFound

@@ -121,6 +121,9 @@ func (s *Service) sides(ctx context.Context, tenant, key, environment string, dr
 	if err != nil {
 		return before, after, err
 	}
+	if err := check(draft, deps); err != nil {
+		return before, after, err
+	}
 	if after, err = s.side(draft, environment, deps); err != nil {
 		return before, after, err
 	}
@@ -139,9 +142,6 @@ func (s *Service) sides(ctx context.Context, tenant, key, environment string, dr
 func (s *Service) side(f Flag, environment string, deps deps) (side, error) {
 	if !slices.Contains(s.cfg.Environments, environment) {
 		return side{}, storage.Invalid("/environment", "is not an environment")
-	}
-	if err := check(f, deps); err != nil {
-		return side{}, err
 	}
 	c, err := compile(f, environment, deps)
 	return side{flag: c, off: f.Environments[environment].OffVariant, boolean: f.ValueType == Bool}, err

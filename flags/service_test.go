@@ -281,7 +281,7 @@ func TestBadDefinitionsAreRefusedWithPointers(t *testing.T) {
 			return k.create(flags.Flag{Key: "x", Type: flags.TypeConfig, ValueType: flags.Number, Variants: map[string]any{"n": int64(1<<53 + 1)}})
 		}},
 		{"a kill without a reason", "/reason", func() error { _, err := k.service.Kill(k.ctx, "acme", "checkout", "prod", ""); return err }},
-		{"a kill in an environment that is none", "/environments/moon", func() error {
+		{"a kill in an environment that is none", "/environment", func() error {
 			_, err := k.service.Kill(k.ctx, "acme", "checkout", "moon", "why")
 			return err
 		}},

@@ -128,8 +128,9 @@ func (s *Service) updated(ctx context.Context, e *audit.Event, p payload, before
 	if err := bad.err(); err != nil {
 		return draft{}, err
 	}
+	said := f.stated()
 	f.Environments = keep(old.Environments, f.Environments)
-	return s.draftFlag(ctx, e.Tenant, &old, f, payload{Flag: &f})
+	return s.draftFlag(ctx, e.Tenant, &old, f, payload{Flag: &said})
 }
 
 // keep returns the states of an update with what only changes of its own may change.
@@ -156,6 +157,20 @@ func keep(before, after map[string]State) map[string]State {
 
 func forQA(o Override) bool { return o.Kind == OverrideQA }
 
+// stated returns f without what only changes of its own may change.
+func (f Flag) stated() Flag {
+	states := make(map[string]State, len(f.Environments))
+	for name, state := range f.Environments {
+		state.Killed = nil
+		if slices.ContainsFunc(state.Overrides, forQA) {
+			state.Overrides = slices.DeleteFunc(slices.Clone(state.Overrides), forQA)
+		}
+		states[name] = state
+	}
+	f.Environments = states
+	return f
+}
+
 func (s *Service) deleted(_ context.Context, _ *audit.Event, _ payload, before *Version) (draft, error) {
 	old, err := flagBefore(before)
 	if err != nil {
@@ -175,6 +190,13 @@ func (s *Service) draftFlag(ctx context.Context, tenant string, old *Flag, f Fla
 		return d, err
 	}
 	if err := check(f, deps); err != nil {
+		return d, err
+	}
+	said, err := canonicalJSON(f.stated())
+	if err != nil {
+		return d, err
+	}
+	if err := checkLength(said); err != nil {
 		return d, err
 	}
 	d = draft{audiences: uses(f, deps), payload: p}
