@@ -51,7 +51,7 @@ func Compile(c Condition, opts Options) (*Matcher, error) {
 // References returns everything that the matcher may read, through audiences too: it
 // has to be compiled again when one of these audiences changes.
 func (m *Matcher) References() References {
-	return References{Paths: slices.Clone(m.reads.Paths), Audiences: slices.Clone(m.reads.Audiences)}
+	return References{Paths: slices.Clone(m.reads.Paths), Audiences: slices.Clone(m.reads.Audiences), Buckets: m.reads.Buckets}
 }
 
 // A compiler compiles one tree.
@@ -108,6 +108,8 @@ func (c *compiler) node(n *node, given Condition, pointer string, depth int) {
 		c.group(n, formNone, given.None, pointer, "none", depth)
 	case given.Audience != "":
 		c.audience(n, given.Audience, pointer+"/audience")
+	case given.Bucket != nil:
+		c.bucket(n, *given.Bucket, pointer+"/bucket")
 	default:
 		c.clause(n, given, pointer)
 	}
@@ -116,7 +118,7 @@ func (c *compiler) node(n *node, given Condition, pointer string, depth int) {
 // formOf reports what is wrong with the form of a node, empty when it has one.
 func formOf(given Condition) string {
 	forms := 0
-	for _, has := range []bool{given.All != nil, given.Any != nil, given.None != nil, given.Audience != "",
+	for _, has := range []bool{given.All != nil, given.Any != nil, given.None != nil, given.Audience != "", given.Bucket != nil,
 		given.Path != "" || given.Op != "" || !given.Value.IsZero() || given.FoldCase || given.OnMissing != ""} {
 		if has {
 			forms++
@@ -125,7 +127,7 @@ func formOf(given Condition) string {
 	if forms == 1 {
 		return ""
 	}
-	return "must be exactly one of all, any, none, audience, and a clause with path and op"
+	return "must be exactly one of all, any, none, audience, bucket, and a clause with path and op"
 }
 
 func (c *compiler) group(n *node, form form, members []Condition, pointer, name string, depth int) {
@@ -175,6 +177,7 @@ func (c *compiler) audience(n *node, key, pointer string) {
 	}
 	c.reads.Audiences = append(append(c.reads.Audiences, key), a.reads.Audiences...)
 	c.reads.Paths = append(c.reads.Paths, a.reads.Paths...)
+	c.reads.Buckets = c.reads.Buckets || a.reads.Buckets
 	for _, path := range a.reads.Paths {
 		if !c.opts.allows(path) {
 			c.add(pointer, "reads "+strconv.Quote(path)+", which is not an attribute that may be read here")

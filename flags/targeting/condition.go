@@ -54,6 +54,7 @@ const (
 //	{"none": [...]}     no member holds
 //	{"path": "country", "op": "eq", "value": "GB"}
 //	{"audience": "vip"} the subject is a member
+//	{"bucket": {"salt": "checkout-v2", "to": 10}} the subject is of the first 10 %
 //
 // The zero Condition, {} in JSON, stands for no condition and holds always; inside a
 // tree it is refused, as is a group without members.
@@ -81,12 +82,15 @@ type Condition struct {
 
 	// Audience is the key of an audience of the library.
 	Audience string `json:"audience,omitempty"`
+
+	// Bucket is a share of the subjects.
+	Bucket *Bucket `json:"bucket,omitempty"`
 }
 
 // IsZero reports whether c is no condition.
 func (c Condition) IsZero() bool {
 	return c.All == nil && c.Any == nil && c.None == nil && c.Path == "" && c.Op == "" &&
-		c.Value.IsZero() && !c.FoldCase && c.OnMissing == "" && c.Audience == ""
+		c.Value.IsZero() && !c.FoldCase && c.OnMissing == "" && c.Audience == "" && c.Bucket == nil
 }
 
 // ParseCondition reads a condition from JSON, at most [MaxBytes] long. The error is an
@@ -116,10 +120,12 @@ func (c *Condition) UnmarshalJSON(data []byte) error {
 
 // References are what a condition reads, each once and in order.
 type References struct {
-	// Paths are the attributes of clauses, and the keys by which audiences know members.
+	// Paths are the attributes of clauses, and the keys of audiences and buckets.
 	Paths []string
 	// Audiences are keys of audiences.
 	Audiences []string
+	// Buckets says whether a bucket is asked.
+	Buckets bool
 }
 
 // References returns what the tree itself names. What the audiences read that it refers
@@ -132,6 +138,10 @@ func (c Condition) References() References {
 		}
 		if node.Audience != "" {
 			r.Audiences = append(r.Audiences, node.Audience)
+		}
+		if node.Bucket != nil {
+			r.Buckets = true
+			r.Paths = append(r.Paths, keysOf(node.Bucket.By)...)
 		}
 	})
 	return r.sorted()
@@ -153,5 +163,5 @@ func (c Condition) walk(depth int, visit func(Condition)) {
 func (r References) sorted() References {
 	slices.Sort(r.Paths)
 	slices.Sort(r.Audiences)
-	return References{Paths: slices.Compact(r.Paths), Audiences: slices.Compact(r.Audiences)}
+	return References{Paths: slices.Compact(r.Paths), Audiences: slices.Compact(r.Audiences), Buckets: r.Buckets}
 }

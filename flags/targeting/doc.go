@@ -26,8 +26,8 @@
 //
 // # Conditions
 //
-// A [Condition] is a tree of groups (all, any, none), clauses and references to
-// audiences. A clause compares an attribute with its value:
+// A [Condition] is a tree of groups (all, any, none), clauses, references to audiences
+// and buckets. A clause compares an attribute with its value:
 //
 //	eq ne                            a truth value, a number or a text
 //	in not_in                        a list of one kind of these
@@ -67,6 +67,14 @@
 // does not depend on who asks: its lists and its condition are bound to the library and
 // not to the condition that refers to it. Audiences may refer to each other; a circle is
 // refused.
+//
+// # Buckets
+//
+// A [Bucket] is a share of the subjects as a condition, so that it stands beside others:
+// 10 % of the merchants of one country. It uses the slots of a split: the bucket from 0
+// to 40 is whoever gets the first of two variants at 40 and 60 under the same salt.
+// Raising "to" adds members and removes none, and buckets that touch share none.
+// A subject without a key is in no bucket.
 //
 // # Splits
 //

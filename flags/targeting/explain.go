@@ -20,7 +20,7 @@ const (
 	ReasonNotListed Reason = "not_listed"
 )
 
-// A Step is one node that was visited: a clause, an audience or a group.
+// A Step is one node that was visited: a clause, an audience, a bucket or a group.
 type Step struct {
 	// Pointer is where the node stands in its condition.
 	Pointer string `json:"pointer"`
@@ -31,6 +31,8 @@ type Step struct {
 	Group string `json:"group,omitempty"`
 	// Audience is the key of the audience that was asked for.
 	Audience string `json:"audience,omitempty"`
+	// Bucket is that of a bucket.
+	Bucket *BucketStep `json:"bucket,omitempty"`
 	// Path, Op and Want are those of a clause; Got is what the subject answered.
 	Path string `json:"path,omitempty"`
 	Op   Op     `json:"op,omitempty"`
@@ -56,6 +58,8 @@ func (s Step) String() string {
 		b.WriteString(s.Group)
 	case s.Audience != "":
 		b.WriteString("audience " + s.Audience)
+	case s.Bucket != nil:
+		b.WriteString(s.Bucket.String())
 	default:
 		b.WriteString(s.Path + " " + string(s.Op))
 		if !s.Want.IsZero() {
@@ -86,11 +90,11 @@ func (t *Trace) clause(n *node, within string, got Value, holds bool, reason Rea
 	t.Steps = append(t.Steps, Step{Pointer: n.pointer, Within: within, Path: n.path, Op: n.op, Want: n.want, Got: got, Holds: holds, Reason: reason})
 }
 
-// Settled returns the clause or audience list that settled the condition: the last one
-// that was read. There is none where the condition is empty.
+// Settled returns the clause, bucket or audience list that settled the condition: the
+// last one that was read. There is none where the condition is empty.
 func (t Trace) Settled() (Step, bool) {
 	for i := len(t.Steps) - 1; i >= 0; i-- {
-		if s := t.Steps[i]; s.Path != "" || s.Audience != "" && s.Reason != "" {
+		if s := t.Steps[i]; s.Path != "" || s.Bucket != nil || s.Audience != "" && s.Reason != "" {
 			return s, true
 		}
 	}

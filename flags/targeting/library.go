@@ -156,9 +156,7 @@ func (b *builder) members(a *audience, given Audience, pointer string) {
 
 // checkBy checks a fallback chain of attributes and returns it, or the default.
 func checkBy(by []string, pointer string, opts Options, bad *complaints) []string {
-	if len(by) == 0 {
-		return DefaultKeys()
-	}
+	by = keysOf(by)
 	if len(by) > MaxBy {
 		bad.add(pointer, "has more than "+strconv.Itoa(MaxBy)+" attributes")
 		return nil

@@ -13,6 +13,7 @@ const (
 	formNone
 	formClause
 	formAudience
+	formBucket
 )
 
 // A node is a Condition, compiled.
@@ -29,6 +30,8 @@ type node struct {
 	test      test
 	// Of an audience.
 	audience *audience
+	// Of a bucket.
+	bucket *bucket
 }
 
 // rebase cuts what the pointers of the tree have before them in its library.
@@ -48,6 +51,8 @@ func (n *node) eval(s Subject, t *Trace, within string) bool {
 		return true
 	case formClause:
 		return n.clause(s, t, within)
+	case formBucket:
+		return n.inBucket(s, t, within)
 	case formAudience:
 		var reason Reason
 		holds, reason = n.audience.member(s, t)

@@ -242,6 +242,8 @@ func (r *reader) condition(into *Condition, pointer string, depth int) bool {
 			return r.text((*string)(&into.OnMissing), pointer)
 		case "audience":
 			return r.text(&into.Audience, pointer)
+		case "bucket":
+			return r.bucket(&into.Bucket, pointer)
 		}
 		return r.fail(pointer, "is not a known key")
 	})

@@ -60,7 +60,7 @@ func TestWhatIsNotAConditionIsRefusedWhereItIs(t *testing.T) {
 func TestWhatMeansNothingIsRefusedWhereItIs(t *testing.T) {
 	t.Parallel()
 	declared := map[string]targeting.Kind{"country": targeting.KindString, "age": targeting.KindNumber, "since": targeting.KindTime, "any": targeting.KindNone}
-	const oneForm = "must be exactly one of all, any, none, audience, and a clause with path and op"
+	const oneForm = "must be exactly one of all, any, none, audience, bucket, and a clause with path and op"
 	for _, c := range []struct{ name, text, pointer, message string }{
 		{"an empty group", `{"all":[]}`, "/all", "must have at least one member"},
 		{"an empty member", `{"all":[{}]}`, "/all/0", oneForm},

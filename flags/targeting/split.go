@@ -2,7 +2,6 @@ package targeting
 
 import (
 	"math"
-	"math/bits"
 	"slices"
 	"strconv"
 )
@@ -80,12 +79,8 @@ func (s *Split) UnmarshalJSON(data []byte) error {
 // A Splitter is a split, compiled. It does not change and may be used by many
 // goroutines.
 type Splitter struct {
-	by       []string
+	dealer
 	variants []string
-	scheme   Scheme
-	seed     uint64 // of x1
-	group    string // of unleash, with its colon
-	slots    uint64
 	runs     []run
 }
 
@@ -99,17 +94,17 @@ func CompileSplit(s Split, salt string, opts Options) (*Splitter, error) {
 	if message := checkKey(salt); message != "" {
 		bad.add("/salt", message)
 	}
-	sp := &Splitter{scheme: s.Scheme, by: checkBy(s.By, "/by", opts, &bad)}
+	sp := &Splitter{dealer: dealer{scheme: s.Scheme, by: checkBy(s.By, "/by", opts, &bad)}}
 	weights := sp.weights(s.Weights, &bad)
 	if err := bad.err(); err != nil {
 		return nil, err
 	}
 	switch s.Scheme {
 	case "", X1:
-		sp.scheme, sp.slots, sp.seed = X1, Slots, xxh64(0, salt)
+		sp.x1(salt)
 		sp.runs = rooms(weights, Slots)
 	case Unleash, UnleashVariant:
-		sp.group, sp.slots = salt+":", wholeSum(weights)
+		sp.unleash(salt, wholeSum(weights))
 		sp.runs = inOrder(weights)
 		if sp.slots == 0 || sp.slots > math.MaxUint32 || s.Scheme == Unleash && sp.slots != 100 {
 			bad.add("/weights", "must be whole numbers, of scheme unleash with the sum 100")
@@ -192,67 +187,14 @@ type Pick struct {
 // that may be the key. It allocates nothing, except under the schemes of Unleash for a
 // group and a key of more than 127 bytes together.
 func (sp *Splitter) Pick(s Subject) (Pick, bool) {
-	for _, path := range sp.by {
-		v, ok := s.Attribute(path)
-		if !ok {
-			continue
-		}
-		slot, ok := sp.slot(v)
-		if !ok {
-			continue
-		}
-		i, from := 0, uint64(0)
-		for slot >= sp.runs[i].end {
-			from = sp.runs[i].end
-			i++
-		}
-		return Pick{Index: sp.runs[i].index, By: path, Slot: slot, Slots: sp.slots, From: from, To: sp.runs[i].end}, true
+	slot, by, ok := sp.deal(s)
+	if !ok {
+		return Pick{}, false
 	}
-	return Pick{}, false
-}
-
-// slot hashes a key. It reports false for what is no key.
-func (sp *Splitter) slot(key Value) (uint64, bool) {
-	if sp.scheme != X1 {
-		return sp.unleash(key)
+	i, from := 0, uint64(0)
+	for slot >= sp.runs[i].end {
+		from = sp.runs[i].end
+		i++
 	}
-	var h uint64
-	switch {
-	case key.kind == KindString && key.text != "":
-		h = xxh64Tagged(sp.seed, tagText, key.text)
-	case key.kind == KindNumber && !key.float:
-		var buf [20]byte
-		h = xxh64Tagged(sp.seed, tagInteger, string(strconv.AppendInt(buf[:0], int64(key.bits), 10)))
-	case key.kind == KindBool:
-		h = xxh64Tagged(sp.seed, tagTruth, strconv.FormatBool(key.bits == 1))
-	default:
-		return 0, false
-	}
-	slot, _ := bits.Mul64(h, sp.slots)
-	return slot, true
-}
-
-// What stands before a key that is hashed, so that 1 and "1" differ.
-const (
-	tagText    = 's' | ':'<<8
-	tagInteger = 'i' | ':'<<8
-	tagTruth   = 'b' | ':'<<8
-)
-
-func (sp *Splitter) unleash(key Value) (uint64, bool) {
-	var buf [128]byte
-	b := append(buf[:0], sp.group...)
-	switch {
-	case key.kind == KindString && key.text != "":
-		b = append(b, key.text...)
-	case key.kind == KindNumber && !key.float:
-		b = strconv.AppendInt(b, int64(key.bits), 10)
-	default:
-		return 0, false
-	}
-	seed := uint32(0)
-	if sp.scheme == UnleashVariant {
-		seed = 86028157
-	}
-	return uint64(murmur3(seed, b)) % sp.slots, true
+	return Pick{Index: sp.runs[i].index, By: by, Slot: slot, Slots: sp.slots, From: from, To: sp.runs[i].end}, true
 }
