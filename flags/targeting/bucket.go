@@ -113,6 +113,7 @@ type BucketStep struct {
 	To   uint64 `json:"to"`
 }
 
+// String returns the bucket and where the subject fell. It does not quote the key.
 func (b BucketStep) String() string {
 	wants := "bucket " + strconv.FormatUint(b.From, 10) + " to " + strconv.FormatUint(b.To, 10) +
 		" of " + strconv.FormatUint(b.Slots, 10)
