@@ -29,6 +29,12 @@ type Applier interface {
 	Apply(ctx context.Context, a Approved) (Result, error)
 }
 
+// ApplierFunc is a function as an [Applier].
+type ApplierFunc func(ctx context.Context, a Approved) (Result, error)
+
+// Apply implements [Applier].
+func (f ApplierFunc) Apply(ctx context.Context, a Approved) (Result, error) { return f(ctx, a) }
+
 // An Approved is a change that may be made now.
 type Approved struct {
 	Request Request

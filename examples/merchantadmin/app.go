@@ -17,7 +17,9 @@ import (
 	"github.com/lumelle/adminkit/audit/schema"
 	"github.com/lumelle/adminkit/authz"
 	"github.com/lumelle/adminkit/authz/casbinengine"
+	"github.com/lumelle/adminkit/automation"
 	"github.com/lumelle/adminkit/examples/merchantadmin/shop"
+	"github.com/lumelle/adminkit/flags"
 	"github.com/lumelle/adminkit/storage/idempotency"
 	"github.com/lumelle/adminkit/storage/jobs"
 	"github.com/lumelle/adminkit/storage/secrets"
@@ -36,14 +38,16 @@ type app struct {
 	pages  *pages
 	shop   *shop.Store
 
-	catalog   *audit.Catalog
-	events    *audit.Log
-	engine    *casbinengine.Engine
-	guard     *authz.Guard
-	approvals *approvals.Service
-	governor  *audit.Governor
-	refunds   *approvals.Guard[refundPayload]
-	webhooks  *webhooks.Service
+	catalog    *audit.Catalog
+	events     *audit.Log
+	engine     *casbinengine.Engine
+	guard      *authz.Guard
+	approvals  *approvals.Service
+	governor   *audit.Governor
+	refunds    *approvals.Guard[refundPayload]
+	webhooks   *webhooks.Service
+	flags      *flags.Service
+	automation *automation.Service
 	// closers release what was opened, the last first.
 	closers []func(ctx context.Context) error
 }
@@ -83,7 +87,7 @@ func openApp(ctx context.Context, cfg config, log *slog.Logger) (_ *app, err err
 	if err := a.forgetAnswers(ctx); err != nil {
 		return nil, err
 	}
-	worker, err := jobs.NewWorker(queue, join(a.approvals.Handlers(), a.webhooks.Handlers()), jobs.WorkerConfig{Lease: cfg.lease, Logger: log})
+	worker, err := jobs.NewWorker(queue, join(a.approvals.Handlers(), a.webhooks.Handlers(), a.flags.Handlers(), a.automation.Handlers()), jobs.WorkerConfig{Lease: cfg.lease, Logger: log})
 	if err != nil {
 		return nil, err
 	}
@@ -148,7 +152,8 @@ func (a *app) openShop(ctx context.Context) (err error) {
 func (a *app) govern(ctx context.Context, queue *jobs.Queue) (err error) {
 	a.catalog, err = audit.NewCatalog(
 		audit.CatalogConfig{Source: eventSource, Compile: schema.Compile},
-		slices.Concat(authz.Actions(), approvals.Actions(), webhooks.Actions(), []audit.Action{refundAction(), publishAction()})...)
+		slices.Concat(authz.Actions(), approvals.Actions(), webhooks.Actions(), flags.Actions(), automation.Actions(),
+			[]audit.Action{refundAction(), publishAction(), stepAction()})...)
 	if err != nil {
 		return err
 	}
@@ -159,7 +164,11 @@ func (a *app) govern(ctx context.Context, queue *jobs.Queue) (err error) {
 	if err != nil {
 		return err
 	}
-	sink := audit.Tee(a.events, outbox)
+	runs, err := a.automationOutbox(queue)
+	if err != nil {
+		return err
+	}
+	sink := audit.Tee(a.events, outbox, runs)
 
 	if a.engine, err = casbinengine.New(a.db.Authz(), vocabulary(), casbinengine.Config{Rules: policyRules()}); err != nil {
 		return err
@@ -189,7 +198,16 @@ func (a *app) govern(ctx context.Context, queue *jobs.Queue) (err error) {
 	if err != nil {
 		return err
 	}
-	return a.assignRoles(ctx, a.engine, sink)
+	if err := a.openFlags(queue); err != nil {
+		return err
+	}
+	if err := a.openAutomation(queue, deliverer); err != nil {
+		return err
+	}
+	if err := a.assignRoles(ctx, a.engine, sink); err != nil || !a.cfg.demo {
+		return err
+	}
+	return a.seedFlags(ctx, sink, queue)
 }
 
 // tell is where a host would write to the requester. This one has nobody's address.
@@ -202,7 +220,7 @@ func (a *app) tell(ctx context.Context, n approvals.Notice) error {
 // sources are what a timeline is made of, in the order of cause. The log holds the
 // decisions too; they are older than the approvals that they ask for.
 func (a *app) sources() []correlation.Source {
-	return []correlation.Source{a.approvals, a.events, a.webhooks}
+	return []correlation.Source{a.approvals, a.events, a.webhooks, a.automation}
 }
 
 // close stops what runs and releases what is open: the worker before what it works

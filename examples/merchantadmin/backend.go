@@ -12,7 +12,9 @@ import (
 	"github.com/lumelle/adminkit/approvals"
 	"github.com/lumelle/adminkit/audit"
 	"github.com/lumelle/adminkit/authz"
+	"github.com/lumelle/adminkit/automation"
 	"github.com/lumelle/adminkit/examples/merchantadmin/shop"
+	"github.com/lumelle/adminkit/flags"
 	"github.com/lumelle/adminkit/storage"
 	"github.com/lumelle/adminkit/storage/idempotency"
 	"github.com/lumelle/adminkit/storage/jobs"
@@ -30,6 +32,8 @@ type backend interface {
 	Approvals() approvals.Store
 	Audit() audit.Store
 	Authz() authz.Store
+	Automation() automation.Store
+	Flags() flags.Store
 	Idempotency() idempotency.Store
 	Jobs() jobs.Store
 	Webhooks() webhooks.Store

@@ -10,6 +10,7 @@ import (
 	"github.com/lumelle/adminkit/approvals/portal"
 	"github.com/lumelle/adminkit/audit/auditfeed"
 	"github.com/lumelle/adminkit/authz/authzen"
+	"github.com/lumelle/adminkit/flags/flagadmin"
 	"github.com/lumelle/adminkit/webhooks/webhookadmin"
 )
 
@@ -27,6 +28,7 @@ func surfaceDocuments() []surfaceDocument {
 		{"authz", "/access/v1", authzen.OpenAPI()},
 		{"approvals", "/api/v1/approvals", portal.OpenAPI()},
 		{"webhooks", "/api/v1/webhooks", webhookadmin.OpenAPI()},
+		{"flags", "/api/v1", flagadmin.OpenAPI()},
 		{"audit", "/api/v1/audit", auditfeed.OpenAPI()},
 		{"timeline", "/api/v1", auditfeed.TimelineOpenAPI()},
 	}

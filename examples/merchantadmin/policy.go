@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/lumelle/adminkit/approvals"
 	"github.com/lumelle/adminkit/audit"
 	"github.com/lumelle/adminkit/authz"
 	"github.com/lumelle/adminkit/authz/casbinengine"
+	"github.com/lumelle/adminkit/automation"
+	"github.com/lumelle/adminkit/flags"
 	"github.com/lumelle/adminkit/storage"
 	"github.com/lumelle/adminkit/webhooks"
 )
@@ -21,10 +24,9 @@ const refundPolicy = "refund"
 // stepUpAge is how old a proof of identity may be for a large refund.
 const stepUpAge = 5 * time.Minute
 
-// webhookActions are what the demo lets people do with webhooks.
-func webhookActions() []string {
-	var names []string
-	for _, action := range webhooks.Actions() {
+// namesOf returns the names of actions.
+func namesOf(actions []audit.Action) (names []string) {
+	for _, action := range actions {
 		names = append(names, action.Name)
 	}
 	return names
@@ -33,13 +35,16 @@ func webhookActions() []string {
 // vocabulary is what rules of the demo may speak of.
 func vocabulary() casbinengine.Vocabulary {
 	return casbinengine.Vocabulary{
-		Roles:   []string{owner, manager, support, auditor, developer},
-		Actions: append([]string{actionRefund, actionPublish, readApprovals, readAudit, readWebhooks}, webhookActions()...),
+		Roles: []string{owner, manager, support, auditor, developer},
+		Actions: slices.Concat(
+			[]string{actionRefund, actionPublish, actionStep, readApprovals, readAudit, readAutomation, readFlags, readWebhooks},
+			namesOf(webhooks.Actions()), namesOf(flags.Actions()), namesOf(automation.Actions())),
 	}
 }
 
 // policyRules hold for every merchant. Who refunds needs a second person
-// above 100.00, and above 1,000.00 has to prove first who it is.
+// above 100.00, and above 1,000.00 has to prove first who it is. Flags need one unless
+// they are release flags, and so does every step of an automation that asks.
 func policyRules() []casbinengine.Rule {
 	rules := []casbinengine.Rule{
 		{
@@ -52,6 +57,17 @@ func policyRules() []casbinengine.Rule {
 			Effect: audit.StepUp, When: "/payload/amount > 1000.00",
 			Obligations: audit.Obligations{StepUp: &audit.StepUpObligation{MaxAge: stepUpAge}},
 		},
+		{
+			ID: "automation-step", Role: casbinengine.Everyone, Action: actionStep, Effect: audit.NeedsApproval,
+			Obligations: audit.Obligations{Approval: &audit.ApprovalObligation{Policy: automationPolicy}},
+		},
+	}
+	for _, action := range approvedFlagActions {
+		rules = append(rules, casbinengine.Rule{
+			ID: "no-release-" + action, Role: casbinengine.Everyone, Action: action,
+			Effect: audit.NeedsApproval, When: `/payload/type != "release"`,
+			Obligations: audit.Obligations{Approval: &audit.ApprovalObligation{Policy: flagPolicy}},
+		})
 	}
 	allow := func(action string, roles ...string) {
 		for _, role := range roles {
@@ -62,20 +78,22 @@ func policyRules() []casbinengine.Rule {
 	}
 	allow(actionRefund, owner, manager, support)
 	allow(actionPublish, owner, manager, support, developer)
-	for _, action := range webhookActions() {
+	allow(actionStep, owner, manager, developer)
+	for _, action := range slices.Concat(namesOf(webhooks.Actions()), namesOf(flags.Actions()), namesOf(automation.Actions())) {
 		allow(action, owner, manager, developer)
 	}
 	allow(readApprovals, owner, manager, support, auditor, developer)
 	allow(readAudit, owner, manager, support, auditor, developer)
+	allow(readAutomation, owner, manager, support, auditor, developer)
+	allow(readFlags, owner, manager, support, auditor, developer)
 	allow(readWebhooks, owner, manager, auditor, developer)
 	return rules
 }
 
 // approvalPolicies are what the obligations of the rules name.
 func approvalPolicies() map[string]approvals.Policy {
-	return map[string]approvals.Policy{
-		refundPolicy: {Stages: []approvals.StageRule{{Name: "second person", Roles: []string{owner, manager}}}},
-	}
+	second := approvals.Policy{Stages: []approvals.StageRule{{Name: "second person", Roles: []string{owner, manager}}}}
+	return map[string]approvals.Policy{refundPolicy: second, flagPolicy: second, automationPolicy: second}
 }
 
 // approvers tells the approvals who has which role, from the one place that the

@@ -12,9 +12,11 @@ import (
 // What people read is decided by the policy as what they change is, but changes
 // nothing: the engine is asked without a record of its decision.
 const (
-	readApprovals = "approvals.read"
-	readAudit     = "audit.read"
-	readWebhooks  = "webhooks.read"
+	readApprovals  = "approvals.read"
+	readAudit      = "audit.read"
+	readAutomation = "automation.read"
+	readFlags      = "flags.read"
+	readWebhooks   = "webhooks.read"
 )
 
 // reading returns what surfaces and pages ask before they read.

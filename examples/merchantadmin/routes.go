@@ -2,13 +2,16 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"time"
 
+	"github.com/lumelle/adminkit/approvals"
 	"github.com/lumelle/adminkit/approvals/portal"
 	"github.com/lumelle/adminkit/audit/auditfeed"
 	"github.com/lumelle/adminkit/audit/httpapi"
 	"github.com/lumelle/adminkit/authz/authzen"
+	"github.com/lumelle/adminkit/flags/flagadmin"
 	"github.com/lumelle/adminkit/webhooks/webhookadmin"
 )
 
@@ -61,6 +64,14 @@ func (a *app) surfaces(mux *http.ServeMux, cfg httpapi.Config) error {
 	if err := mount("/api/v1/webhooks", endpoints, err); err != nil {
 		return err
 	}
+	registry, err := flagadmin.New(a.flags, flagadmin.Config{Config: cfg, Authorize: a.reading(readFlags), ApprovalID: pendingID})
+	if err != nil {
+		return err
+	}
+	for _, root := range []string{"/api/v1/flags", "/api/v1/audiences"} {
+		mux.Handle(root, http.StripPrefix("/api/v1", registry))
+		mux.Handle(root+"/", http.StripPrefix("/api/v1", registry))
+	}
 	feed, err := auditfeed.New(a.events, a.catalog, auditfeed.Config{Config: cfg, Authorize: a.reading(readAudit)})
 	if err := mount("/api/v1/audit", feed, err); err != nil {
 		return err
@@ -76,6 +87,14 @@ func (a *app) surfaces(mux *http.ServeMux, cfg httpapi.Config) error {
 	}
 	mux.Handle("GET /api/openapi.json", httpapi.Document(document))
 	return nil
+}
+
+// pendingID names the request that a change waits for.
+func pendingID(err error) string {
+	if pending, ok := errors.AsType[*approvals.PendingError](err); ok {
+		return pending.RequestID
+	}
+	return ""
 }
 
 // contentPolicy allows what the admin embeds and nothing else; Pico draws its icons

@@ -2,6 +2,7 @@ package shop
 
 import (
 	"context"
+	"strings"
 
 	"github.com/lumelle/adminkit/storage"
 )
@@ -56,4 +57,37 @@ var inventory = list[StockItem]{
 // zero is storage.DefaultLimit.
 func (s *Store) Inventory(ctx context.Context, tenant string, limit int, after storage.Cursor) (storage.Page[StockItem], error) {
 	return inventory.page(ctx, s.db, tenant, limit, after)
+}
+
+// Stores returns the ids of the tenant's stores that keep stock, in order.
+func (s *Store) Stores(ctx context.Context, tenant string) ([]string, error) {
+	c, err := s.db.Reader(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := c.Query(ctx, `SELECT DISTINCT store_id FROM shop_stock WHERE tenant = $1 ORDER BY store_id LIMIT 1000`, tenant)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var ids []string
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		ids = append(ids, id)
+	}
+	return ids, rows.Err()
+}
+
+// Country returns the country of a demo store, empty for one that sells online.
+func Country(storeID string) string {
+	switch {
+	case strings.HasSuffix(storeID, "-amsterdam"):
+		return "NL"
+	case strings.HasSuffix(storeID, "-lisbon"):
+		return "PT"
+	}
+	return ""
 }
