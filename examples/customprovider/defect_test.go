@@ -13,6 +13,7 @@ import (
 	"github.com/lumelle/adminkit/audit/correlation"
 	"github.com/lumelle/adminkit/flags"
 	"github.com/lumelle/adminkit/flags/targeting"
+	"github.com/lumelle/adminkit/storage"
 	"github.com/lumelle/adminkit/webhooks"
 )
 
@@ -25,15 +26,16 @@ func planted(t testing.TB) bool {
 	return os.Getenv(defectEnv) != ""
 }
 
-// A quiet sink takes a caller that went away for one that has nothing to hear.
-type quiet struct{ *Table }
+// A rash sink takes every event for a complete one.
+type rash struct{ *Table }
 
-func (s quiet) Append(ctx context.Context, events ...audit.Event) error {
-	err := s.Table.Append(ctx, events...)
-	if ctx.Err() != nil {
-		return nil
+func (s rash) Append(ctx context.Context, events ...audit.Event) error {
+	for _, e := range events {
+		if e.ID[0] == ' ' {
+			return storage.Invalid("/id", "begins with a blank")
+		}
 	}
-	return err
+	return s.Table.Append(ctx, events...)
 }
 
 // A forgetful deliverer begins a trace of its own with every attempt.
@@ -60,7 +62,7 @@ func TestOneDefectIsNamedByItsRule(t *testing.T) {
 	for _, c := range []struct{ test, defect, rule string }{
 		{"TestFlagFile", "serves a value with its errors", "FP-007"},
 		{"TestPartner", "drops the trace", "WD-007"},
-		{"TestTable", "hides what it could not write", "AS-011"},
+		{"TestTable", "panics over an event without an id", "AS-020"},
 	} {
 		t.Run(c.test+" "+c.defect, func(t *testing.T) {
 			t.Parallel()

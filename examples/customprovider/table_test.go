@@ -23,7 +23,7 @@ func TestTable(t *testing.T) {
 		}
 		var sink audit.AuditSink = table
 		if planted(t) {
-			sink = quiet{table}
+			sink = rash{table}
 		}
 		return audittest.Harness{Sink: sink, Tx: db, Events: table.Events}
 	}})
