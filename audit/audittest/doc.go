@@ -13,25 +13,39 @@
 // [CheckCatalog] holds a catalogue to the house rules of names and texts, and
 // [CheckRecord] an event to the JSON Schema of its record.
 //
-// # For authors of sinks
+// # Writing an AuditSink
 //
-// [Run] tests a sink:
+// A sink writes what happened into the transaction in which it happened:
 //
-//	func TestSink(t *testing.T) {
-//		audittest.Run(t, audittest.Options{New: func(t *testing.T) audittest.Harness {
-//			store := openStore(t)
-//			return audittest.Harness{Tx: store, Sink: mysink.New(store), Events: store.Events}
-//		}})
+//	func (s *Sink) Append(ctx context.Context, events ...audit.Event) error {
+//		return s.tx.InTx(ctx, func(ctx context.Context) error { // joins that of ctx
+//			for _, e := range events {
+//				record, err := audit.NewRecord(e)
+//				if err != nil {
+//					return err
+//				}
+//				if err := s.insert(ctx, e.Tenant, e.Source, e.ID, record.Canonical); err != nil {
+//					return err
+//				}
+//			}
+//			return nil
+//		})
 //	}
 //
-// Each rule is a subtest with an id, and prints why it exists where it fails.
+// The contract:
 //
-// The contract in short. Append writes rows into the transaction of ctx, or into one of
-// its own where ctx carries none: all events or none. It returns an error for anything it
-// could not write, and the change is undone. It skips events whose tenant, source and id it knows. It
-// neither keeps nor changes the slices of an event.
+//   - Append writes into the transaction of ctx, or into one of its own where ctx
+//     carries none: all events or none, in their order.
+//   - It returns an error for anything it could not write, and the change is undone.
+//   - It skips events whose tenant, source and id it knows.
+//   - It neither keeps nor changes the slices of an event.
+//   - It may be called from many goroutines at once, and never panics.
+//   - A sink may implement audit.Recorded too. It is what lets a Governor answer
+//     audit.ErrAlreadyRecorded to a change that is repeated under its id; a Governor
+//     none of whose sinks has it makes the change again. AS-019 and AS-022 hold a sink
+//     to it and are skipped for others.
 //
-// A checklist:
+// Checklist:
 //
 //   - The tenant stands in every statement and in the unique key.
 //   - Uniqueness is a constraint of the table. Looking first and writing then lets two
@@ -39,6 +53,8 @@
 //   - Nothing leaves the process in Append. What must reach the world starts from the
 //     rows, after the commit.
 //   - Texts are kept whole: reasons of 4 KiB, payloads up to the limit of a record.
+//   - [audit.NewRecord] makes the bytes that are worth keeping, and audit.Record.Event
+//     the event of them again.
 //
 // Common mistakes:
 //
@@ -50,13 +66,19 @@
 //     durable when it returns outside of a transaction.
 //   - To keep e.Payload instead of a copy. The caller may use its buffer again.
 //
-// [audit.NewRecord] makes the bytes that are worth keeping, and audit.Record.Event
-// makes the event of them again for [Harness].Events. RecordedAt is not compared.
+// Reference: audit.Log. In examples/customprovider a table of a host's own is one, in a
+// module that knows the public API only.
 //
-// A sink may implement audit.Recorded too. It is what lets a Governor answer
-// audit.ErrAlreadyRecorded to a change that is repeated under its id; a Governor none of
-// whose sinks has it makes the change again. AS-019 and AS-022 hold a sink to it and are
-// skipped for others.
+// # Running the suite
 //
-// What a sink does beyond this (query, fan-out) is not tested here.
+//	func TestSink(t *testing.T) {
+//		audittest.Run(t, audittest.Options{New: func(t *testing.T) audittest.Harness {
+//			store := openStore(t)
+//			return audittest.Harness{Tx: store, Sink: mysink.New(store), Events: store.Events}
+//		}})
+//	}
+//
+// Each rule is a subtest with an id, and prints why it exists where it fails. RecordedAt
+// is not compared. What a sink does beyond the contract (query, fan-out) is not tested
+// here.
 package audittest

@@ -30,11 +30,26 @@
 //   - Authorize honours ctx, reads through the transaction that ctx carries, leaves
 //     the request's maps alone, and may be called from many goroutines.
 //
-// Common mistakes, each of which a rule of the suite catches: a prefix match where
-// equality was meant; a role that a subject gets by being named like it; amounts
-// compared as floating point, or read by a parser that takes more than money is
-// written as; a version that stays when only an assignment changed; a condition on a missing attribute that silently
-// switches a rule off; an identity from the future taken for fresh.
+// Checklist:
+//
+//   - Compare amounts as decimals, to the last digit, and refuse what money is not
+//     written as.
+//   - Measure the age of a proof against the time of the request, and trust none that
+//     lies ahead.
+//   - Move the version with everything that can change a decision: rules, roles and who
+//     has them.
+//   - Run the suite with -race too.
+//
+// Common mistakes, each of which a rule of the suite catches:
+//
+//   - To match a prefix where equality was meant.
+//   - To give a role to a subject that is named like it.
+//   - To compare amounts as floating point.
+//   - To keep the version where only an assignment changed.
+//   - To let a missing attribute switch a rule off, silently.
+//   - To take an identity from the future for a fresh one.
+//
+// Reference: package casbinengine.
 //
 // # Running the suite
 //
@@ -50,5 +65,4 @@
 //
 // Every rule is a subtest with an id, and says what it is about when it fails. The
 // suite itself is held to a zoo of broken authorizers, at least one for each rule.
-// Package casbinengine is the reference.
 package authztest

@@ -24,7 +24,7 @@
 //		return f.evaluate(s)
 //	}
 //
-// # The contract
+// The contract:
 //
 //   - What a flag is depends on the definition and the subject alone. The variant is
 //     that of the first rule that holds (FP-001), the value that of the variant, with
@@ -48,7 +48,7 @@
 // FP-026), flags.WatchProvider (FP-027 to FP-029), flags.ExplainProvider (FP-030,
 // FP-031). The rules about a power hold for who has it.
 //
-// # Checklist
+// Checklist:
 //
 //   - Load and refresh definitions beside the reads, never in them, but for the first
 //     read of a tenant, which waits under its ctx.
@@ -59,7 +59,7 @@
 //   - Put the revision of the definition into Version, where there is one.
 //   - Run the suite with -race too.
 //
-// # Common mistakes
+// Common mistakes:
 //
 //   - To decode values into any and encode them again as text: 1.0 becomes 1, large
 //     integers lose their last digits, null goes missing. targeting.Of keeps them.
@@ -72,6 +72,9 @@
 //   - To send the watcher a change before it can be read, or one for many.
 //   - To use the caller's tenant as a filter in a list of all tenants' flags, and to
 //     forget it in the bulk.
+//
+// Reference: flags.Provider, over the kit's own store. In examples/customprovider a file
+// of flags is one, in a module that knows the public API only.
 //
 // # Running the suite
 //
@@ -93,9 +96,4 @@
 // powers that the provider or the harness does not have are left out, and the log says
 // which. Every rule is itself shown to find a provider that breaks it, and nothing else
 // about that provider.
-//
-// # Reference
-//
-// flags.Provider, over the kit's own store, keeps all rules. In examples/customprovider
-// a file of flags does, in a module of its own that knows the public API only.
 package flagstest

@@ -15,8 +15,19 @@
 // # Writing a Deliverer
 //
 // A webhooks.Deliverer makes one attempt and says what came of it. Everything around it
-// is the Service's: when to try, how often, what is recorded, when to give up. The
-// contract in short, with the rules of the suite:
+// is the Service's: when to try, how often, what is recorded, when to give up:
+//
+//	func (d *Deliverer) Deliver(ctx context.Context, r webhooks.Request) webhooks.Result {
+//		ctx, cancel := context.WithTimeout(ctx, r.Timeout)
+//		defer cancel()
+//		signature, err := signing.Sign(r.Keys, r.MessageID, r.At, r.Body) // what is sent
+//		...
+//		resp, err := d.transport.RoundTrip(req) // follows nothing, repeats nothing
+//		...
+//		return classify(resp)
+//	}
+//
+// The contract, with the rules of the suite:
 //
 //   - One call is one request. It is never repeated (WD-001), whatever came of it, and a
 //     redirect is an answer and no instruction (WD-002).
@@ -35,12 +46,28 @@
 //     said in a class and a sentence without addresses (WD-020).
 //   - It is called from many goroutines at once (WD-021).
 //
-// Common mistakes: an http.Client with its default policy, which follows redirects and
-// so reaches what was never checked; signing a value and sending its re-encoding; an
-// id made in the Deliverer; reading a body to its end; handing err.Error() to the owner
-// of the endpoint.
+// Checklist:
 //
-// Run the suite from a test of your package:
+//   - Sign the very bytes that go out, with all of Request.Keys.
+//   - Check the address that is dialled, not the name that was registered: names change
+//     what they point to.
+//   - Use a transport and no client; bound the head of the answer, its body and its time.
+//   - Answer Accepted when the receiver has the message for good, and not before.
+//   - Say what failed in the words of the kit's classes, for the owner of the endpoint.
+//
+// Common mistakes:
+//
+//   - To use an http.Client with its default policy, which follows redirects and so
+//     reaches what was never checked.
+//   - To sign a value and send its re-encoding.
+//   - To make an id in the Deliverer. Every retry is then a new message.
+//   - To read a body to its end. Some have none.
+//   - To hand err.Error() to the owner of the endpoint. It names what is inside.
+//
+// Reference: package egress. In examples/customprovider a deliverer to listed hosts is
+// one, in a module that knows the public API only.
+//
+// # Running the suite
 //
 //	func TestDeliverer(t *testing.T) {
 //		webhookstest.Run(t, webhookstest.Options{New: func(t testing.TB) webhooks.Deliverer {
@@ -52,6 +79,6 @@
 // broker, the rules WD-003 to WD-006, WD-016, WD-018, WD-020 and WD-021 apply in spirit,
 // and their tests are their own. WD-017 tries one forbidden address; a guard of
 // destinations wants a table of them (every notation, every range that is not public)
-// beside the suite, or package egress, which has one. Each case has a rule and a sentence that
-// explains it, which stand first where it fails.
+// beside the suite, or package egress, which has one. Each case has a rule and a sentence
+// that explains it, which stand first where it fails.
 package webhookstest
