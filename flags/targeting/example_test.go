@@ -148,3 +148,118 @@ func ExampleCompileSplit() {
 	// off 64988238 true
 	// false
 }
+
+// A list for some, a condition for the others.
+func ExampleParseAudience() {
+	audience, err := targeting.ParseAudience([]byte(`{
+		"key": "vip", "include": ["acme"], "exclude": ["cobalt"],
+		"when": {"path": "plan", "op": "eq", "value": "enterprise"}}`))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(audience.Key, audience.Include, audience.When.References().Paths)
+
+	_, err = targeting.ParseAudience([]byte(`{"key": "vip", "included": ["acme"]}`))
+	fmt.Println(err)
+	// Output:
+	// vip [acme] [plan]
+	// invalid targeting: /included: is not a known key
+}
+
+// An object of weights has the order of its names, a list its own.
+func ExampleParseSplit() {
+	for _, text := range []string{
+		`{"weights": {"on": 40, "off": 60}}`,
+		`{"weights": [{"variant": "on", "weight": 40}, {"variant": "off", "weight": 60}]}`,
+	} {
+		split, err := targeting.ParseSplit([]byte(text))
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		again, err := json.Marshal(split)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Println(split.Weights, string(again))
+	}
+	// Output:
+	// [{off 60} {on 40}] {"weights":{"off":60,"on":40}}
+	// [{on 40} {off 60}] {"weights":[{"variant":"on","weight":40},{"variant":"off","weight":60}]}
+}
+
+// A pick tells the key, its slot and the slots of the variant around it.
+func ExampleSplitter_Pick() {
+	splitter, err := targeting.CompileSplit(targeting.Split{Weights: targeting.Shares{
+		{Variant: "control", Weight: 1}, {Variant: "blue", Weight: 1}, {Variant: "green", Weight: 2},
+	}}, "checkout-v2", targeting.Options{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	pick, ok := splitter.Pick(targeting.Attributes{"merchantId": targeting.String("merchant-1001")})
+	fmt.Println(ok, splitter.Variants()[pick.Index])
+	fmt.Printf("%s: slot %d of %d, in %d to %d\n", pick.By, pick.Slot, pick.Slots, pick.From, pick.To-1)
+	// Output:
+	// true blue
+	// merchantId: slot 470799729 of 1000000000, in 333333333 to 583333332
+}
+
+// An automation reads the event, and its audiences the merchant that it is about.
+func ExampleSubjects() {
+	event := targeting.Document(map[string]any{"data": map[string]any{"amount": "120.50"}})
+	merchant := targeting.Attributes{"merchantId": targeting.String("acme")}
+	subject := targeting.Subjects{merchant, event}
+
+	amount, _ := subject.Attribute("/data/amount")
+	id, _ := subject.Attribute("merchantId")
+	_, ok := subject.Attribute("country")
+	fmt.Println(amount, id, ok)
+	// Output: "120.50" "acme" false
+}
+
+// Values come from decoded JSON and from Go.
+func ExampleOf() {
+	for _, v := range []any{"pro", 12.0, 12, []any{"a", true}, nil} {
+		value, err := targeting.Of(v)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Println(value.Kind(), value)
+	}
+	_, err := targeting.Of(struct{}{})
+	fmt.Println(err)
+	// Output:
+	// string "pro"
+	// number 12
+	// number 12
+	// list ["a",true]
+	// none null
+	// targeting: struct {} is not the type of an attribute
+}
+
+// Whoever keeps matchers has to know which of them an audience concerns.
+func ExampleMatcher_References() {
+	library, err := targeting.NewLibrary([]targeting.Audience{
+		{Key: "large", When: &targeting.Condition{Path: "orders", Op: targeting.Greater, Value: targeting.Int(1000)}},
+		{Key: "vip", By: []string{"storeId"}, When: &targeting.Condition{Audience: "large"}},
+	}, targeting.Options{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	condition := targeting.Condition{Audience: "vip"}
+	matcher, err := targeting.Compile(condition, targeting.Options{Audiences: library})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println("names", condition.References().Audiences)
+	fmt.Println("reads", matcher.References().Audiences, matcher.References().Paths)
+	// Output:
+	// names [vip]
+	// reads [large vip] [merchantId orders storeId targetingKey]
+}

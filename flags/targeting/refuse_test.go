@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -200,6 +201,8 @@ func hostile() []struct {
 		chain[i] = targeting.Audience{Key: fmt.Sprint("a", i), When: refer(fmt.Sprint("a", i+1))}
 	}
 	chain[999].When = nil
+	backwards := slices.Clone(chain)
+	slices.Reverse(backwards)
 	for i := 1; i < 8; i++ {
 		next := fmt.Sprint("a", i+1)
 		doubling = append(doubling, targeting.Audience{Key: fmt.Sprint("a", i), When: refer(next, next, next, next, next, next)})
@@ -261,6 +264,7 @@ func hostile() []struct {
 		{"audiences in a circle", "/2/when/any/0/audience", library([]targeting.Audience{
 			{Key: "a", When: refer("b")}, {Key: "b", When: refer("c")}, {Key: "c", When: refer("a")}})},
 		{"a long chain of audiences", "/7/when/any/0/audience", library(chain)},
+		{"a long chain of audiences, the last first", "/8/when/any/0/audience", library(backwards)},
 		{"audiences that multiply", "/2/when/any/2/audience", library(doubling)},
 		{"too many members", "/0", library([]targeting.Audience{{Key: "a", Include: members}})},
 		{"too many members in JSON", "/exclude/10000", func() error {
