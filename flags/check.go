@@ -2,7 +2,6 @@ package flags
 
 import (
 	"encoding/json"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -53,7 +52,7 @@ func check(flag Flag, d deps) error {
 		return c.bad.err() // sizes first: nothing large is compiled
 	}
 	c.readVariants()
-	for _, environment := range slices.Sorted(maps.Keys(flag.Environments)) {
+	for _, environment := range sortedKeys(flag.Environments) {
 		if d.environments != nil && !slices.Contains(d.environments, environment) {
 			c.bad.add(join("/environments", environment), "is not an environment")
 			continue
@@ -110,7 +109,7 @@ func (c *compiler) checkVariants() {
 		c.bad.add("/variants", "must be 1 to "+strconv.Itoa(MaxVariants))
 		return
 	}
-	for _, name := range slices.Sorted(maps.Keys(variants)) {
+	for _, name := range sortedKeys(variants) {
 		if message := checkName(name); message != "" {
 			c.bad.add(join("/variants", name), message)
 		} else if _, message := valueOf(c.flag.ValueType, variants[name]); message != "" {
@@ -129,7 +128,7 @@ func (c *compiler) checkMetadata() {
 		c.tooMany("/metadata", MaxMetadata)
 		return
 	}
-	for _, name := range slices.Sorted(maps.Keys(c.flag.Metadata)) {
+	for _, name := range sortedKeys(c.flag.Metadata) {
 		at := join("/metadata", name)
 		if message := checkName(name); message != "" {
 			c.bad.add(at, message)
@@ -156,7 +155,7 @@ func (c *compiler) checkSizes() {
 		return
 	}
 	w := weight{}
-	for _, environment := range slices.Sorted(maps.Keys(c.flag.Environments)) {
+	for _, environment := range sortedKeys(c.flag.Environments) {
 		at := join("/environments", environment)
 		if message := checkName(environment); message != "" {
 			c.bad.add(at, message)

@@ -3,7 +3,6 @@ package flags
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -85,6 +84,10 @@ type compiled struct {
 	fallback answer
 	// reads are the audiences that the rules read, through other audiences too.
 	reads []string
+	// ends are when the QA overrides end.
+	ends []time.Time
+	// broken says that the definition cannot be read, and settled that it is an error.
+	broken bool
 }
 
 // An answer is an evaluation that is ready to be given, shared by all who get it.
@@ -162,7 +165,7 @@ func (c *compiler) variant(name, pointer string) {
 // readVariants turns the variants into values.
 func (c *compiler) readVariants() {
 	c.values = make(map[string]targeting.Value, len(c.flag.Variants))
-	for _, name := range slices.Sorted(maps.Keys(c.flag.Variants)) {
+	for _, name := range sortedKeys(c.flag.Variants) {
 		v, message := valueOf(c.flag.ValueType, c.flag.Variants[name])
 		if message != "" {
 			c.bad.add(join("/variants", name), message)
@@ -257,6 +260,13 @@ func (c *compiler) environment(environment string) *compiled {
 	}
 	out.requires = c.requirements(attributes)
 	out.overrides = c.overrides(state.Overrides, at+"/overrides", attributes)
+	if out.settled == nil {
+		for _, o := range state.Overrides {
+			if o.Until != nil {
+				out.ends = append(out.ends, *o.Until)
+			}
+		}
+	}
 	names := map[string]bool{}
 	for i, r := range state.Rules {
 		pointer := at + "/rules/" + strconv.Itoa(i)

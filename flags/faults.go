@@ -2,6 +2,8 @@ package flags
 
 import (
 	"errors"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/lumelle/adminkit/flags/targeting"
@@ -49,3 +51,6 @@ func join(pointer, token string) string {
 	}
 	return pointer + "/" + token
 }
+
+// sortedKeys returns the keys of a map in order.
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

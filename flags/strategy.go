@@ -3,7 +3,6 @@ package flags
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 
@@ -61,7 +60,7 @@ func (f FlagInfo) On(named string) (string, error) {
 		return named, nil
 	}
 	on := ""
-	for _, name := range slices.Sorted(maps.Keys(f.Variants)) {
+	for _, name := range sortedKeys(f.Variants) {
 		if f.Variants[name] != true {
 			continue
 		}
@@ -190,7 +189,7 @@ func (p *parameters) on(flag FlagInfo) *Serve {
 
 // err reports what is wrong, parameters that nobody asked for included.
 func (p *parameters) err() error {
-	for _, name := range slices.Sorted(maps.Keys(p.given)) {
+	for _, name := range sortedKeys(p.given) {
 		if !slices.Contains(p.taken, name) {
 			p.bad.add(join("", name), "is not a parameter of the strategy")
 		}
