@@ -1,0 +1,296 @@
+package automationadmin_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/lumelle/adminkit/audit"
+	"github.com/lumelle/adminkit/audit/cloudevent"
+	"github.com/lumelle/adminkit/audit/correlation"
+	"github.com/lumelle/adminkit/audit/httpapi"
+	"github.com/lumelle/adminkit/audit/httpapi/httpapitest"
+	"github.com/lumelle/adminkit/audit/schema"
+	"github.com/lumelle/adminkit/automation"
+	"github.com/lumelle/adminkit/automation/automationadmin"
+	"github.com/lumelle/adminkit/storage/jobs"
+	"github.com/lumelle/adminkit/storage/memory"
+	"github.com/lumelle/adminkit/storage/secrets"
+)
+
+const (
+	prefix   = "/api/v1/automation"
+	refunded = "lumelle.orders.v1.refunded"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// A host is the surface over one Service, with a client whose every answer is held
+// against the OpenAPI document.
+type host struct {
+	t        *testing.T
+	url      string
+	client   *http.Client
+	handler  http.Handler
+	governor *audit.Governor
+	service  *automation.Service
+	probe    *probe
+}
+
+func newHost(t *testing.T) *host {
+	t.Helper()
+	b, err := memory.New(memory.Config{})
+	must(t, err)
+	queue, err := jobs.NewQueue(b.Jobs(), jobs.Config{})
+	must(t, err)
+	catalog, err := audit.NewCatalog(audit.CatalogConfig{}, append(automation.Actions(),
+		audit.Action{Name: "orders.refund", Type: refunded}, audit.Action{Name: "approvals.request.approved"})...)
+	must(t, err)
+	log, err := audit.NewLog(b.Audit(), audit.LogConfig{})
+	must(t, err)
+	outbox, err := automation.NewOutbox(b, b.Automation(), queue, cloudevent.MarshalPublic, automation.OutboxConfig{
+		Signals: func(e audit.Event) (automation.Signal, bool) {
+			return automation.Signal{Key: e.Resource.ID, Outcome: automation.Approved}, e.Action == "approvals.request.approved"
+		},
+	})
+	must(t, err)
+	h := &host{t: t, probe: &probe{}}
+	h.governor, err = audit.NewGovernor(b, audit.GateFunc(gate), audit.Tee(log, outbox), catalog)
+	must(t, err)
+	never := 0.0
+	rules, err := automation.NewCatalog(schema.Compile, automation.CatalogConfig{
+		Triggers: []automation.Trigger{automation.EventTrigger(automation.TriggerDescriptor{
+			Name: "order.refunded", Label: "Order refunded", EventTypes: []string{refunded},
+			Schema: json.RawMessage(`{"type":"object","required":["amount"],"properties":{"amount":{"type":"number"}}}`),
+			Sample: json.RawMessage(`{"specversion":"1.0","id":"1","source":"/orders","type":"` + refunded + `","subject":"order/7","data":{"amount":120}}`),
+		})},
+		Actions: []automation.Action{
+			h.probe, automation.NotifyLog(slog.New(slog.DiscardHandler)),
+			automation.RequestApproval(func(context.Context, string, automation.ApprovalChange) (string, error) { return "req-9", nil }),
+		},
+		Retries:  map[string]automation.RetryPolicy{"twice": {Attempts: 2, Delay: automation.Duration(time.Millisecond), Jitter: &never}},
+		Timeouts: map[string]automation.TimeoutPolicy{"patient": {Step: automation.Duration(time.Hour)}},
+	})
+	must(t, err)
+	h.service, err = automation.New(h.governor, b.Automation(), queue, rules, automation.Config{Redact: redact})
+	must(t, err)
+	worker, err := jobs.NewWorker(queue, h.service.Handlers(), jobs.WorkerConfig{})
+	must(t, err)
+	must(t, worker.Start(t.Context()))
+	keys, err := secrets.Generate()
+	must(t, err)
+	vault, err := secrets.New(keys)
+	must(t, err)
+	h.handler, err = automationadmin.New(h.service, automationadmin.Config{
+		Config: httpapi.Config{Identify: identify, Tx: b, Idempotency: b.Idempotency(), Vault: vault},
+		ApprovalID: func(err error) string {
+			p, _ := errors.AsType[pending](err)
+			return p.id
+		},
+		Authorize: func(_ context.Context, who httpapi.Identity) error {
+			if who.Actor.ID == "mallory" {
+				return &audit.DeniedError{Verdict: audit.Verdict{Reason: audit.Reason{Code: "stranger"}}}
+			}
+			return nil
+		},
+		Operator: func(_ context.Context, who httpapi.Identity) bool { return who.Actor.ID == "olivia" },
+	})
+	must(t, err)
+	mux := http.NewServeMux()
+	mux.Handle(prefix+"/", http.StripPrefix(prefix, h.handler))
+	server := httptest.NewServer(httpapi.Edge(nil, mux))
+	t.Cleanup(func() {
+		server.Close()
+		server.Client().CloseIdleConnections()
+		ctx := context.WithoutCancel(t.Context())
+		if err := errors.Join(worker.Close(ctx), b.Close(ctx)); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	})
+	h.url = server.URL + prefix
+	h.client = &http.Client{Transport: httpapitest.Load(t, automationadmin.OpenAPI()).Transport(t, server.Client().Transport)}
+	return h
+}
+
+// gate lets audra read and change nothing, and asks others about what dana does.
+func gate(_ context.Context, e audit.Event) (audit.Verdict, error) {
+	switch e.Actor.ID {
+	case "dana":
+		return audit.Verdict{}, pending{"req-1"}
+	case "audra":
+		return audit.Verdict{Reason: audit.Reason{Code: "read_only", Text: "You may only read."}}, nil
+	}
+	return audit.Verdict{Effect: audit.Allow}, nil
+}
+
+// pending is the answer of a gate that asks others.
+type pending struct{ id string }
+
+func (pending) Error() string          { return "waits for approval" }
+func (pending) Refused() audit.Outcome { return audit.Pending }
+
+// redact hides what a test writes as a secret.
+func redact(document json.RawMessage) json.RawMessage {
+	return json.RawMessage(strings.ReplaceAll(string(document), "SECRET", "(redacted)"))
+}
+
+// identify reads "Bearer person@tenant".
+func identify(r *http.Request) (httpapi.Identity, error) {
+	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	person, tenant, _ := strings.Cut(token, "@")
+	if !ok {
+		return httpapi.Identity{}, httpapi.ErrUnauthenticated
+	}
+	return httpapi.Identity{Tenant: tenant, Actor: audit.Actor{Type: audit.User, ID: person, Authn: &audit.Authn{ACR: "HIDDEN"}}}, nil
+}
+
+// A probe is an action that answers what it is told and fails in between.
+type probe struct {
+	answers []func() (automation.Output, error)
+}
+
+func (*probe) Describe() automation.Descriptor {
+	return automation.Descriptor{
+		Name: "test.probe", Label: "Probe", Effect: automation.External, Input: json.RawMessage(`{"type":"object","properties":{"url":{"type":"string"}}}`),
+		SampleInput: json.RawMessage(`{}`), Sample: json.RawMessage(`{"id":"sample"}`),
+	}
+}
+
+// Run is called by one worker and for one run at a time.
+func (p *probe) Run(_ context.Context, in automation.Input) (automation.Output, error) {
+	in.Log(slog.LevelWarn, "called")
+	if len(p.answers) == 0 {
+		return automation.Output{Value: json.RawMessage(`{"id":"real"}`)}, nil
+	}
+	answer := p.answers[0]
+	p.answers = p.answers[1:]
+	return answer()
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+type answer struct {
+	status int
+	header http.Header
+	body   map[string]any
+	text   string
+}
+
+// do sends a request as who, "" for nobody, with header lines "Name: value".
+func (h *host) do(who, method, path, body string, header ...string) answer {
+	h.t.Helper()
+	req, err := http.NewRequestWithContext(h.t.Context(), method, h.url+path, strings.NewReader(body))
+	must(h.t, err)
+	if who != "" {
+		req.Header.Set("Authorization", "Bearer "+who)
+	}
+	if body != "" {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	for _, line := range header {
+		name, value, _ := strings.Cut(line, ": ")
+		req.Header.Set(name, value)
+	}
+	resp, err := h.client.Do(req)
+	must(h.t, err)
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	must(h.t, err)
+	a := answer{status: resp.StatusCode, header: resp.Header, text: string(text)}
+	if len(text) > 0 {
+		must(h.t, json.Unmarshal(text, &a.body))
+	}
+	return a
+}
+
+func (h *host) want(a answer, status int) answer {
+	h.t.Helper()
+	if a.status != status {
+		h.t.Fatalf("got %d %s, want %d", a.status, a.text, status)
+	}
+	return a
+}
+
+// rule writes a rule of steps as sam and enables it.
+func (h *host) rule(steps string) (id string) {
+	h.t.Helper()
+	body := `{"name":"a rule","automation_environment":"prod","trigger":{"type":"order.refunded"},"steps":[` + steps + `]}`
+	id = h.want(h.do("sam@acme", "POST", "/rules", body), 201).body["id"].(string)
+	h.want(h.do("sam@acme", "POST", "/rules/"+id+"/enable", ""), 200)
+	return id
+}
+
+// happens records a change of acme, under a trace of its own.
+func (h *host) happens(action, resource, payload string) audit.Event {
+	h.t.Helper()
+	ctx := correlation.With(audit.WithActor(h.t.Context(), audit.Actor{Type: audit.User, ID: "sam"}), correlation.New())
+	e, err := h.governor.Change(ctx, audit.Event{
+		Tenant: "acme", Action: action, Resource: audit.Resource{Type: "thing", ID: resource}, Payload: json.RawMessage(payload),
+	}, func(context.Context, *audit.Event) error { return nil })
+	must(h.t, err)
+	return e
+}
+
+// until waits for the one run that query chooses and returns it from the list.
+func (h *host) until(query string) map[string]any {
+	h.t.Helper()
+	return h.runs(query, 1)[0]
+}
+
+// runs waits until there are n runs that query chooses and returns them from the list.
+func (h *host) runs(query string, n int) []map[string]any {
+	h.t.Helper()
+	deadline := time.After(20 * time.Second)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		var items []map[string]any
+		for _, item := range h.want(h.do("sam@acme", "GET", "/runs?"+query, ""), 200).body["items"].([]any) {
+			items = append(items, item.(map[string]any))
+		}
+		if len(items) == n {
+			return items
+		}
+		select {
+		case <-tick.C:
+		case <-deadline:
+			h.t.Fatalf("there never are %d runs of %q: %s", n, query, h.do("sam@acme", "GET", "/runs", "").text)
+		}
+	}
+}
+
+// at follows a path such as "steps/0/attempts" into an answer.
+func (a answer) at(t *testing.T, path string) any {
+	t.Helper()
+	var v any = a.body
+	for name := range strings.SplitSeq(path, "/") {
+		switch inside := v.(type) {
+		case map[string]any:
+			v = inside[name]
+		case []any:
+			var i int
+			if _, err := fmt.Sscan(name, &i); err != nil || i >= len(inside) {
+				t.Fatalf("%s leads nowhere in %s", path, a.text)
+			}
+			v = inside[i]
+		default:
+			t.Fatalf("%s leads nowhere in %s", path, a.text)
+		}
+	}
+	return v
+}
