@@ -107,7 +107,7 @@ func Decide(p *Program, s State, e Event) (State, Command) {
 		return s, Command{}
 	}
 	d.Steps = append(make([]StepRun, 0, len(s.Steps)+2), s.Steps...)
-	d.values = append(make([]any, 0, len(s.values)+2), s.values...)
+	d.values = append(make([]*document, 0, len(s.values)+2), s.values...)
 	d.changed = nil
 	d.Run.UpdatedAt = e.At
 	d.Run.Level = max(d.Run.Level, e.Level)
@@ -286,12 +286,11 @@ func (d *decision) keep(at int, output json.RawMessage) *Failure {
 	if len(output) == 0 {
 		return nil
 	}
-	value, err := decodeValue(output)
-	if err != nil {
+	if !json.Valid(output) {
 		step.Output = nil
 		return &Failure{Class: ClassPermanent, Message: "the output of the step is not JSON"}
 	}
-	d.values[at] = value
+	d.values[at] = &document{raw: output}
 	return nil
 }
 

@@ -17,30 +17,47 @@ type State struct {
 	// Steps are the steps that were reached, in order of Seq.
 	Steps []StepRun
 
-	event any
-	// values are the outputs of Steps, decoded.
-	values []any
+	event *document
+	// values are the outputs of Steps, nil where there is none.
+	values []*document
 	// changed are the indices of the steps that the last decision wrote.
 	changed []int
 	// size is how long event and outputs are together, in bytes.
 	size int
 }
 
+// A document is JSON that is decoded when something in it is asked for.
+type document struct {
+	raw     json.RawMessage
+	decoded any
+	done    bool
+}
+
+// value returns the document, decoded.
+func (d *document) value() any {
+	if !d.done {
+		d.decoded, _ = decodeValue(d.raw) // it was valid when it came in
+		d.done = true
+	}
+	return d.decoded
+}
+
 // NewState returns the state of a run from its rows: the run, its steps in order of Seq,
-// and the body of its event.
+// and the body of its event. A state is used by one goroutine at a time.
 func NewState(run Run, steps []StepRun, event []byte) (State, error) {
-	s := State{Run: run, Steps: steps, size: len(event), values: make([]any, len(steps))}
-	var err error
-	if s.event, err = decodeValue(event); err != nil {
+	s := State{Run: run, Steps: steps, size: len(event), values: make([]*document, len(steps))}
+	if !json.Valid(event) {
 		return s, errors.New("automation: the event of the run is not JSON")
 	}
+	s.event = &document{raw: event}
 	for i := range steps {
 		if len(steps[i].Output) == 0 {
 			continue
 		}
-		if s.values[i], err = decodeValue(steps[i].Output); err != nil {
+		if !json.Valid(steps[i].Output) {
 			return s, errors.New("automation: the output of a step is not JSON")
 		}
+		s.values[i] = &document{raw: steps[i].Output}
 		s.size += len(steps[i].Output)
 	}
 	return s, nil
@@ -98,7 +115,7 @@ func (s *State) Resolve(pointer string) (any, bool) {
 		}
 		return nil, false
 	}
-	return lookup(s.event, pointer)
+	return lookup(s.event.value(), pointer)
 }
 
 func (s *State) resolveStep(pointer string) (any, bool) {
@@ -108,10 +125,10 @@ func (s *State) resolveStep(pointer string) (any, bool) {
 	name, rest := nextToken(pointer)
 	at := s.step(name)
 	field, ok := strings.CutPrefix(rest, "/output")
-	if at < 0 || !ok || len(s.Steps[at].Output) == 0 || field != "" && field[0] != '/' {
+	if at < 0 || !ok || s.values[at] == nil || field != "" && field[0] != '/' {
 		return nil, false
 	}
-	return lookup(s.values[at], field)
+	return lookup(s.values[at].value(), field)
 }
 
 var _ targeting.Subject = (*State)(nil)
