@@ -1,14 +1,48 @@
 // Package automationtest holds implementations of package automation to their
-// contracts: stores with [RunStore].
+// contracts: actions and triggers with [Run], stores with [RunStore].
 //
-//	func TestStore(t *testing.T) {
-//		automationtest.RunStore(t, automationtest.StoreOptions{
-//			New: func(t *testing.T) automationtest.Backend { return open(t) },
+//	func TestAction(t *testing.T) {
+//		automationtest.Run(t, automationtest.Options{
+//			Action:  func(t testing.TB) automation.Action { return sms.New(loopback(t)) },
+//			Compile: schema.Compile,
 //		})
 //	}
 //
-// Every rule is a subtest named by its id, such as AU-007, and prints what it is for
+// Every rule is a subtest named by its id, such as AC-007, and prints what it is for
 // when it fails. Each rule is itself shown to find an implementation that breaks it.
+//
+// # Writing an Action
+//
+// An automation.Action does one thing for a step. When to do it, how often, and what is
+// recorded is the Service's business. The contract in short, with the rules of the suite:
+//
+//   - Describe is constant (AC-001), and complete: an effect, schemas of input and output,
+//     a sample of each (AC-002). A test run never calls the action, it shows the sample.
+//   - Run keeps to the schema of its output (AC-003), because later steps refer into it,
+//     and answers with a wait for a signal only where the descriptor says so (AC-004).
+//   - Run returns when its ctx ends (AC-005), and does nothing under one that has (AC-006).
+//   - It leaves Input.With alone (AC-007), runs in many goroutines at once (AC-008) and
+//     fails, instead of breaking, on input that its schema should have kept out (AC-009).
+//   - An external action hands Input.Key on (AC-010): the other side recognises by it what
+//     comes twice. A transactional one writes with the ctx it is given and reaches nowhere
+//     else (AC-011).
+//
+// Checklist: fail with automation.Fail and the class that you know, so that the policy
+// of the step can tell what to repeat; write messages for the owner of the rule, without
+// addresses and secrets, and put the cause into Err; log with Input.Log what helps to
+// understand a run; name what you need in Permissions, Secrets and Hosts, which people
+// review.
+//
+// Common mistakes: retrying inside of Run (attempts are then neither recorded nor under
+// the policy), a key made in Run, an effect declared none that is one, reading the clock
+// where Input.Now is meant, keeping Input.With after the return.
+//
+// # Writing a Trigger
+//
+// An automation.Trigger says which events start a rule. It is asked again for a rerun and
+// by several workers, so it only looks at the event (TR-003, TR-004); thresholds that
+// differ between rules belong into their conditions. Its sample fires it (TR-002), and
+// events of another shape do not (TR-005).
 //
 // # Writing a Store
 //

@@ -66,6 +66,9 @@ func Rules() []ruletest.Rule {
 	for _, r := range storeRules {
 		all = append(all, r.about())
 	}
+	for _, r := range slices.Concat(actionRules, triggerRules) {
+		all = append(all, r.about())
+	}
 	return all
 }
 
