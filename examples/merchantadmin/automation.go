@@ -69,7 +69,7 @@ func (a *app) openAutomation(queue *jobs.Queue, client automation.HTTPDoer) erro
 		Actions: []automation.Action{
 			automation.HTTPPost(client),
 			automation.NotifyLog(a.log),
-			automation.PublishEvent(a.governor),
+			automation.PublishEvent(a.governor, actionPublish),
 			automation.RequestApproval(func(ctx context.Context, key string, c automation.ApprovalChange) (string, error) {
 				return requestStep(ctx, steps, key, c)
 			}),
