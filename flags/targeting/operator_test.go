@@ -52,6 +52,7 @@ func TestOperatorsOverValues(t *testing.T) {
 		{"an integer equals the float of its value", targeting.Equal, integer(1), number(1), true},
 		{"large integers are compared exactly", targeting.Equal, integer(big), integer(big + 1), false},
 		{"a large integer equals the float that is it", targeting.Equal, integer(big), number(float64(big)), true},
+		{"an integer is not the fraction of its bits", targeting.Equal, number(0.5), integer(int64(math.Float64bits(0.5))), false},
 		{"a number is not its text", targeting.Equal, integer(1), text("1"), false},
 		{"a text is not its number", targeting.Equal, text("1"), integer(1), false},
 		{"true equals true", targeting.Equal, truth(true), truth(true), true},
