@@ -9,6 +9,7 @@ import (
 // documentation tells them how.
 var guides = []struct{ heading, path string }{
 	{"Writing an AuditSink", "audit/audittest"},
+	{"Writing a Gate", "audit/audittest"},
 	{"Writing an Authorizer", "authz/authztest"},
 	{"Writing a Store", "approvals/approvalstest"},
 	{"Writing an Applier", "approvals/approvalstest"},

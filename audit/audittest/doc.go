@@ -1,5 +1,5 @@
-// Package audittest holds implementations of audit.AuditSink to their contract, and
-// helps hosts to test what they record.
+// Package audittest holds implementations of audit.AuditSink and audit.Gate to their
+// contracts, and helps hosts to test what they record.
 //
 // # For hosts
 //
@@ -69,12 +69,66 @@
 // Reference: audit.Log. In examples/customprovider a table of a host's own is one, in a
 // module that knows the public API only.
 //
-// # Running the suite
+// # Writing a Gate
+//
+// A gate is asked before a change, with the event as it will be recorded:
+//
+//	func (f *Freeze) Check(ctx context.Context, e audit.Event) (audit.Verdict, error) {
+//		frozen, err := f.store.Frozen(ctx, e.Tenant, e.Resource) // reads in the transaction of ctx
+//		if err != nil {
+//			return audit.Verdict{}, err // denies
+//		}
+//		if frozen {
+//			return audit.Verdict{Reason: audit.Reason{Code: "frozen", Text: "Prices do not change today."}}, nil
+//		}
+//		return f.inner.Check(ctx, e)
+//	}
+//
+// The contract:
+//
+//   - The zero Verdict denies. Every verdict has a reason with a stable code (GT-002),
+//     and none that allows stands beside an error (GT-003).
+//   - What the gate has no rule for it does not allow, and it panics over nothing
+//     (GT-004). Asked again it says the same (GT-005).
+//   - It leaves the event as it is (GT-006) and ends with ctx (GT-007).
+//   - What it writes, it writes in the transaction of ctx (GT-008). A refusal that
+//     carries more than a verdict is an error that is an audit.Refusal; the transaction
+//     of the attempt then commits.
+//
+// Checklist:
+//
+//   - Decide by the event alone and what the store says under ctx, never by what the
+//     process remembers.
+//   - Text is for whoever asked, Detail for operators.
+//   - A gate around another one asks it, and passes on what it does not change: rules,
+//     policy version, decision.
+//   - The gate may be asked twice about one change: when it is made, and when it was
+//     approved.
+//
+// Common mistakes:
+//
+//   - To answer Allow with an error, because the error is looked at anyway.
+//   - To open a transaction with a detached ctx. It waits for the one around it, or its
+//     rows stay when the change is undone.
+//   - To call another system without a deadline. The transaction is open meanwhile.
+//   - To compare only the beginning of an action's name.
+//
+// Reference: authz.Guard, which asks a policy, and approvals.Gate, which is a gate
+// around another.
+//
+// # Running the suites
 //
 //	func TestSink(t *testing.T) {
 //		audittest.Run(t, audittest.Options{New: func(t *testing.T) audittest.Harness {
 //			store := openStore(t)
 //			return audittest.Harness{Tx: store, Sink: mysink.New(store), Events: store.Events}
+//		}})
+//	}
+//
+//	func TestFreeze(t *testing.T) {
+//		audittest.RunGate(t, audittest.GateOptions{New: func(t testing.TB) audittest.GateHarness {
+//			store := openStore(t)
+//			return audittest.GateHarness{Gate: &Freeze{store, policy}, Tx: store, Events: []audit.Event{allowed, frozen}}
 //		}})
 //	}
 //

@@ -101,3 +101,19 @@ func ExampleRules() {
 	// AS-021 outside of a transaction too a batch is all or nothing
 	// AS-022 what a sink did not hold nobody else appends before the transaction ends
 }
+
+// The rules of gates.
+func ExampleGateRules() {
+	for _, r := range audittest.GateRules() {
+		fmt.Println(r)
+	}
+	// Output:
+	// GT-001 it says yes to something, and no to something
+	// GT-002 a verdict says why
+	// GT-003 an error allows nothing
+	// GT-004 what it does not know it does not allow
+	// GT-005 asked again it says the same
+	// GT-006 the event is left as it is
+	// GT-007 a ctx that is done ends the question
+	// GT-008 what it writes goes with the transaction it was asked in
+}
