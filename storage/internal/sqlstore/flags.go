@@ -12,9 +12,12 @@ import (
 )
 
 // Flags returns the store of flags and audiences.
-func (s *Stores) Flags() flags.Store { return flagStore{s.db} }
+func (s *Stores) Flags() flags.Store { return flagStore{s.db, s.db} }
 
-type flagStore struct{ db DB }
+type flagStore struct {
+	storage.Signals
+	db DB
+}
 
 var _ flags.Store = flagStore{}
 
