@@ -143,5 +143,5 @@ func (f Flag) killable() bool {
 
 // splits reports whether a rule serves a share of those it is about.
 func splits(r Rule) bool {
-	return r.Serve != nil && r.Serve.Split != nil || r.Strategy != nil && r.Strategy.Name == "percentage_rollout"
+	return r.Serve != nil && r.Serve.Split != nil || r.When != nil && r.When.References().Buckets || r.Strategy != nil && r.Strategy.Name == "percentage_rollout"
 }

@@ -76,6 +76,9 @@ func TestWarningsTellWhatTheTypeIsNotFor(t *testing.T) {
 		{"an experiment by a strategy", flags.Flag{Type: flags.TypeExperiment, ExpiresAt: &ahead, Variants: two, Environments: map[string]flags.State{"prod": {
 			Enabled: true, OffVariant: "off", Rules: []flags.Rule{{Name: "a", Strategy: &flags.StrategyUse{Name: "percentage_rollout"}}},
 		}}}, nil},
+		{"a permission for a share", flags.Flag{Type: flags.TypePermission, Environments: map[string]flags.State{"prod": {
+			OffVariant: "off", Rules: []flags.Rule{{Name: "tenth", When: &targeting.Condition{Bucket: &targeting.Bucket{To: 10}}, Serve: &flags.Serve{Variant: "on"}}},
+		}}}, []string{flags.WarnPermissionSplit}},
 		{"an experiment that is killed", flags.Flag{Type: flags.TypeExperiment, ExpiresAt: &ahead, Variants: two, Environments: map[string]flags.State{"prod": {
 			Enabled: true, Killed: &flags.Kill{}, OffVariant: "off",
 		}}}, nil},
