@@ -69,11 +69,7 @@ func newHost(t *testing.T) *host {
 	must(t, err)
 	never := 0.0
 	rules, err := automation.NewCatalog(schema.Compile, automation.CatalogConfig{
-		Triggers: []automation.Trigger{automation.EventTrigger(automation.TriggerDescriptor{
-			Name: "order.refunded", Label: "Order refunded", EventTypes: []string{refunded},
-			Schema: json.RawMessage(`{"type":"object","required":["amount"],"properties":{"amount":{"type":"number"}}}`),
-			Sample: json.RawMessage(`{"specversion":"1.0","id":"1","source":"/orders","type":"` + refunded + `","subject":"order/7","data":{"amount":120}}`),
-		})},
+		Triggers: []automation.Trigger{orderRefunded()},
 		Actions: []automation.Action{
 			h.probe, automation.NotifyLog(slog.New(slog.DiscardHandler)),
 			automation.RequestApproval(func(context.Context, string, automation.ApprovalChange) (string, error) { return "req-9", nil }),
@@ -120,6 +116,14 @@ func newHost(t *testing.T) *host {
 	h.url = server.URL + prefix
 	h.client = &http.Client{Transport: httpapitest.Load(t, automationadmin.OpenAPI()).Transport(t, server.Client().Transport)}
 	return h
+}
+
+func orderRefunded() automation.Trigger {
+	return automation.EventTrigger(automation.TriggerDescriptor{
+		Name: "order.refunded", Label: "Order refunded", EventTypes: []string{refunded},
+		Schema: json.RawMessage(`{"type":"object","required":["amount"],"properties":{"amount":{"type":"number"}}}`),
+		Sample: json.RawMessage(`{"specversion":"1.0","id":"1","source":"/orders","type":"` + refunded + `","subject":"order/7","data":{"amount":120}}`),
+	})
 }
 
 // gate lets audra read and change nothing, and asks others about what dana does.
