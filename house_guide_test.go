@@ -16,6 +16,9 @@ var guides = []struct{ heading, path string }{
 	{"Writing an Approver", "approvals/approvalstest"},
 	{"Writing a Deliverer", "webhooks/webhookstest"},
 	{"Writing a FlagProvider", "flags/flagstest"},
+	{"Writing an Action", "automation/automationtest"},
+	{"Writing a Trigger", "automation/automationtest"},
+	{"Writing a Store", "automation/automationtest"},
 	{"Writing a Store", "storage/jobs/jobstest"},
 }
 

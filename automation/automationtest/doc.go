@@ -14,48 +14,134 @@
 // # Writing an Action
 //
 // An automation.Action does one thing for a step. When to do it, how often, and what is
-// recorded is the Service's business. The contract in short, with the rules of the suite:
+// recorded is the Service's business:
 //
-//   - Describe is constant (AC-001), and complete: an effect, schemas of input and output,
-//     a sample of each (AC-002). A test run never calls the action, it shows the sample.
-//   - Run keeps to the schema of its output (AC-003), because later steps refer into it,
-//     and answers with a wait for a signal only where the descriptor says so (AC-004).
-//   - Run returns when its ctx ends (AC-005), and does nothing under one that has (AC-006).
+//	func (s *SMS) Run(ctx context.Context, in automation.Input) (automation.Output, error) {
+//		var with struct{ To, Text string }
+//		if err := json.Unmarshal(in.With, &with); err != nil {
+//			return automation.Output{}, automation.Fail(automation.ClassInvalid, "the input cannot be read", err)
+//		}
+//		id, err := s.gateway.Send(ctx, in.Key, with.To, with.Text) // under the key of the step
+//		if errors.Is(err, ErrBusy) {
+//			return automation.Output{}, automation.Fail(automation.ClassTransient, "the gateway is busy", err)
+//		}
+//		if err != nil {
+//			return automation.Output{}, automation.Fail(automation.ClassPermanent, "the gateway refused the message", err)
+//		}
+//		value, err := json.Marshal(map[string]string{"id": id})
+//		return automation.Output{Value: value}, err
+//	}
+//
+// Its Describe says the rest: a name such as "sms.send", a label and a description for
+// those who write rules, the effect, a JSON Schema (draft 7) of the input and of the
+// output, and a sample of each. A test run shows the samples and never calls Run. A host
+// lists the action in automation.CatalogConfig.Actions.
+//
+// The contract, with the rules of the suite:
+//
+//   - Describe is constant (AC-001), and complete enough for the catalogue (AC-002).
+//   - Run keeps to the schema of its output, because later steps refer into it (AC-003),
+//     and waits for a signal only where the descriptor says so (AC-004).
+//   - It returns when its ctx ends (AC-005), and does nothing under one that has (AC-006).
 //   - It leaves Input.With alone (AC-007), runs in many goroutines at once (AC-008) and
 //     fails, instead of breaking, on input that its schema should have kept out (AC-009).
-//   - An external action hands Input.Key on (AC-010): the other side recognises by it what
-//     comes twice. A transactional one writes with the ctx it is given and reaches nowhere
-//     else (AC-011).
+//   - An external action is called at least once and hands Input.Key on: the other side
+//     recognises by it what comes twice (AC-010).
+//   - A transactional action writes with the ctx that it is given and reaches nowhere
+//     else: it happens with the record of its step or not at all (AC-011). It acts with
+//     the rights of the rule's owner, who is the actor of that ctx.
 //
-// Checklist: fail with automation.Fail and the class that you know, so that the policy
-// of the step can tell what to repeat; write messages for the owner of the rule, without
-// addresses and secrets, and put the cause into Err; log with Input.Log what helps to
-// understand a run; name what you need in Permissions, Secrets and Hosts, which people
-// review.
+// Checklist:
 //
-// Common mistakes: retrying inside of Run (attempts are then neither recorded nor under
-// the policy), a key made in Run, an effect declared none that is one, reading the clock
-// where Input.Now is meant, keeping Input.With after the return.
+//   - Fail with automation.Fail and the class that you know. The retry policy of the step
+//     goes by it.
+//   - Write messages for the owner of the rule, without addresses and secrets. The cause
+//     goes into Err, for operators.
+//   - Log with Input.Log what helps to understand a run.
+//   - Name what you need in Permissions, Secrets and Hosts. People review rules by them.
+//   - Bound what you read from the other side: an output has at most
+//     automation.MaxOutput bytes.
+//   - Set Options.Effects, and Options.Tx for a transactional action: without them the
+//     rules that count effects check nothing, and say so.
+//
+// Common mistakes:
+//
+//   - To repeat inside of Run. Such attempts are neither recorded nor under the policy.
+//   - To make a key in Run. Every attempt is then another message.
+//   - To declare an effect none that is one. People who review a rule go by it.
+//   - To read the clock where Input.Now is meant.
+//   - To keep Input.With after the return.
+//   - To answer success before the other side has what was sent.
+//
+// Reference: automation.HTTPPost, which is external, and automation.PublishEvent, which is
+// transactional.
 //
 // # Writing a Trigger
 //
-// An automation.Trigger says which events start a rule. It is asked again for a rerun and
-// by several workers, so it only looks at the event (TR-003, TR-004); thresholds that
-// differ between rules belong into their conditions. Its sample fires it (TR-002), and
-// events of another shape do not (TR-005).
+// An automation.Trigger says which events start the rules that use it. For all events of
+// some types automation.EventTrigger is one. Write your own where the event has to be
+// looked into:
+//
+//	func (lowStock) Fires(event map[string]any) bool {
+//		data, _ := event["data"].(map[string]any)
+//		left, ok := data["left"].(json.Number)
+//		n, err := left.Int64()
+//		return ok && err == nil && n <= 0
+//	}
+//
+// Its Describe names the event types that it is asked about, the JSON Schema of their
+// data, and a sample that fires it. A host lists it in automation.CatalogConfig.Triggers.
+//
+// The contract, with the rules of the suite:
+//
+//   - Describe is constant (TR-001), and its sample fires (TR-002).
+//   - Fires only looks at the event: it answers the same every time and to many at once
+//     (TR-003), since several workers may ask about one event.
+//   - It leaves the event as it is (TR-004).
+//   - An event of any shape breaks nothing (TR-005). What cannot be read does not fire.
+//
+// Checklist:
+//
+//   - Numbers are json.Number. Take them by a checked type assertion, like everything.
+//   - The sample is a whole CloudEvent, one that your producer could have sent.
+//   - The event types are as few as can be: each event of one is looked at.
+//
+// Common mistakes:
+//
+//   - To read a clock, a counter or a store. The answer then differs between workers.
+//   - To have a threshold in the trigger that differs between rules. It belongs into
+//     their conditions.
+//   - To fire on the events that the actions of its rules publish.
+//
+// Reference: automation.EventTrigger.
 //
 // # Writing a Store
 //
-// A Store keeps rows; it decides nothing. Contract and order of every method are in the
-// documentation of automation.Store. The parts that go wrong first:
+// A Store keeps rows; it decides nothing.
 //
-//   - SaveRule and Save compare the revision or version and replace in one statement.
-//     Reading it first loses races (AU-003, AU-008).
-//   - A conflict leaves the transaction usable: on an engine where a failed statement
-//     ends it, insert with ON CONFLICT DO NOTHING and count (AU-009, AU-010).
+// The contract: that of every method stands in the documentation of automation.Store,
+// with its order and its errors. All of them work in the transaction of ctx.
+//
+// Checklist:
+//
+//   - SaveRule and Save compare the revision or version and replace in one statement
+//     (AU-003, AU-008).
+//   - A conflict leaves the transaction usable, and nothing of the write (AU-009, AU-010).
 //   - Listeners are those of enabled rules, in the environment of their current version
 //     (AU-005).
-//   - Lists continue behind (time, id), never behind a time or an offset (AU-012).
+//   - Lists continue behind (time, id) (AU-012).
 //   - PutSignal and Save with a WaitKey lock the key where transactions run side by
 //     side (AU-016).
+//
+// Common mistakes:
+//
+//   - To read a version, compare it in the program and write without a WHERE. It loses
+//     races.
+//   - To let an INSERT fail on an engine where a failed statement ends the transaction.
+//     Insert with ON CONFLICT DO NOTHING and count.
+//   - To continue a list behind a time or an offset. Ties are then lost or come twice.
+//   - To keep JSON in a type that writes it anew. It comes back byte for byte.
+//
+// Reference: storage/memory, and storage/sqlite and storage/postgres over one body of
+// SQL.
 package automationtest
