@@ -38,15 +38,17 @@ type app struct {
 	pages  *pages
 	shop   *shop.Store
 
-	catalog    *audit.Catalog
-	events     *audit.Log
-	engine     *casbinengine.Engine
-	guard      *authz.Guard
-	approvals  *approvals.Service
-	governor   *audit.Governor
-	refunds    *approvals.Guard[refundPayload]
-	webhooks   *webhooks.Service
-	flags      *flags.Service
+	catalog   *audit.Catalog
+	events    *audit.Log
+	engine    *casbinengine.Engine
+	guard     *authz.Guard
+	approvals *approvals.Service
+	governor  *audit.Governor
+	refunds   *approvals.Guard[refundPayload]
+	webhooks  *webhooks.Service
+	flags     *flags.Service
+	// provider answers what flags are, from memory.
+	provider   *flags.Provider
 	automation *automation.Service
 	// closers release what was opened, the last first.
 	closers []func(ctx context.Context) error
@@ -115,18 +117,23 @@ func (a *app) forgetAnswers(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	a.background(ctx, pruner.Run)
+	return nil
+}
+
+// background runs work until the app closes.
+func (a *app) background(ctx context.Context, work func(ctx context.Context)) {
 	ctx, stop := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		pruner.Run(ctx)
+		work(ctx)
 	}()
 	a.closers = append(a.closers, func(context.Context) error {
 		stop()
 		<-done
 		return nil
 	})
-	return nil
 }
 
 // openShop opens the host's own part: its tables, its people, its sessions.
@@ -198,7 +205,7 @@ func (a *app) govern(ctx context.Context, queue *jobs.Queue) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := a.openFlags(queue); err != nil {
+	if err := a.openFlags(ctx, queue); err != nil {
 		return err
 	}
 	if err := a.openAutomation(queue, deliverer); err != nil {

@@ -23,7 +23,7 @@ const newRefundForm = "new_refund_form"
 const flagPolicy = "flags"
 
 // openFlags builds the service of flags and registers it for what was approved.
-func (a *app) openFlags(queue *jobs.Queue) (err error) {
+func (a *app) openFlags(ctx context.Context, queue *jobs.Queue) (err error) {
 	environments := flags.DefaultEnvironments()
 	if !slices.Contains(environments, a.cfg.env) {
 		environments = append(environments, a.cfg.env)
@@ -40,6 +40,11 @@ func (a *app) openFlags(queue *jobs.Queue) (err error) {
 			return err
 		}
 	}
+	a.provider, err = flags.NewProvider(a.db.Flags(), a.cfg.env, flags.ProviderConfig{Used: a.flags.RecordUse, Logger: a.log})
+	if err != nil {
+		return err
+	}
+	a.background(ctx, func(ctx context.Context) { _ = a.provider.Run(ctx) }) // it ends with ctx only
 	return nil
 }
 

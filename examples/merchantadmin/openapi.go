@@ -10,6 +10,7 @@ import (
 	"github.com/lumelle/adminkit/approvals/portal"
 	"github.com/lumelle/adminkit/audit/auditfeed"
 	"github.com/lumelle/adminkit/authz/authzen"
+	"github.com/lumelle/adminkit/automation/automationadmin"
 	"github.com/lumelle/adminkit/flags/flagadmin"
 	"github.com/lumelle/adminkit/webhooks/webhookadmin"
 )
@@ -29,6 +30,7 @@ func surfaceDocuments() []surfaceDocument {
 		{"approvals", "/api/v1/approvals", portal.OpenAPI()},
 		{"webhooks", "/api/v1/webhooks", webhookadmin.OpenAPI()},
 		{"flags", "/api/v1", flagadmin.OpenAPI()},
+		{"automation", "/api/v1/automation", automationadmin.OpenAPI()},
 		{"audit", "/api/v1/audit", auditfeed.OpenAPI()},
 		{"timeline", "/api/v1", auditfeed.TimelineOpenAPI()},
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/lumelle/adminkit/audit/auditfeed"
 	"github.com/lumelle/adminkit/audit/httpapi"
 	"github.com/lumelle/adminkit/authz/authzen"
+	"github.com/lumelle/adminkit/automation/automationadmin"
 	"github.com/lumelle/adminkit/flags/flagadmin"
 	"github.com/lumelle/adminkit/webhooks/webhookadmin"
 )
@@ -71,6 +72,10 @@ func (a *app) surfaces(mux *http.ServeMux, cfg httpapi.Config) error {
 	for _, root := range []string{"/api/v1/flags", "/api/v1/audiences"} {
 		mux.Handle(root, http.StripPrefix("/api/v1", registry))
 		mux.Handle(root+"/", http.StripPrefix("/api/v1", registry))
+	}
+	rules, err := automationadmin.New(a.automation, automationadmin.Config{Config: cfg, Authorize: a.reading(readAutomation), ApprovalID: pendingID})
+	if err := mount("/api/v1/automation", rules, err); err != nil {
+		return err
 	}
 	feed, err := auditfeed.New(a.events, a.catalog, auditfeed.Config{Config: cfg, Authorize: a.reading(readAudit)})
 	if err := mount("/api/v1/audit", feed, err); err != nil {
