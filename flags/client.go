@@ -14,7 +14,8 @@ import (
 // goes wrong gives the caller's own default, and the details say what it was.
 //
 // Each read takes the key of the flag, the default, and the subject; a nil subject is
-// that of ctx ([WithSubject]). A Client is safe for concurrent use.
+// that of ctx ([WithSubject]), and where ctx carries none one without a tenant, a key
+// and attributes. A Client is safe for concurrent use.
 type Client struct{ provider FlagProvider }
 
 // NewClient makes a Client.
@@ -178,6 +179,9 @@ func settle[T any](d *Details[T], e *Evaluation, fallback T, fits bool, mismatch
 	return true
 }
 
+// nobody is whom flags are read for where nobody says for whom.
+var nobody Subject
+
 // evaluate asks the provider. What panics there is an error of the read.
 func (c *Client) evaluate(ctx context.Context, key string, s *Subject, into *Evaluation) {
 	defer func() {
@@ -186,7 +190,9 @@ func (c *Client) evaluate(ctx context.Context, key string, s *Subject, into *Eva
 		}
 	}()
 	if s == nil {
-		s = SubjectFrom(ctx)
+		if s = SubjectFrom(ctx); s == nil {
+			s = &nobody
+		}
 	}
 	*into = c.provider.Evaluate(ctx, key, s)
 }

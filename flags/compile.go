@@ -397,16 +397,20 @@ func (c *compiler) rule(r Rule, at, environment string, opts targeting.Options, 
 			return compiled
 		}
 	}
-	c.serve(serve, at+"/serve", r.Name, opts, &compiled)
+	reason := ReasonTargetingMatch
 	if when != nil {
 		match, err := targeting.Compile(*when, opts)
-		if err != nil {
-			c.bad.include(at+"/when", err, "cannot be compiled")
-			return compiled
+		c.bad.include(at+"/when", err, "cannot be compiled")
+		if err == nil {
+			compiled.match = match
+			reads := match.References()
+			out.reads = append(out.reads, reads.Audiences...)
+			if reads.Buckets {
+				reason = ReasonSplit // the subject's bucket decided
+			}
 		}
-		compiled.match = match
-		out.reads = append(out.reads, match.References().Audiences...)
 	}
+	c.serve(serve, at+"/serve", reason, opts, &compiled)
 	return compiled
 }
 
@@ -423,14 +427,14 @@ func (c *compiler) build(environment string, use StrategyUse) (when *targeting.C
 	})
 }
 
-// serve compiles what a rule gives.
-func (c *compiler) serve(s *Serve, at, name string, opts targeting.Options, into *rule) {
+// serve compiles what a rule gives. The reason is that of a fixed variant.
+func (c *compiler) serve(s *Serve, at string, reason Reason, opts targeting.Options, into *rule) {
 	switch {
 	case s == nil || (s.Variant == "") == (s.Split == nil):
 		c.bad.add(at, "must have a variant or a split")
 	case s.Split == nil:
 		c.variant(s.Variant, at+"/variant")
-		into.fixed = c.answer(s.Variant, name, ReasonTargetingMatch)
+		into.fixed = c.answer(s.Variant, into.name, reason)
 	default:
 		split, err := targeting.CompileSplit(*s.Split, c.flag.Key, opts)
 		if err != nil {
@@ -440,8 +444,8 @@ func (c *compiler) serve(s *Serve, at, name string, opts targeting.Options, into
 		into.split = split
 		for _, variant := range split.Variants() {
 			c.variant(variant, join(at+"/split/weights", variant))
-			into.arms = append(into.arms, c.answer(variant, name, ReasonSplit))
+			into.arms = append(into.arms, c.answer(variant, into.name, ReasonSplit))
 		}
-		into.keyless = c.failure(name, CodeTargetingKeyMissing, "the context has nothing that the split could go by: "+fmt.Sprint(split.By()))
+		into.keyless = c.failure(into.name, CodeTargetingKeyMissing, "the context has nothing that the split could go by: "+fmt.Sprint(split.By()))
 	}
 }

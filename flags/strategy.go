@@ -75,9 +75,9 @@ func (f FlagInfo) On(named string) (string, error) {
 	return on, nil
 }
 
-// Strategies returns the strategies of the kit, which every flag may use: always_on and
-// attribute_match.
-func Strategies() []Strategy { return []Strategy{alwaysOn{}, attributeMatch{}} }
+// Strategies returns the strategies of the kit, which every flag may use: always_on,
+// percentage_rollout and attribute_match.
+func Strategies() []Strategy { return []Strategy{alwaysOn{}, percentageRollout{}, attributeMatch{}} }
 
 // strategies returns the strategies of the kit and of a host by name.
 func strategies(hosts []Strategy) (map[string]Strategy, error) {
@@ -111,6 +111,35 @@ func (alwaysOn) Build(given map[string]any, flag FlagInfo) (*targeting.Condition
 	p := parameters{given: given}
 	serve := p.on(flag)
 	return nil, serve, p.err()
+}
+
+// percentage_rollout serves a share. Its salt is the key of the flag: all rollouts of a
+// flag begin with the same subjects, and those of two flags have nothing in common.
+type percentageRollout struct{}
+
+func (percentageRollout) Describe() StrategyInfo {
+	return StrategyInfo{
+		Name: "percentage_rollout",
+		Description: "Serves the variant to a share of the merchants, always the same ones: raising the percentage adds some and removes none. " +
+			"The others go on to the next rule.",
+		Parameters: json.RawMessage(`{"type":"object","properties":{"percent":{"type":"number","minimum":0,"maximum":100},` +
+			`"by":{"type":"string","description":"the attribute that is dealt out, merchantId or else the targeting key where it is absent"},` +
+			`"variant":{"type":"string"}},"required":["percent"],"additionalProperties":false}`),
+		Sample: json.RawMessage(`{"percent":10}`),
+	}
+}
+
+func (percentageRollout) Build(given map[string]any, flag FlagInfo) (*targeting.Condition, *Serve, error) {
+	p := parameters{given: given}
+	bucket := &targeting.Bucket{Salt: flag.Key, To: p.percent("percent")}
+	if by := p.text("by"); by != "" {
+		if !flag.Attributes.Has(by) {
+			p.bad.add("/by", "is not an attribute that may be read here")
+		}
+		bucket.By = []string{by}
+	}
+	serve := p.on(flag)
+	return &targeting.Condition{Bucket: bucket}, serve, p.err()
 }
 
 // attribute_match serves those whose attribute is one of a list.
@@ -178,6 +207,16 @@ func (p *parameters) text(name string) string {
 		p.bad.add(join("", name), "must be a text")
 	}
 	return s
+}
+
+func (p *parameters) percent(name string) float64 {
+	value, err := targeting.Of(p.take(name))
+	f, ok := value.AsFloat()
+	if err != nil || !ok || f < 0 || f > 100 {
+		p.bad.add(join("", name), "must be a percentage from 0 to 100")
+		return 0
+	}
+	return f
 }
 
 // on reads the variant that is served.
