@@ -35,6 +35,29 @@
 // package flags/targeting. Instead it may name a [Strategy]: one of [Strategies] or one
 // that the host registered. A rule whose strategy is not known does not hold.
 //
+// # Changing flags
+//
+// A change of a [Service] is checked, asked about at the gates, saved as a new version and
+// recorded as one event, in one transaction; the revision that it was made for has to be
+// the current one. A change that would make no difference is asked about as well, and is
+// neither a version nor an event. [Service.Versions], [Service.Version] and
+// [Service.Diff] look back, [Service.Preview] and [Service.Evaluate] ahead.
+//
+// The payload of the event says what would change, so that a policy can go by it and an
+// approval binds to it: the type of the flag at /payload/type, the environments in which
+// it makes a difference at /payload/environments, and the whole new definition. A change
+// that was approved is made by [Service.Apply], exactly as it was asked for or not at
+// all.
+//
+// [Service.Kill] switches a flag off in one environment, above everything else, and
+// needs nothing of the flag to be in order. Only [Service.Restore] takes that back, and
+// an update never does. [Service.SetOverride] forces a variant on a subject; one for QA
+// ends by itself, which is a job: run a worker with [Service.Handlers].
+//
+// An audience is defined once ([Service.SaveAudience]) and used by any flag. Who changes
+// it changes all of them: they are compiled with it first, and one that is used cannot be
+// deleted.
+//
 // # Reasons and errors
 //
 // Every evaluation has a [Reason], and one without a value for the caller has an

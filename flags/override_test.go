@@ -1,6 +1,7 @@
 package flags_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -86,4 +87,35 @@ func TestAnOverrideIsReplacedAndCleared(t *testing.T) {
 	_, err = k.service.ClearOverride(k.ctx, "acme", "checkout", "prod", left[0].ID, "done")
 	must(t, err)
 	k.serves(t, merchant("m2", "FR"), "off", flags.ReasonDefault)
+}
+
+// TestAProviderTellsTheFirstUseOfADay serves an override many times from a provider that
+// reports to the service.
+func TestAProviderTellsTheFirstUseOfADay(t *testing.T) {
+	eachtest.Run(t, func(t *testing.T, b eachtest.Backend) {
+		k := newKit(t, b, flags.Config{})
+		must(t, k.create(checkout()))
+		until := time.Now().Add(time.Hour)
+		must(t, k.override(flags.Override{Attribute: "country", Subject: "FR", Variant: "on", Until: &until, Reason: "a demo"}))
+		p, err := flags.NewProvider(b.Flags(), "prod", flags.ProviderConfig{Used: k.service.RecordUse})
+		must(t, err)
+		must(t, p.Load(k.ctx, "acme"))
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- p.Run(ctx) }()
+		for range 100 {
+			for _, s := range []*flags.Subject{merchant("m1", "FR"), merchant("m2", "FR"), merchant("m3", "GB")} {
+				if e := p.Evaluate(ctx, "checkout", s); e.Variant != "on" {
+					t.Fatalf("%s gets %+v", s.Key, e)
+				}
+			}
+		}
+		k.hear(t, flags.ActionUseOverride)
+		k.hear(t, flags.ActionUseOverride)
+		cancel()
+		must(t, <-done)
+		same(t, k.trail(t, flags.ResourceFlag, "checkout"), []string{
+			"flags.flag.created success", "flags.flag.override_set success", "flags.flag.override_used success", "flags.flag.override_used success",
+		})
+	})
 }

@@ -35,8 +35,7 @@ type Impact struct {
 
 // Preview evaluates a flag as it is and as draft in one environment, for all subjects
 // of the directory, and says who would notice. Nothing is changed or recorded. A draft
-// of a flag that is not there yet is compared with no flag; one for another tenant's
-// directory sees nobody.
+// of a flag that is not there yet is compared with no flag.
 func (s *Service) Preview(ctx context.Context, tenant, key, environment string, draft Flag) (Impact, error) {
 	if s.cfg.Directory == nil {
 		return Impact{}, storage.Invalid("", "cannot be previewed: there is no directory of subjects")
