@@ -10,6 +10,7 @@ import (
 	"github.com/lumelle/adminkit/audit"
 	"github.com/lumelle/adminkit/audit/httpapi/httpapitest"
 	"github.com/lumelle/adminkit/automation/automationadmin"
+	"github.com/lumelle/adminkit/storage/storagetest/eachtest"
 )
 
 const good = `{"name":"Large refunds","automation_environment":"prod","trigger":{"type":"event","event_type":"lumelle.orders.v1.refunded"},` +
@@ -17,8 +18,10 @@ const good = `{"name":"Large refunds","automation_environment":"prod","trigger":
 	`"steps":[{"name":"tell","action":"test.probe","with":{"order":{"$ref":"/subject"},"key":"SECRET"},"retry":{"attempts":2,"delay":"1ms"},"timeout":"30s"}],` +
 	`"on_failure":[{"name":"note","action":"notify.log","with":{"message":"it failed"}}]}`
 
-func TestRuleOverHTTP(t *testing.T) {
-	h := newHost(t)
+func TestRuleOverHTTP(t *testing.T) { eachtest.Run(t, ruleOverHTTP) }
+
+func ruleOverHTTP(t *testing.T, b eachtest.Backend) {
+	h := newHost(t, b)
 	created := h.want(h.do("sam@acme", "POST", "/rules", good), 201)
 	id := created.body["id"].(string)
 	if created.body["enabled"] != false || created.header.Get("ETag") != `"1"` || created.at(t, "owner/id") != "sam" || strings.Contains(created.text, "HIDDEN") {
@@ -70,7 +73,7 @@ func TestRuleOverHTTP(t *testing.T) {
 
 // A page reads a rule, changes a word and sends all of it back.
 func TestRuleComesBackChanged(t *testing.T) {
-	h := newHost(t)
+	h := newHost(t, eachtest.Memory(t))
 	created := h.want(h.do("sam@acme", "POST", "/rules", good), 201)
 	id := created.body["id"].(string)
 	edited := strings.Replace(created.text, "Large refunds", "Edited", 1)
@@ -88,7 +91,7 @@ func TestRuleComesBackChanged(t *testing.T) {
 }
 
 func TestChangeThatWaitsForApprovalIsAccepted(t *testing.T) {
-	h := newHost(t)
+	h := newHost(t, eachtest.Memory(t))
 	id := h.rule(`{"name":"ask","action":"approval.request","with":{"action":"orders.refund","resource":{"type":"order","id":"1"}}}`)
 	h.happens("orders.refund", "1", `{"amount":1}`)
 	run := h.until("status=waiting")["id"].(string)
@@ -115,7 +118,7 @@ func TestChangeThatWaitsForApprovalIsAccepted(t *testing.T) {
 }
 
 func TestListsArePaged(t *testing.T) {
-	h := newHost(t)
+	h := newHost(t, eachtest.Memory(t))
 	for range 5 {
 		h.want(h.do("sam@acme", "POST", "/rules", good), 201)
 	}
@@ -147,7 +150,7 @@ func TestListsArePaged(t *testing.T) {
 }
 
 func TestRepeatedCreationIsOneRule(t *testing.T) {
-	h := newHost(t)
+	h := newHost(t, eachtest.Memory(t))
 	first := h.want(h.do("sam@acme", "POST", "/rules", good, "Idempotency-Key: k1"), 201)
 	again := h.want(h.do("sam@acme", "POST", "/rules", good, "Idempotency-Key: k1"), 201)
 	if first.text != again.text || again.header.Get("ETag") != `"1"` {
@@ -161,7 +164,7 @@ func TestRepeatedCreationIsOneRule(t *testing.T) {
 }
 
 func TestRefusalsOverHTTP(t *testing.T) {
-	h := newHost(t)
+	h := newHost(t, eachtest.Memory(t))
 	id := h.want(h.do("sam@acme", "POST", "/rules", good), 201).body["id"].(string)
 	draft := h.want(h.do("sam@acme", "POST", "/rules", strings.Replace(good, `"prod"`, `"draft"`, 1)), 201).body["id"].(string)
 	with := func(old, new string) string { return strings.Replace(good, old, new, 1) }
@@ -250,7 +253,7 @@ func TestRefusalsOverHTTP(t *testing.T) {
 }
 
 func TestDocumentCoversTheSurface(t *testing.T) {
-	h := newHost(t)
+	h := newHost(t, eachtest.Memory(t))
 	httpapitest.Load(t, automationadmin.OpenAPI()).Covers(t, h.handler)
 	served := httptest.NewRecorder()
 	h.handler.ServeHTTP(served, httptest.NewRequest("GET", "/openapi.json", nil))
@@ -263,7 +266,7 @@ func TestNewNeedsItsParts(t *testing.T) {
 	if _, err := automationadmin.New(nil, automationadmin.Config{}); err == nil {
 		t.Error("a surface without a service was made")
 	}
-	h := newHost(t)
+	h := newHost(t, eachtest.Memory(t))
 	if _, err := automationadmin.New(h.service, automationadmin.Config{}); err == nil {
 		t.Error("a surface without Identify was made")
 	}

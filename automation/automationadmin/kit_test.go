@@ -24,8 +24,8 @@ import (
 	"github.com/lumelle/adminkit/automation"
 	"github.com/lumelle/adminkit/automation/automationadmin"
 	"github.com/lumelle/adminkit/storage/jobs"
-	"github.com/lumelle/adminkit/storage/memory"
 	"github.com/lumelle/adminkit/storage/secrets"
+	"github.com/lumelle/adminkit/storage/storagetest/eachtest"
 )
 
 const (
@@ -47,10 +47,8 @@ type host struct {
 	probe    *probe
 }
 
-func newHost(t *testing.T) *host {
+func newHost(t *testing.T, b eachtest.Backend) *host {
 	t.Helper()
-	b, err := memory.New(memory.Config{})
-	must(t, err)
 	queue, err := jobs.NewQueue(b.Jobs(), jobs.Config{})
 	must(t, err)
 	catalog, err := audit.NewCatalog(audit.CatalogConfig{}, append(automation.Actions(),
@@ -109,8 +107,8 @@ func newHost(t *testing.T) *host {
 		server.Close()
 		server.Client().CloseIdleConnections()
 		ctx := context.WithoutCancel(t.Context())
-		if err := errors.Join(worker.Close(ctx), b.Close(ctx)); err != nil {
-			t.Errorf("close: %v", err)
+		if err := worker.Close(ctx); err != nil {
+			t.Errorf("close the worker: %v", err)
 		}
 	})
 	h.url = server.URL + prefix

@@ -11,10 +11,11 @@ import (
 	"time"
 
 	"github.com/lumelle/adminkit/automation"
+	"github.com/lumelle/adminkit/storage/storagetest/eachtest"
 )
 
 func TestTestHasNoEffect(t *testing.T) {
-	h := newHost(t)
+	h := newHost(t, eachtest.Memory(t))
 	h.probe.answers = []func() (automation.Output, error){func() (automation.Output, error) {
 		t.Error("an action was called")
 		return automation.Output{}, nil
@@ -41,8 +42,10 @@ func TestTestHasNoEffect(t *testing.T) {
 	}
 }
 
-func TestRunOverHTTP(t *testing.T) {
-	h := newHost(t)
+func TestRunOverHTTP(t *testing.T) { eachtest.Run(t, runOverHTTP) }
+
+func runOverHTTP(t *testing.T, b eachtest.Backend) {
+	h := newHost(t, b)
 	fails := func() (automation.Output, error) {
 		return automation.Output{}, automation.Fail(automation.ClassTransient, "nobody answered", errors.New("dial tcp 10.0.0.7: refused"))
 	}
@@ -101,7 +104,7 @@ func TestRunOverHTTP(t *testing.T) {
 }
 
 func TestRerunTakesTheLatestVersionWhereAsked(t *testing.T) {
-	h := newHost(t)
+	h := newHost(t, eachtest.Memory(t))
 	id := h.rule(`{"name":"tell","action":"test.probe"}`)
 	h.happens("orders.refund", "1", `{"amount":1}`)
 	run := h.until("status=succeeded")["id"].(string)
@@ -113,8 +116,10 @@ func TestRerunTakesTheLatestVersionWhereAsked(t *testing.T) {
 	}
 }
 
-func TestWaitingRunOverHTTP(t *testing.T) {
-	h := newHost(t)
+func TestWaitingRunOverHTTP(t *testing.T) { eachtest.Run(t, waitingRunOverHTTP) }
+
+func waitingRunOverHTTP(t *testing.T, b eachtest.Backend) {
+	h := newHost(t, b)
 	id := h.rule(`{"name":"ask","action":"approval.request","with":{"action":"orders.refund","resource":{"type":"order","id":"1"}},"timeout":"patient"},` +
 		`{"name":"tell","action":"test.probe"}`)
 	h.happens("orders.refund", "1", `{"amount":1}`)
@@ -142,7 +147,7 @@ func TestWaitingRunOverHTTP(t *testing.T) {
 }
 
 func TestRunsAreFiltered(t *testing.T) {
-	h := newHost(t)
+	h := newHost(t, eachtest.Memory(t))
 	quiet := h.rule(`{"name":"note","action":"notify.log","with":{"message":"hm"}}`)
 	h.happens("orders.refund", "1", `{"amount":1}`)
 	h.runs("status=succeeded", 1)
@@ -187,7 +192,7 @@ func startedAt(t *testing.T, run map[string]any) time.Time {
 
 // What another side answered may not be what I-JSON allows. It is read all the same.
 func TestRunWithAnOutputThatIsNoIJSONIsShown(t *testing.T) {
-	h := newHost(t)
+	h := newHost(t, eachtest.Memory(t))
 	h.probe.answers = []func() (automation.Output, error){func() (automation.Output, error) {
 		return automation.Output{Value: json.RawMessage("{\"a\":1,\"a\":12345678901234567890,\"b\":\"\xff\"}")}, nil
 	}}
@@ -201,7 +206,7 @@ func TestRunWithAnOutputThatIsNoIJSONIsShown(t *testing.T) {
 }
 
 func TestCatalogOverHTTP(t *testing.T) {
-	h := newHost(t)
+	h := newHost(t, eachtest.Memory(t))
 	got := h.want(h.do("audra@acme", "GET", "/catalog", ""), 200)
 	if fmt.Sprint(got.body["environments"]) != "[draft staging prod]" || got.at(t, "retries/twice/attempts") != 2.0 || got.at(t, "timeouts/patient/step") != "1h0m0s" {
 		t.Errorf("got %s", got.text)
@@ -233,7 +238,7 @@ func TestCatalogOverHTTP(t *testing.T) {
 }
 
 func TestUnknownPathsAndMethods(t *testing.T) {
-	h := newHost(t)
+	h := newHost(t, eachtest.Memory(t))
 	for _, c := range []struct {
 		method, path string
 		status       int
