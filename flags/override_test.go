@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lumelle/adminkit/audit"
 	"github.com/lumelle/adminkit/flags"
 	"github.com/lumelle/adminkit/storage"
 	"github.com/lumelle/adminkit/storage/storagetest/eachtest"
@@ -81,6 +82,20 @@ func TestAnOverrideIsReplacedAndCleared(t *testing.T) {
 		ids = append(ids, o.ID)
 	}
 	same(t, ids, []string{left[0].ID, "bloom"})
+
+	// Those of tenants bear the name of who set them, whatever a definition says.
+	nina := audit.WithActor(t.Context(), audit.Actor{Type: audit.User, ID: "nina"})
+	f := got.Flag
+	f.Environments["prod"].Overrides[1].By = "mallory"
+	f.Environments["prod"] = flags.State{Enabled: true, DefaultVariant: "off", OffVariant: "off", Overrides: append(f.Environments["prod"].Overrides,
+		flags.Override{ID: "cobalt", Kind: flags.OverrideTenant, Attribute: flags.AttrMerchant, Subject: "cobalt", Variant: "on", By: "mallory"})}
+	got, err = k.service.Update(nina, "acme", f, 0, "")
+	must(t, err)
+	var by []string
+	for _, o := range got.Environments["prod"].Overrides {
+		by = append(by, o.ID+" by "+o.By)
+	}
+	same(t, by, []string{left[0].ID + " by dana", "bloom by dana", "cobalt by nina"})
 
 	_, err = k.service.ClearOverride(k.ctx, "acme", "checkout", "prod", "none", "")
 	wantErr(t, err, storage.ErrNotFound)

@@ -106,6 +106,7 @@ func (s *Service) created(ctx context.Context, e *audit.Event, p payload, before
 	if err := bad.err(); err != nil {
 		return draft{}, err
 	}
+	f.Environments = keep(nil, f.Environments, actorOf(ctx, e).ID)
 	return s.draftFlag(ctx, e.Tenant, nil, f, payload{Flag: &f})
 }
 
@@ -128,13 +129,14 @@ func (s *Service) updated(ctx context.Context, e *audit.Event, p payload, before
 	if err := bad.err(); err != nil {
 		return draft{}, err
 	}
+	f.Environments = keep(old.Environments, f.Environments, actorOf(ctx, e).ID)
 	said := f.stated()
-	f.Environments = keep(old.Environments, f.Environments)
 	return s.draftFlag(ctx, e.Tenant, &old, f, payload{Flag: &said})
 }
 
-// keep returns the states of an update with what only changes of its own may change.
-func keep(before, after map[string]State) map[string]State {
+// keep returns the states of an update with what only changes of its own may change, and
+// with the overrides of tenants signed by who set them.
+func keep(before, after map[string]State, by string) map[string]State {
 	kept := make(map[string]State, len(after))
 	maps.Copy(kept, after)
 	for name := range before {
@@ -146,13 +148,25 @@ func keep(before, after map[string]State) map[string]State {
 		overrides := slices.DeleteFunc(slices.Clone(before[name].Overrides), func(o Override) bool { return !forQA(o) })
 		for _, o := range state.Overrides {
 			if !forQA(o) {
-				overrides = append(overrides, o)
+				overrides = append(overrides, signed(o, before[name].Overrides, by))
 			}
 		}
 		state.Killed, state.Overrides = before[name].Killed, overrides
 		kept[name] = state
 	}
 	return kept
+}
+
+// signed returns an override as it stands in before, else as one that is set now.
+func signed(o Override, before []Override, by string) Override {
+	o.By = by
+	for _, old := range before {
+		again := old
+		if again.By = by; again == o {
+			return old
+		}
+	}
+	return o
 }
 
 func forQA(o Override) bool { return o.Kind == OverrideQA }
