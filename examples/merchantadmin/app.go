@@ -49,6 +49,7 @@ type app struct {
 	flags     *flags.Service
 	// provider answers what flags are, from memory.
 	provider   *flags.Provider
+	refundForm flags.Handle[bool]
 	automation *automation.Service
 	// closers release what was opened, the last first.
 	closers []func(ctx context.Context) error

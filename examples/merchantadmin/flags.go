@@ -9,6 +9,7 @@ import (
 
 	"github.com/lumelle/adminkit/approvals"
 	"github.com/lumelle/adminkit/audit"
+	"github.com/lumelle/adminkit/audit/httpapi"
 	"github.com/lumelle/adminkit/examples/merchantadmin/shop"
 	"github.com/lumelle/adminkit/flags"
 	"github.com/lumelle/adminkit/flags/targeting"
@@ -45,7 +46,23 @@ func (a *app) openFlags(ctx context.Context, queue *jobs.Queue) (err error) {
 		return err
 	}
 	a.background(ctx, func(ctx context.Context) { _ = a.provider.Run(ctx) }) // it ends with ctx only
+	client, err := flags.NewClient(a.provider)
+	if err != nil {
+		return err
+	}
+	a.refundForm = flags.NewBool(client, newRefundForm, false)
 	return nil
+}
+
+// hasNewRefundForm reads the flag for whoever looks at an order.
+func (a *app) hasNewRefundForm(ctx context.Context, who httpapi.Identity, o shop.Order) bool {
+	s := storeSubject(who.Tenant, o.StoreID)
+	s.Key = who.Actor.ID
+	s.Attributes[flags.AttrActor] = targeting.String(who.Actor.ID)
+	if p, ok := a.people.person(who.Actor.ID); ok {
+		s.Attributes[flags.AttrRole] = targeting.String(p.Role(who.Tenant))
+	}
+	return a.refundForm.Get(ctx, s)
 }
 
 // approvedFlagActions are the changes of flags that may wait for approval. The kill

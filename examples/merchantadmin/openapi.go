@@ -12,6 +12,7 @@ import (
 	"github.com/lumelle/adminkit/authz/authzen"
 	"github.com/lumelle/adminkit/automation/automationadmin"
 	"github.com/lumelle/adminkit/flags/flagadmin"
+	"github.com/lumelle/adminkit/flags/ofrep"
 	"github.com/lumelle/adminkit/webhooks/webhookadmin"
 )
 
@@ -30,6 +31,7 @@ func surfaceDocuments() []surfaceDocument {
 		{"approvals", "/api/v1/approvals", portal.OpenAPI()},
 		{"webhooks", "/api/v1/webhooks", webhookadmin.OpenAPI()},
 		{"flags", "/api/v1", flagadmin.OpenAPI()},
+		{"ofrep", "/ofrep/v1", ofrep.OpenAPI()},
 		{"automation", "/api/v1/automation", automationadmin.OpenAPI()},
 		{"audit", "/api/v1/audit", auditfeed.OpenAPI()},
 		{"timeline", "/api/v1", auditfeed.TimelineOpenAPI()},

@@ -32,6 +32,8 @@ type orderData struct {
 	Order   shop.Order
 	Refunds []shop.Refund
 	Form    refundForm
+	// NewForm offers to refund all that is left at once.
+	NewForm bool
 	// Done is the refund that was just made, and DoneTrace the trace it was made under.
 	Done      *shop.Refund
 	DoneTrace string
@@ -49,7 +51,7 @@ func (a *app) orderPage(w http.ResponseWriter, r *http.Request, who httpapi.Iden
 	if form.ID == "" {
 		form.ID = storage.NewID()
 	}
-	data := orderData{Order: o, Refunds: refunds, Form: form}
+	data := orderData{Order: o, Refunds: refunds, Form: form, NewForm: a.hasNewRefundForm(r.Context(), who, o)}
 	if done := r.URL.Query().Get("refund"); done != "" {
 		if i := slices.IndexFunc(refunds, func(r shop.Refund) bool { return r.ID == done }); i >= 0 {
 			e, err := a.events.Get(r.Context(), who.Tenant, eventSource, done)

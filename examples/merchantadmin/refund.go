@@ -170,6 +170,9 @@ func (a *app) postRefundForm(w http.ResponseWriter, r *http.Request, who httpapi
 	if err != nil {
 		return err
 	}
+	if r.PostFormValue("all") != "" && a.hasNewRefundForm(r.Context(), who, o) {
+		form.Amount = o.Left().String()
+	}
 	_, err = a.refund(r.Context(), who.Tenant, order, form.ID,
 		refundRequest{Amount: form.Amount, Currency: o.Currency, Reason: form.Reason})
 	page := "/orders/" + url.PathEscape(order)

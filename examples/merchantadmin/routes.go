@@ -13,6 +13,7 @@ import (
 	"github.com/lumelle/adminkit/authz/authzen"
 	"github.com/lumelle/adminkit/automation/automationadmin"
 	"github.com/lumelle/adminkit/flags/flagadmin"
+	"github.com/lumelle/adminkit/flags/ofrep"
 	"github.com/lumelle/adminkit/webhooks/webhookadmin"
 )
 
@@ -72,6 +73,10 @@ func (a *app) surfaces(mux *http.ServeMux, cfg httpapi.Config) error {
 	for _, root := range []string{"/api/v1/flags", "/api/v1/audiences"} {
 		mux.Handle(root, http.StripPrefix("/api/v1", registry))
 		mux.Handle(root+"/", http.StripPrefix("/api/v1", registry))
+	}
+	evaluations, err := ofrep.New(a.provider, ofrep.Config{Config: cfg, Authorize: a.reading(readFlags)})
+	if err := mount("/ofrep/v1", evaluations, err); err != nil {
+		return err
 	}
 	rules, err := automationadmin.New(a.automation, automationadmin.Config{Config: cfg, Authorize: a.reading(readAutomation), ApprovalID: pendingID})
 	if err := mount("/api/v1/automation", rules, err); err != nil {
