@@ -34,6 +34,7 @@ type deps struct {
 // A rule whose strategy is not known compiles to one that never holds: a host that no
 // longer registers a strategy must not switch anything on. On writing, [check] refuses.
 func compile(flag Flag, environment string, d deps) (*compiled, error) {
+	flag.Metadata = exact(flag.Metadata)
 	c := &compiler{flag: flag, deps: d, bad: &faults{}}
 	c.readVariants()
 	out := c.environment(environment)
@@ -41,6 +42,23 @@ func compile(flag Flag, environment string, d deps) (*compiled, error) {
 		return nil, err
 	}
 	return out, nil
+}
+
+// exact returns metadata with its integers as int64, which JSON decodes to float64:
+// OpenFeature tells the two apart.
+func exact(metadata map[string]any) map[string]any {
+	if len(metadata) == 0 {
+		return nil
+	}
+	all := make(map[string]any, len(metadata))
+	for name, v := range metadata {
+		value, err := targeting.Of(v)
+		if err != nil {
+			continue // checked when it was written
+		}
+		all[name] = value.Any()
+	}
+	return all
 }
 
 // uses returns the audiences that a flag names in any environment, through strategies

@@ -68,7 +68,8 @@ type Evaluation struct {
 	Rule string
 	// Version is the revision of the flag's definition.
 	Version int64
-	// Metadata is that of the flag, nil where it has none. It is shared: only read it.
+	// Metadata is that of the flag, nil where it has none; integers are int64, other
+	// numbers float64. It is shared: only read it.
 	Metadata map[string]any
 	// Err is set where the flag could not be evaluated; Reason is then ReasonError.
 	Err *Error
