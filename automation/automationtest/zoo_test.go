@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/lumelle/adminkit/audit/schema"
@@ -21,7 +22,7 @@ type beast struct {
 	effect    automation.Effect
 	describe  func(d *automation.Descriptor, calls int)
 	run       func(ctx context.Context, in automation.Input) (automation.Output, error)
-	described *int
+	described *atomic.Int64
 }
 
 // sink is the other side of the zoo's actions.
@@ -48,9 +49,8 @@ func (b beast) Describe() automation.Descriptor {
 		Input: json.RawMessage(`{"type":"object"}`), SampleInput: json.RawMessage(`{"a":1}`),
 		Output: json.RawMessage(`{"type":"object","required":["id"]}`), Sample: json.RawMessage(`{"id":"1"}`),
 	}
-	*b.described++
-	if b.describe != nil {
-		b.describe(&d, *b.described)
+	if calls := b.described.Add(1); b.describe != nil {
+		b.describe(&d, int(calls))
 	}
 	return d
 }
@@ -188,7 +188,7 @@ func TestTheActionRulesFindTheZoo(t *testing.T) {
 func options(t testing.TB, effect automation.Effect, spoil func(b *beast)) Options {
 	t.Helper()
 	s := &sink{}
-	described := new(int)
+	described := new(atomic.Int64)
 	return Options{
 		Compile: schema.Compile, Tx: newBackend(t), Effects: s.list,
 		Action: func(testing.TB) automation.Action {
