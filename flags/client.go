@@ -16,14 +16,19 @@ import (
 // Each read takes the key of the flag, the default, and the subject; a nil subject is
 // that of ctx ([WithSubject]), and where ctx carries none one without a tenant, a key
 // and attributes. A Client is safe for concurrent use.
-type Client struct{ provider FlagProvider }
+type Client struct {
+	provider FlagProvider
+	// kit is the provider where it is the kit's own, whose answers need no copy.
+	kit *Provider
+}
 
 // NewClient makes a Client.
 func NewClient(provider FlagProvider) (*Client, error) {
 	if provider == nil {
 		return nil, errors.New("flags: a client needs a provider")
 	}
-	return &Client{provider}, nil
+	kit, _ := provider.(*Provider)
+	return &Client{provider, kit}, nil
 }
 
 // Details are a value and how it came to be.
@@ -47,7 +52,13 @@ type Details[T any] struct {
 
 // Bool reads a flag of type bool.
 func (c *Client) Bool(ctx context.Context, key string, fallback bool, s *Subject) bool {
-	return c.BoolDetails(ctx, key, fallback, s).Value
+	if c.kit == nil {
+		return c.BoolDetails(ctx, key, fallback, s).Value
+	}
+	if v, ok := c.find(ctx, key, s).Value.AsBool(); ok {
+		return v
+	}
+	return fallback
 }
 
 // BoolDetails reads a flag of type bool, with details.
@@ -63,7 +74,13 @@ func (c *Client) BoolDetails(ctx context.Context, key string, fallback bool, s *
 
 // String reads a flag of type string.
 func (c *Client) String(ctx context.Context, key, fallback string, s *Subject) string {
-	return c.StringDetails(ctx, key, fallback, s).Value
+	if c.kit == nil {
+		return c.StringDetails(ctx, key, fallback, s).Value
+	}
+	if v, ok := c.find(ctx, key, s).Value.AsString(); ok {
+		return v
+	}
+	return fallback
 }
 
 // StringDetails reads a flag of type string, with details.
@@ -79,7 +96,13 @@ func (c *Client) StringDetails(ctx context.Context, key, fallback string, s *Sub
 
 // Float reads a flag of type number. An integer is widened.
 func (c *Client) Float(ctx context.Context, key string, fallback float64, s *Subject) float64 {
-	return c.FloatDetails(ctx, key, fallback, s).Value
+	if c.kit == nil {
+		return c.FloatDetails(ctx, key, fallback, s).Value
+	}
+	if v, ok := c.find(ctx, key, s).Value.AsFloat(); ok {
+		return v
+	}
+	return fallback
 }
 
 // FloatDetails reads a flag of type number, with details. An integer is widened.
@@ -96,7 +119,13 @@ func (c *Client) FloatDetails(ctx context.Context, key string, fallback float64,
 // Int reads a flag of type number whose value is an integer of 64 bits. Any other
 // number is not: nothing is rounded.
 func (c *Client) Int(ctx context.Context, key string, fallback int64, s *Subject) int64 {
-	return c.IntDetails(ctx, key, fallback, s).Value
+	if c.kit == nil {
+		return c.IntDetails(ctx, key, fallback, s).Value
+	}
+	if v, ok := c.find(ctx, key, s).Value.AsInt(); ok {
+		return v
+	}
+	return fallback
 }
 
 // IntDetails reads a flag as [Client.Int] does, with details.
@@ -189,10 +218,23 @@ func (c *Client) evaluate(ctx context.Context, key string, s *Subject, into *Eva
 			*into = Evaluation{Reason: ReasonError, Err: &Error{Code: CodeGeneral, Message: fmt.Sprintf("the provider panicked: %v", cause)}}
 		}
 	}()
-	if s == nil {
-		if s = SubjectFrom(ctx); s == nil {
-			s = &nobody
-		}
+	*into = c.provider.Evaluate(ctx, key, who(ctx, s))
+}
+
+// find returns the answer of the kit's own provider. An answer without a value of the
+// type that is read, whatever the cause, has none of any other reader's either.
+func (c *Client) find(ctx context.Context, key string, s *Subject) *answer {
+	found, _ := c.kit.find(ctx, key, who(ctx, s))
+	return found
+}
+
+// who returns whom a flag is read for.
+func who(ctx context.Context, s *Subject) *Subject {
+	if s != nil {
+		return s
 	}
-	*into = c.provider.Evaluate(ctx, key, s)
+	if s = SubjectFrom(ctx); s == nil {
+		return &nobody
+	}
+	return s
 }

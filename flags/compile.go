@@ -95,9 +95,11 @@ type compiled struct {
 	anonymous *answer
 	// requires are held against the subject, in order.
 	requires []requirement
-	// overrides are those for QA and then those for tenants.
-	overrides [2]overrides
-	rules     []rule
+	// overrides are those for QA and then those for tenants, overridden whether there
+	// are any.
+	overrides  [2]overrides
+	overridden bool
+	rules      []rule
 	// fallback answers where nothing else does.
 	fallback answer
 	// reads are the audiences that the rules read, through other audiences too.
@@ -278,6 +280,7 @@ func (c *compiler) environment(environment string) *compiled {
 	}
 	out.requires = c.requirements(attributes)
 	out.overrides = c.overrides(state.Overrides, at+"/overrides", attributes)
+	out.overridden = len(state.Overrides) > 0
 	if out.settled == nil {
 		for _, o := range state.Overrides {
 			if o.Until != nil {

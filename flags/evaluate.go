@@ -34,16 +34,10 @@ func (c *compiled) evaluate(s *Subject, now func() time.Time, t *trace) *answer 
 			return bad
 		}
 	}
-	for i := range c.overrides {
-		if found := c.overrides[i].find(s, now); found != nil {
-			if t != nil {
-				t.add(Step{Kind: "override", Name: found.Rule, Matched: true, Detail: "the subject is the one it names"})
-			}
+	if c.overridden {
+		if found := c.override(s, now, t); found != nil {
 			return found
 		}
-	}
-	if t != nil {
-		t.overrides(c)
 	}
 	for i := range c.rules {
 		if found := c.rules[i].evaluate(s, t); found != nil {
@@ -54,6 +48,22 @@ func (c *compiled) evaluate(s *Subject, now func() time.Time, t *trace) *answer 
 		t.fallback(&c.fallback)
 	}
 	return &c.fallback
+}
+
+// override answers for whom there is an override, nil for everybody else.
+func (c *compiled) override(s *Subject, now func() time.Time, t *trace) *answer {
+	for i := range c.overrides {
+		if found := c.overrides[i].find(s, now); found != nil {
+			if t != nil {
+				t.add(Step{Kind: "override", Name: found.Rule, Matched: true, Detail: "the subject is the one it names"})
+			}
+			return found
+		}
+	}
+	if t != nil {
+		t.add(Step{Kind: "override", Detail: "none is for the subject"})
+	}
+	return nil
 }
 
 // check holds a subject against the requirement, nil when it passes.
@@ -120,12 +130,12 @@ func (r *rule) evaluate(s *Subject, t *trace) *answer {
 	if r.split == nil {
 		return &r.fixed
 	}
-	pick, ok := r.split.Pick(s)
 	found := &r.keyless
-	if ok {
-		found = &r.arms[pick.Index]
+	if i, ok := r.split.Index(s); ok {
+		found = &r.arms[i]
 	}
 	if t != nil {
+		pick, _ := r.split.Pick(s)
 		t.split(r, pick, found)
 	}
 	return found
@@ -171,12 +181,6 @@ func served(a *answer, what string) string {
 		return "no variant is configured: the reader's own default serves"
 	}
 	return what + " serves"
-}
-
-func (t *trace) overrides(c *compiled) {
-	if len(c.overrides[0])+len(c.overrides[1]) > 0 {
-		t.add(Step{Kind: "override", Detail: "none is for the subject"})
-	}
 }
 
 // match asks the condition of a rule and tells what settled it, without what the

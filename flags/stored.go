@@ -125,24 +125,31 @@ func NewProvider(store Store, environment string, cfg ProviderConfig) (*Provider
 // Evaluate implements [FlagProvider]. The first call for a tenant loads its flags, and
 // waits for that until ctx ends or for the configured timeout.
 func (p *Provider) Evaluate(ctx context.Context, key string, s *Subject) Evaluation {
+	found, stale := p.find(ctx, key, s)
+	if stale && found.Err == nil {
+		e := found.Evaluation
+		e.Reason = ReasonStale
+		return e
+	}
+	return found.Evaluation
+}
+
+// find returns the answer for s, and whether it is of what may be old.
+func (p *Provider) find(ctx context.Context, key string, s *Subject) (*answer, bool) {
 	set, problem := p.set(ctx, s)
 	if problem != nil {
-		return Evaluation{Reason: ReasonError, Err: problem}
+		return problem, false
 	}
 	snap := set.current.Load()
 	slot, ok := snap.flags[key]
 	if !ok {
-		return Evaluation{Reason: ReasonError, Err: errNotFound}
+		return errNotFound, false
 	}
 	found := slot.evaluate(s, p.cfg.Now, nil)
 	if found.override != nil {
 		p.used(set, slot.key, found.override, s)
 	}
-	e := found.Evaluation
-	if (snap.stale || slot.stale) && e.Err == nil {
-		e.Reason = ReasonStale
-	}
-	return e
+	return found, snap.stale || slot.stale
 }
 
 // Explain implements [ExplainProvider].
@@ -160,8 +167,8 @@ func (p *Provider) Explain(ctx context.Context, key string, s *Subject) Explanat
 		problem = errNotFound
 	}
 	return Explanation{
-		Evaluation: Evaluation{Reason: ReasonError, Err: problem},
-		Steps:      []Step{{Kind: "context", Matched: true, Detail: problem.Message}},
+		Evaluation: problem.Evaluation,
+		Steps:      []Step{{Kind: "context", Matched: true, Detail: problem.Err.Message}},
 	}
 }
 
@@ -169,7 +176,7 @@ func (p *Provider) Explain(ctx context.Context, key string, s *Subject) Explanat
 func (p *Provider) EvaluateAll(ctx context.Context, s *Subject, yield func(key string, e Evaluation) bool) (int64, error) {
 	set, problem := p.set(ctx, s)
 	if problem != nil {
-		return 0, problem
+		return 0, problem.Err
 	}
 	snap := set.current.Load()
 	// All are of one moment, and the version is that of the moment too.
@@ -192,18 +199,22 @@ func (p *Provider) EvaluateAll(ctx context.Context, s *Subject, yield func(key s
 	return snap.at(now), nil
 }
 
-// The errors of reads, shared by all who get them.
+// The answers of reads that find no flag, shared by all who get them.
 var (
-	errNotFound  = &Error{Code: CodeFlagNotFound, Message: "the tenant has no flag of this key"}
-	errNobody    = &Error{Code: CodeInvalidContext, Message: "there is no subject"}
-	errNoTenant  = &Error{Code: CodeInvalidContext, Message: `the context has no attribute "tenant"`}
-	errBadTenant = &Error{Code: CodeInvalidContext, Message: `the attribute "tenant" cannot be the name of a tenant`}
-	errNotReady  = &Error{Code: CodeNotReady, Message: "the flags of the tenant could not be loaded"}
-	errCrowded   = &Error{Code: CodeGeneral, Message: "the provider serves as many tenants as it may"}
+	errNotFound  = failure(CodeFlagNotFound, "the tenant has no flag of this key")
+	errNobody    = failure(CodeInvalidContext, "there is no subject")
+	errNoTenant  = failure(CodeInvalidContext, `the context has no attribute "tenant"`)
+	errBadTenant = failure(CodeInvalidContext, `the attribute "tenant" cannot be the name of a tenant`)
+	errNotReady  = failure(CodeNotReady, "the flags of the tenant could not be loaded")
+	errCrowded   = failure(CodeGeneral, "the provider serves as many tenants as it may")
 )
 
+func failure(code ErrorCode, message string) *answer {
+	return &answer{Evaluation: Evaluation{Reason: ReasonError, Err: &Error{Code: code, Message: message}}}
+}
+
 // set returns the loaded flags of the tenant of s.
-func (p *Provider) set(ctx context.Context, s *Subject) (*set, *Error) {
+func (p *Provider) set(ctx context.Context, s *Subject) (*set, *answer) {
 	if s == nil {
 		return nil, errNobody
 	}
@@ -214,14 +225,14 @@ func (p *Provider) set(ctx context.Context, s *Subject) (*set, *Error) {
 		}
 	}
 	set := p.tenants.find(tenant)
-	if set != nil && set.current.Load() != nil {
-		return set, nil
+	if set == nil || set.current.Load() == nil {
+		return p.load(ctx, tenant)
 	}
-	return p.load(ctx, tenant)
+	return set, nil
 }
 
 // load waits until the flags of a tenant were loaded for the first time.
-func (p *Provider) load(ctx context.Context, tenant string) (*set, *Error) {
+func (p *Provider) load(ctx context.Context, tenant string) (*set, *answer) {
 	if storage.CheckID("", tenant) != nil {
 		return nil, errBadTenant
 	}
@@ -255,7 +266,7 @@ func (p *Provider) Load(ctx context.Context, tenant string) error {
 	}
 	set := p.tenants.add(tenant, p.cfg.MaxTenants, func() *set { return p.newSet(tenant) })
 	if set == nil {
-		return errCrowded
+		return errCrowded.Err
 	}
 	// A reading that is under way may have begun before the caller's change.
 	set.mu.Lock()

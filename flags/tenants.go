@@ -11,6 +11,8 @@ import (
 // tenants finds the set of a tenant without a lock. New ones are found under a lock
 // until they were asked for so often that copying all is cheap beside that.
 type tenants struct {
+	// sole is the only set there is, nil where there are several: many hosts have one.
+	sole  atomic.Pointer[set]
 	known atomic.Pointer[map[string]*set]
 
 	mu     sync.Mutex
@@ -20,6 +22,9 @@ type tenants struct {
 
 // find returns the set of a tenant, nil where there is none.
 func (t *tenants) find(tenant string) *set {
+	if sole := t.sole.Load(); sole != nil && sole.tenant == tenant {
+		return sole
+	}
 	if known := t.known.Load(); known != nil {
 		if s := (*known)[tenant]; s != nil {
 			return s
@@ -53,6 +58,9 @@ func (t *tenants) add(tenant string, limit int, make func() *set) *set {
 	}
 	s := make()
 	t.recent[tenant] = s
+	if t.sole.Store(nil); t.size() == 1 {
+		t.sole.Store(s)
+	}
 	return s
 }
 

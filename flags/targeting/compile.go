@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+	"unique"
 )
 
 // Options say what a condition may refer to. The zero Options allow every path and know
@@ -32,6 +33,9 @@ func (o Options) allows(path string) bool {
 type Matcher struct {
 	root  *node
 	reads References
+	// plain is the tree again where it is one clause or a list of clauses that all have
+	// to hold, as most are; nil for others.
+	plain []plainClause
 }
 
 // Compile checks a condition and compiles it. The audiences are bound as the library
@@ -45,6 +49,7 @@ func Compile(c Condition, opts Options) (*Matcher, error) {
 		return nil, err
 	}
 	m.reads = m.reads.sorted()
+	m.plain = plainOf(m.root)
 	return m, nil
 }
 
@@ -198,7 +203,7 @@ func (c *compiler) tooLong(pointer string) {
 }
 
 func (c *compiler) clause(n *node, given Condition, pointer string) {
-	n.form, n.path, n.op, n.want = formClause, given.Path, given.Op, given.Value
+	n.form, n.path, n.op, n.want = formClause, intern(given.Path), given.Op, given.Value
 	if message := checkPath(given.Path); message != "" {
 		c.add(pointer+"/path", message)
 	} else if !c.opts.allows(given.Path) {
@@ -286,6 +291,19 @@ func checkText(s string) string {
 	}
 	return ""
 }
+
+// intern returns the one copy of a text that all definitions share. Thousands of flags
+// read the same few attributes and compare them with the same few texts: shared, these
+// stay in the cache while all flags are evaluated.
+func intern(s string) string {
+	if len(s) > maxInterned {
+		return s
+	}
+	return unique.Make(s).Value()
+}
+
+// maxInterned is the longest text that is worth sharing, in bytes.
+const maxInterned = 64
 
 // textual reports whether v is a text or a list of texts.
 func textual(v Value) bool {

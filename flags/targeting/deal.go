@@ -10,7 +10,7 @@ type dealer struct {
 	by     []string
 	scheme Scheme
 	seed   uint64 // of x1
-	group  string // of unleash, with its colon
+	group  string // of unleash, with its colon, else empty
 	slots  uint64
 }
 
@@ -45,7 +45,7 @@ func (d *dealer) deal(s Subject) (slot uint64, by string, ok bool) {
 
 // slot hashes a key. It reports false for what is no key.
 func (d *dealer) slot(key Value) (uint64, bool) {
-	if d.scheme != X1 {
+	if d.group != "" {
 		return d.whole(key)
 	}
 	var h uint64

@@ -14,7 +14,9 @@ type equalTest struct {
 func compileEqual(_ *compiler, given Condition) (test, string) {
 	switch given.Value.kind {
 	case KindBool, KindNumber, KindString:
-		return &equalTest{given.Value, given.FoldCase}, ""
+		want := given.Value
+		want.text = intern(want.text)
+		return &equalTest{want, given.FoldCase}, ""
 	}
 	return nil, "must be a truth value, a number or a text"
 }
@@ -67,7 +69,7 @@ func compileIn(_ *compiler, given Condition) (test, string) {
 		return nil, "must have at most " + strconv.Itoa(MaxAlternatives) + " texts where case does not count"
 	case given.FoldCase, t.kind == KindString && given.Value.len() <= fewTexts:
 		for i := range given.Value.len() {
-			t.few = append(t.few, given.Value.element(i).text)
+			t.few = append(t.few, intern(given.Value.element(i).text))
 		}
 	case t.kind == KindString:
 		t.texts = make(map[string]struct{}, given.Value.len())

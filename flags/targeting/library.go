@@ -161,7 +161,9 @@ func checkBy(by []string, pointer string, opts Options, bad *complaints) []strin
 		bad.add(pointer, "has more than "+strconv.Itoa(MaxBy)+" attributes")
 		return nil
 	}
+	shared := make([]string, len(by))
 	for i, path := range by {
+		shared[i] = intern(path)
 		at := pointer + "/" + strconv.Itoa(i)
 		if message := checkPath(path); message != "" {
 			bad.add(at, message)
@@ -169,7 +171,7 @@ func checkBy(by []string, pointer string, opts Options, bad *complaints) []strin
 			bad.add(at, "is not an attribute that may be read here")
 		}
 	}
-	return by
+	return shared
 }
 
 func checkKey(key string) string {

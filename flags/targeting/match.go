@@ -2,7 +2,17 @@ package targeting
 
 // Match reports whether the condition holds of s. It allocates nothing by itself, does
 // not block and never panics for a Subject that does not.
-func (m *Matcher) Match(s Subject) bool { return m.root.eval(s, nil, "") }
+func (m *Matcher) Match(s Subject) bool {
+	if m.plain == nil {
+		return m.root.eval(s, nil, "")
+	}
+	for i := range m.plain {
+		if !m.plain[i].holds(s) {
+			return false
+		}
+	}
+	return true
+}
 
 type form uint8
 

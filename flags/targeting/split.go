@@ -183,6 +183,25 @@ type Pick struct {
 	From, To uint64
 }
 
+// Index returns which of the shares s has, as the Index of [Splitter.Pick], for those who
+// need no more.
+func (sp *Splitter) Index(s Subject) (int, bool) {
+	for _, path := range sp.by {
+		v, ok := s.Attribute(path)
+		if !ok {
+			continue
+		}
+		if slot, ok := sp.slot(v); ok {
+			i := 0
+			for slot >= sp.runs[i].end {
+				i++
+			}
+			return sp.runs[i].index, true
+		}
+	}
+	return 0, false
+}
+
 // Pick returns the variant of s. It reports false where s has none of the attributes
 // that may be the key. It allocates nothing, except under the schemes of Unleash for a
 // group and a key of more than 127 bytes together.
