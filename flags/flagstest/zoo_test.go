@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -309,6 +310,7 @@ var zoo = []struct {
 			}
 			s = first
 			mu.Unlock()
+			runtime.Gosched() // let the others in
 			ev := b.reference.Evaluate(ctx, key, s)
 			mu.Lock()
 			asking--
