@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"strings"
 
@@ -38,4 +39,13 @@ func plain(v json.RawMessage) string {
 		return s
 	}
 	return string(v)
+}
+
+// indented is JSON for people, empty for none.
+func indented(doc json.RawMessage) string {
+	var b bytes.Buffer
+	if json.Indent(&b, doc, "", "  ") != nil {
+		return ""
+	}
+	return b.String()
 }

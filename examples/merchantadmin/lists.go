@@ -58,6 +58,6 @@ func listPage[T any](a *app, name, title string, list lister[T]) pageHandler {
 		if err != nil {
 			return err
 		}
-		return a.show(w, r, who, http.StatusOK, name, view{Title: title, Current: "/" + name, Data: page})
+		return a.show(w, r, who, name, view{Title: title, Current: "/" + name, Data: page})
 	}
 }

@@ -61,9 +61,5 @@ func (a *app) orderPage(w http.ResponseWriter, r *http.Request, who httpapi.Iden
 			data.Done, data.DoneTrace = &refunds[i], e.Trace.TraceID
 		}
 	}
-	status := http.StatusOK
-	if problem != nil {
-		status = problem.Status
-	}
-	return a.show(w, r, who, status, "order", view{Title: "Order #" + o.Number, Current: "/orders", Problem: problem, Data: data})
+	return a.show(w, r, who, "order", view{Title: "Order #" + o.Number, Current: "/orders", Problem: problem, Data: data})
 }

@@ -20,6 +20,9 @@ import (
 	"github.com/lumelle/adminkit/audit/correlation"
 	"github.com/lumelle/adminkit/audit/httpapi"
 	"github.com/lumelle/adminkit/examples/merchantadmin/shop"
+	"github.com/lumelle/adminkit/flags"
+	"github.com/lumelle/adminkit/flags/flagform"
+	"github.com/lumelle/adminkit/flags/targeting/form"
 	"github.com/lumelle/adminkit/storage"
 )
 
@@ -40,13 +43,25 @@ func newPages() (*pages, error) {
 		return nil, err
 	}
 	funcs := template.FuncMap{
-		"asset":   func(name string) string { return "/static/" + name + "?v=" + versions[name] },
-		"money":   func(m shop.Money) string { return m.String() },
-		"rfc3339": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
-		"when":    func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") },
-		"field":   func(pointer string) string { return strings.TrimPrefix(pointer, "/") },
-		"tone":    tone,
-		"words":   func(s any) string { return strings.ReplaceAll(fmt.Sprint(s), "_", " ") },
+		"asset":      func(name string) string { return "/static/" + name + "?v=" + versions[name] },
+		"money":      func(m shop.Money) string { return m.String() },
+		"rfc3339":    func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+		"when":       func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") },
+		"field":      func(pointer string) string { return strings.TrimPrefix(pointer, "/") },
+		"tone":       tone,
+		"path":       url.PathEscape,
+		"state":      stateOf,
+		"inc":        func(i int) int { return i + 1 },
+		"warn":       func(f flags.Flag) []flags.Warning { return flags.Warnings(f, time.Now()) },
+		"holds":      flagform.When,
+		"serves":     flagform.Serves,
+		"says":       form.Sentence,
+		"word":       form.Word,
+		"ops":        form.Ops,
+		"valueTypes": func() []flags.ValueType { return []flags.ValueType{flags.Bool, flags.String, flags.Number, flags.JSON} },
+		"groups":     form.Groups,
+		"indent":     indented,
+		"words":      func(s any) string { return strings.ReplaceAll(fmt.Sprint(s), "_", " ") },
 	}
 	layout, err := template.New("layout.html").Funcs(funcs).ParseFS(web, "web/templates/layout.html")
 	if err != nil {
@@ -111,21 +126,32 @@ func cached(versions map[string]string, next http.Handler) http.Handler {
 // tone chooses the colour of a status.
 func tone(status any) string {
 	switch fmt.Sprint(status) {
-	case "applied", "approved", "approve", "endorsed", "delivery", "attempt", "succeeded", "success", "enabled", "refunded", "allow",
+	case "applied", "on", "approved", "approve", "endorsed", "delivery", "attempt", "succeeded", "success", "enabled", "refunded", "allow",
 		shop.InStock:
 		return "good"
 	case "awaiting_approval", "changes_requested", "request_changes", "pending", "applying", "scheduled",
-		"partially_refunded", "needs_approval", "approval", "submitted", "step_up", "draft",
+		"partially_refunded", "needs_approval", "approval", "submitted", "step_up", "draft", "waiting",
 		shop.LowStock:
 		return "wait"
-	case "rejected", "declined", "decline", "failed", "failure", "denied", "deny", "expired", "disabled",
+	case "rejected", "declined", "decline", "failed", "failure", "denied", "deny", "expired", "disabled", "killed", "timed_out",
 		"redirect", "gone", "mediatype", "throttled", "status", "timeout", "dns", "connect", "tls", "protocol", "blocked", "internal",
 		shop.OutOfStock, shop.PayoutHeld:
 		return "bad"
-	case "decision", "commented", "comment":
+	case "decision", "commented", "comment", "run", "step", "running":
 		return "info"
 	}
 	return "plain"
+}
+
+// stateOf is what a flag does in an environment, in a word.
+func stateOf(s flags.State) string {
+	switch {
+	case s.Killed != nil:
+		return "killed"
+	case s.Enabled:
+		return "on"
+	}
+	return "off"
 }
 
 // A view is what a template gets.
@@ -159,6 +185,7 @@ func (v view) Nav() []navItem {
 		{Path: "/payouts", Name: "Payouts"},
 		{Path: "/approvals", Name: "Approvals", Count: v.Waiting},
 		{Path: "/audit", Name: "Audit"},
+		{Path: "/flags", Name: "Flags"},
 	}
 	if v.Webhooks {
 		items = append(items, navItem{Path: "/webhooks", Name: "Webhooks"}, navItem{Path: "/deliveries", Name: "Deliveries"})
@@ -208,6 +235,17 @@ func (a *app) page(mux *http.ServeMux, pattern string, h pageHandler) {
 	})
 }
 
+// readable is a page for those who may read what it is about.
+func (a *app) readable(action string, h pageHandler) pageHandler {
+	may := a.reading(action)
+	return func(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
+		if err := may(r.Context(), who); err != nil {
+			return err
+		}
+		return h(w, r, who)
+	}
+}
+
 // maxForm bounds the forms of the pages, which are all small.
 const maxForm = 64 << 10
 
@@ -234,15 +272,15 @@ func (a *app) pageError(w http.ResponseWriter, r *http.Request, who httpapi.Iden
 	if p.Status >= http.StatusInternalServerError {
 		a.log.ErrorContext(r.Context(), "page failed", "path", r.URL.Path, "request_id", p.RequestID, "error", err)
 	}
-	if err := a.show(w, r, who, p.Status, "error", view{Title: p.Title, Problem: &p}); err != nil {
+	if err := a.show(w, r, who, "error", view{Title: p.Title, Problem: &p}); err != nil {
 		a.log.ErrorContext(r.Context(), "error page failed", "error", err)
 		http.Error(w, p.Title, p.Status)
 	}
 }
 
-// show renders a page, or only the template that htmx asked for by the id of its
+// show renders a page with the status of its problem, or only the template that htmx asked for by the id of its
 // target where the page has one of that name.
-func (a *app) show(w http.ResponseWriter, r *http.Request, who httpapi.Identity, status int, name string, v view) error {
+func (a *app) show(w http.ResponseWriter, r *http.Request, who httpapi.Identity, name string, v view) error {
 	v.Env = a.cfg.env
 	v.TraceID = correlation.From(r.Context()).TraceID
 	if p, ok := a.people.person(who.Actor.ID); ok {
@@ -262,7 +300,9 @@ func (a *app) show(w http.ResponseWriter, r *http.Request, who httpapi.Identity,
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Vary", "HX-Target")
-	w.WriteHeader(status)
+	if v.Problem != nil {
+		w.WriteHeader(v.Problem.Status)
+	}
 	w.Write(b.Bytes())
 	return nil
 }
@@ -286,6 +326,25 @@ func (a *app) waiting(ctx context.Context, who httpapi.Identity) int {
 		a.log.WarnContext(ctx, "inbox not counted", "error", err)
 	}
 	return counts[approvals.TabPending]
+}
+
+// after ends a form that changes something: at done, at the request that the change waits
+// for, or where it was with what stood in its way.
+func (a *app) after(w http.ResponseWriter, r *http.Request, err error, done string, again func(*httpapi.Problem) error) error {
+	if id := pendingID(err); id != "" {
+		err, done = nil, "/approvals/"+url.PathEscape(id)
+	}
+	if problem := shown(err); problem != nil {
+		return again(problem)
+	}
+	if err == nil && r.Header.Get("HX-Request") != "" {
+		w.Header().Set("HX-Redirect", done) // the whole page goes on, not a part of it
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return seeOther(w, r, done)
 }
 
 // seeOther ends a form: the browser goes on with a page of its own, which it may

@@ -60,7 +60,7 @@ func (a *app) inboxPage(w http.ResponseWriter, r *http.Request, who httpapi.Iden
 		return err
 	}
 	data.Items, data.Next = page.Items, page.Next
-	return a.show(w, r, who, http.StatusOK, "approvals", view{Title: "Approvals", Current: "/approvals", Data: data})
+	return a.show(w, r, who, "approvals", view{Title: "Approvals", Current: "/approvals", Data: data})
 }
 
 type requestData struct {
@@ -93,12 +93,8 @@ func (a *app) requestPage(w http.ResponseWriter, r *http.Request, who httpapi.Id
 		DecisionID: storage.NewID(),
 		Comment:    comment,
 	}
-	status := http.StatusOK
-	if problem != nil {
-		status = problem.Status
-	}
 	v := view{Title: request.Action + " " + request.Resource.ID, Current: "/approvals", Problem: problem, Data: data}
-	return a.show(w, r, who, status, "request", v)
+	return a.show(w, r, who, "request", v)
 }
 
 func (a *app) decide(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {

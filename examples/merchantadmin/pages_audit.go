@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
@@ -58,15 +56,10 @@ func (a *app) auditPage(w http.ResponseWriter, r *http.Request, who httpapi.Iden
 		return err
 	}
 	for _, e := range page.Items {
-		row := eventRow{Event: e, Diff: diffFields(e.Before, e.After)}
-		var b bytes.Buffer
-		if e.Metadata != nil && json.Indent(&b, e.Metadata, "", "  ") == nil {
-			row.Metadata = b.String()
-		}
-		data.Items = append(data.Items, row)
+		data.Items = append(data.Items, eventRow{e, diffFields(e.Before, e.After), indented(e.Metadata)})
 	}
 	data.Next = nextPage(r, page.Next)
-	return a.show(w, r, who, http.StatusOK, "audit", view{Title: "Audit", Current: "/audit", Data: data})
+	return a.show(w, r, who, "audit", view{Title: "Audit", Current: "/audit", Data: data})
 }
 
 // nextPage is the address of r behind the cursor, empty at the end of a list.
@@ -90,17 +83,15 @@ func (a *app) timelinePage(w http.ResponseWriter, r *http.Request, who httpapi.I
 	}
 	data := timelineData{TraceID: r.FormValue("trace_id")}
 	v := view{Title: "Timeline", Current: "/audit"}
-	status := http.StatusOK
 	if data.TraceID != "" {
 		var err error
 		data.Items, err = correlation.Timeline(r.Context(), who.Tenant, data.TraceID, a.sources()...)
 		if errors.Is(err, storage.ErrInvalid) {
 			v.Problem = httpapi.ProblemOf(err)
-			status = v.Problem.Status
 		} else if err != nil {
 			return err
 		}
 	}
 	v.Data = data
-	return a.show(w, r, who, status, "timeline", v)
+	return a.show(w, r, who, "timeline", v)
 }

@@ -32,12 +32,8 @@ type loginData struct {
 }
 
 func (a *app) loginPage(w http.ResponseWriter, r *http.Request, problem *httpapi.Problem) {
-	status := http.StatusOK
-	if problem != nil {
-		status = problem.Status
-	}
 	v := view{Title: "Sign in", Problem: problem, Data: loginData{a.people.people, local(r.FormValue("return_to"))}}
-	if err := a.show(w, r, httpapi.Identity{}, status, "login", v); err != nil {
+	if err := a.show(w, r, httpapi.Identity{}, "login", v); err != nil {
 		a.pageError(w, r, httpapi.Identity{}, err)
 	}
 }
@@ -79,7 +75,7 @@ type stepUpData struct {
 
 func (a *app) stepUpPage(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
 	data := stepUpData{ReturnTo: local(r.FormValue("return_to")), MaxAge: "five minutes"}
-	return a.show(w, r, who, http.StatusOK, "stepup", view{Title: "Is it still you?", Data: data})
+	return a.show(w, r, who, "stepup", view{Title: "Is it still you?", Data: data})
 }
 
 func (a *app) stepUp(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {

@@ -17,6 +17,8 @@ import (
 	"github.com/lumelle/adminkit/audit/correlation"
 	"github.com/lumelle/adminkit/audit/httpapi"
 	"github.com/lumelle/adminkit/examples/merchantadmin/shop"
+	"github.com/lumelle/adminkit/flags"
+	"github.com/lumelle/adminkit/flags/flagform"
 	"github.com/lumelle/adminkit/storage"
 	"github.com/lumelle/adminkit/storage/sqlite"
 	"github.com/lumelle/adminkit/webhooks"
@@ -60,7 +62,20 @@ func fixtures() map[string]view {
 		Errors: []storage.FieldError{{Pointer: "/amount", Message: "must be positive"}, {Pointer: "/reason", Message: "must not be empty"},
 			{Pointer: "/comment", Message: "is required"}, {Pointer: "/url", Message: "must be https"}},
 	}
+	until, impact := at, flags.Impact{Subjects: 4, Before: 1, After: 2, Added: []string{"<b>Ada"}, Removed: []string{"s-2"}, Changed: []string{"s-3"}, Truncated: true}
+	flag := flags.FlagVersion{Flag: refundFormFlag("prod"), Provenance: flags.Provenance{Revision: 2, Action: flags.ActionUpdate, Comment: "<b>Ada", Author: sam, UpdatedAt: at}}
+	flag.Key, flag.Owner, flag.ExpiresAt = "<b>Ada", "", &until
+	killed := flag.Environments["prod"]
+	killed.Killed, killed.Overrides = &flags.Kill{By: "sam", At: at, Reason: "<b>Ada"}, []flags.Override{{ID: "o", Attribute: "storeId", Subject: "<b>Ada", Variant: "on", Until: &until}, {ID: "p"}}
+	draft := flagform.Of(flag.Flag, "prod")
+	draft, _ = draft.Do("rule.add")
+	draft, _ = draft.Do("rule.add")
+	draft, _ = draft.Do("rule.1.when.json")
+	draft, _ = draft.Do("rule.2.json")
 	data := map[string]any{
+		"flags":      flagsData{Environments: []string{"prod"}, Types: flags.Types(), Items: []flags.FlagVersion{flag}, Next: "c", Form: url.Values{"key": {"<b>Ada"}, "variants": {"{"}}},
+		"flag":       flagData{Flag: flag, Environment: "prod", Environments: []string{"prod", "dev"}, State: killed, Warnings: flags.Warnings(flag.Flag, at), Versions: []flagVersion{{flag, diff}}, Next: "/flags?after=c"},
+		"draft":      draftData{Flag: flag, Form: draft, Reason: "<b>Ada", Revision: 2, Impact: &impact, Diff: diff},
 		"login":      loginData{People: demoPeople(), ReturnTo: "/orders"},
 		"orders":     storage.Page[shop.Order]{Items: []shop.Order{order}, Next: "c"},
 		"inventory":  storage.Page[shop.StockItem]{Items: stock, Next: "c"},

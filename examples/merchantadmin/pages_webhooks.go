@@ -54,9 +54,7 @@ func (a *app) endpointsPage(w http.ResponseWriter, r *http.Request, who httpapi.
 	if err != nil {
 		return err
 	}
-	status := http.StatusOK
 	if problem != nil {
-		status = problem.Status
 		for _, e := range problem.Errors {
 			if strings.HasPrefix(e.Pointer, "/event_types") {
 				form.EventTypesError = "An event type " + e.Message + "."
@@ -64,7 +62,7 @@ func (a *app) endpointsPage(w http.ResponseWriter, r *http.Request, who httpapi.
 		}
 	}
 	data := endpointsData{Items: page.Items, Next: page.Next, Form: form}
-	return a.show(w, r, who, status, "webhooks", view{Title: "Webhooks", Current: "/webhooks", Problem: problem, Data: data})
+	return a.show(w, r, who, "webhooks", view{Title: "Webhooks", Current: "/webhooks", Problem: problem, Data: data})
 }
 
 // createEndpoint answers with the page of the new endpoint itself and not with a way
@@ -116,12 +114,8 @@ func (a *app) endpointPage(w http.ResponseWriter, r *http.Request, who httpapi.I
 	if err != nil {
 		return err
 	}
-	status := http.StatusOK
-	if problem != nil {
-		status = problem.Status
-	}
 	data := endpointData{Endpoint: endpoint, Deliveries: latest.Items, Secret: secret}
-	return a.show(w, r, who, status, "endpoint", view{Title: endpoint.URL, Current: "/webhooks", Problem: problem, Data: data})
+	return a.show(w, r, who, "endpoint", view{Title: endpoint.URL, Current: "/webhooks", Problem: problem, Data: data})
 }
 
 func (a *app) disableEndpoint(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
@@ -136,13 +130,9 @@ func (a *app) enableEndpoint(w http.ResponseWriter, r *http.Request, who httpapi
 
 func (a *app) afterSwitch(w http.ResponseWriter, r *http.Request, who httpapi.Identity, err error) error {
 	id := r.PathValue("id")
-	if problem := shown(err); problem != nil {
+	return a.after(w, r, err, "/webhooks/"+url.PathEscape(id), func(problem *httpapi.Problem) error {
 		return a.endpointPage(w, r, who, id, "", problem)
-	}
-	if err != nil {
-		return err
-	}
-	return seeOther(w, r, "/webhooks/"+url.PathEscape(id))
+	})
 }
 
 type deliveriesData struct {
@@ -168,7 +158,7 @@ func (a *app) deliveriesPage(w http.ResponseWriter, r *http.Request, who httpapi
 		return err
 	}
 	data.Items, data.Next = page.Items, nextPage(r, page.Next)
-	return a.show(w, r, who, http.StatusOK, "deliveries", view{Title: "Deliveries", Current: "/deliveries", Data: data})
+	return a.show(w, r, who, "deliveries", view{Title: "Deliveries", Current: "/deliveries", Data: data})
 }
 
 type deliveryData struct {
@@ -184,21 +174,14 @@ func (a *app) deliveryPage(w http.ResponseWriter, r *http.Request, who httpapi.I
 	if err != nil {
 		return err
 	}
-	status := http.StatusOK
-	if problem != nil {
-		status = problem.Status
-	}
 	data := deliveryData{Delivery: delivery, Attempts: attempts}
-	return a.show(w, r, who, status, "delivery", view{Title: delivery.EventType, Current: "/deliveries", Problem: problem, Data: data})
+	return a.show(w, r, who, "delivery", view{Title: delivery.EventType, Current: "/deliveries", Problem: problem, Data: data})
 }
 
 func (a *app) redeliver(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
 	id := r.PathValue("id")
 	_, err := a.webhooks.Redeliver(r.Context(), who.Tenant, id, r.PostFormValue("reason"))
-	if problem := shown(err); problem != nil {
+	return a.after(w, r, err, "/deliveries/"+url.PathEscape(id), func(problem *httpapi.Problem) error {
 		return a.deliveryPage(w, r, who, problem)
-	} else if err != nil {
-		return err
-	}
-	return seeOther(w, r, "/deliveries/"+url.PathEscape(id))
+	})
 }

@@ -40,6 +40,7 @@ func (a *app) handler() (http.Handler, error) {
 	a.approvalPages(mux)
 	a.auditPages(mux)
 	a.webhookPages(mux)
+	a.flagPages(mux)
 
 	protect := http.NewCrossOriginProtection()
 	protect.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -24,7 +24,7 @@ type Form struct {
 	Default, Off string
 	// Owner and Description are those of the flag, in all environments.
 	Owner, Description string
-	// Variants are the values by name as JSON, in all environments.
+	// Variants are the values by name as JSON, in all environments; blank for none.
 	Variants string
 	// Choices are the names of the variants that the flag has, in order.
 	Choices []string
@@ -178,7 +178,7 @@ func (f Form) Apply(flag flags.Flag) (flags.Flag, error) {
 	}
 	flag.Environments[f.Environment] = state
 	flag.Variants = nil
-	if json.Unmarshal([]byte(f.Variants), &flag.Variants) != nil {
+	if strings.TrimSpace(f.Variants) != "" && json.Unmarshal([]byte(f.Variants), &flag.Variants) != nil {
 		bad = bad.Add("/variants", "must be a JSON object of values by name")
 	}
 	return flag, bad.Err()

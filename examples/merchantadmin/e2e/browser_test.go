@@ -118,6 +118,20 @@ func (l look) String() string {
 	return fmt.Sprintf("%s, %s, %d px", script, l.scheme, l.width)
 }
 
+// inEveryLook runs a walk once for each way to look at the pages, n counting them.
+func inEveryLook(t *testing.T, walk func(t *testing.T, n int, l look)) {
+	n := 0
+	for _, script := range []bool{true, false} {
+		for _, scheme := range []string{"light", "dark"} {
+			for _, width := range []int64{1280, 390} {
+				l, at := look{script, scheme, width}, n
+				n++
+				t.Run(l.String(), func(t *testing.T) { walk(t, at, l) })
+			}
+		}
+	}
+}
+
 // A tab is a person's browser: cookies, console and all are its own.
 type tab struct {
 	t    *testing.T

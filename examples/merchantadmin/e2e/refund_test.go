@@ -53,16 +53,7 @@ func TestRefundThroughThePages(t *testing.T) {
 	receiver := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	defer receiver.Close()
 	orders := largeOrders(t)
-	n := 0
-	for _, script := range []bool{true, false} {
-		for _, scheme := range []string{"light", "dark"} {
-			for _, width := range []int64{1280, 390} {
-				l, order := look{script, scheme, width}, orders[n]
-				n++
-				t.Run(l.String(), func(t *testing.T) { refund(t, l, order, receiver.URL) })
-			}
-		}
-	}
+	inEveryLook(t, func(t *testing.T, n int, l look) { refund(t, l, orders[n], receiver.URL) })
 }
 
 // refund walks one refund: dana lets the merchant's system be told, sam asks, marco
