@@ -35,7 +35,7 @@ func flag(t *testing.T, l look, key string) {
 	dana.click(`button[value="rule.0.when.add"]`)
 	dana.on("draft with a second clause", ".clause:nth-of-type(2) input")
 	dana.click(`button[value="rule.0.when.remove.1"]`)
-	dana.on("draft with one clause", ".clause:only-of-type")
+	dana.on("draft with one clause", ".clause:first-of-type + .buttons")
 	dana.fill(`select[name="rule.0.serve"]`, "on")
 	dana.click("input[name=enabled]")
 	dana.fill("select[name=default]", "off")
