@@ -10,6 +10,8 @@ import (
 	"slices"
 	"time"
 
+	sdk "github.com/open-feature/go-sdk/openfeature"
+
 	"github.com/lumelle/adminkit/approvals"
 	"github.com/lumelle/adminkit/audit"
 	"github.com/lumelle/adminkit/audit/cloudevent"
@@ -48,8 +50,9 @@ type app struct {
 	webhooks  *webhooks.Service
 	flags     *flags.Service
 	// provider answers what flags are, from memory.
-	provider   *flags.Provider
-	refundForm flags.Handle[bool]
+	provider *flags.Provider
+	// features is how pages read flags.
+	features   sdk.IClient
 	automation *automation.Service
 	// closers release what was opened, the last first.
 	closers []func(ctx context.Context) error

@@ -7,11 +7,15 @@ import (
 	"iter"
 	"slices"
 
+	sdk "github.com/open-feature/go-sdk/openfeature"
+	"github.com/open-feature/go-sdk/openfeature/isolated"
+
 	"github.com/lumelle/adminkit/approvals"
 	"github.com/lumelle/adminkit/audit"
 	"github.com/lumelle/adminkit/audit/httpapi"
 	"github.com/lumelle/adminkit/examples/merchantadmin/shop"
 	"github.com/lumelle/adminkit/flags"
+	"github.com/lumelle/adminkit/flags/openfeature"
 	"github.com/lumelle/adminkit/flags/targeting"
 	"github.com/lumelle/adminkit/storage"
 	"github.com/lumelle/adminkit/storage/jobs"
@@ -46,11 +50,16 @@ func (a *app) openFlags(ctx context.Context, queue *jobs.Queue) (err error) {
 		return err
 	}
 	a.background(ctx, func(ctx context.Context) { _ = a.provider.Run(ctx) }) // it ends with ctx only
-	client, err := flags.NewClient(a.provider)
+	provider, err := openfeature.New(a.provider, openfeature.Config{})
 	if err != nil {
 		return err
 	}
-	a.refundForm = flags.NewBool(client, newRefundForm, false)
+	api := isolated.NewAPI() // of this app alone: several may run in one process
+	if err := api.SetProviderAndWait(ctx, provider); err != nil {
+		return err
+	}
+	a.closers = append(a.closers, api.Shutdown)
+	a.features = api.NewClient()
 	return nil
 }
 
@@ -62,7 +71,7 @@ func (a *app) hasNewRefundForm(ctx context.Context, who httpapi.Identity, o shop
 	if p, ok := a.people.person(who.Actor.ID); ok {
 		s.Attributes[flags.AttrRole] = targeting.String(p.Role(who.Tenant))
 	}
-	return a.refundForm.Get(ctx, s)
+	return a.features.Boolean(flags.WithSubject(ctx, s), newRefundForm, false, sdk.EvaluationContext{})
 }
 
 // approvedFlagActions are the changes of flags that may wait for approval. The kill
