@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -45,12 +46,13 @@ func (s *sink) got() []delivered {
 	return slices.Clone(s.posts)
 }
 
-// afterRefund is a rule that has somebody agree and then posts to url.
-func afterRefund(url string) string {
+// afterRefund is a rule on refunds of at least this many euros. It has somebody agree
+// and then posts to url.
+func afterRefund(url string, euros int) string {
 	return `{
 		"name": "tell the warehouse", "automation_environment": "prod",
 		"trigger": {"type": "event", "event_type": "lumelle.orders.v1.refunded"},
-		"conditions": {"all": [{"path": "/data/amount", "op": "gte", "value": 100}]},
+		"conditions": {"all": [{"path": "/data/amount", "op": "gte", "value": ` + strconv.Itoa(euros) + `}]},
 		"steps": [
 			{"name": "ask", "action": "approval.request", "with": {
 				"action": "warehouse.recall", "resource": {"type": "order", "id": {"$ref": "/data/order_id"}},
@@ -102,7 +104,7 @@ func TestRefundGoesOnInAnAutomation(t *testing.T) {
 			}
 		}
 
-		rule := a.as("dana", "POST", "/api/v1/automation/rules", afterRefund(warehouse.url)).want(http.StatusCreated).text("id")
+		rule := a.as("dana", "POST", "/api/v1/automation/rules", afterRefund(warehouse.url, 100)).want(http.StatusCreated).text("id")
 		a.as("dana", "POST", "/api/v1/automation/rules/"+rule+"/enable", `{"reason":"goes live"}`).want(http.StatusOK)
 
 		trace := correlation.New()

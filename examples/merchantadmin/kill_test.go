@@ -13,7 +13,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -36,21 +35,63 @@ func TestKilledAdminLosesNothingAndDoesNothingTwice(t *testing.T) {
 		defer m.end()
 		got := m.receive()
 		orders := m.ordersOf(refunds)
-		m.refundAll(orders, killMoments(rand.New(rand.NewPCG(seed, 1)), kills, refunds))
+		r := newReaper(rand.New(rand.NewPCG(seed, 1)), kills, refunds)
+		r.during(m, func() { m.refundAll(orders, r.step) })
 		m.checkRefunds(orders)
 		m.checkLog(refunds)
 		got.check(t, refunds)
 	})
 }
 
-// killMoments returns after how many answered refunds the admin is killed, in order.
-func killMoments(rnd *rand.Rand, kills, refunds int) []int64 {
-	moments := make([]int64, kills)
-	for i := range moments {
-		from, to := i*refunds/kills, (i+1)*refunds/kills
-		moments[i] = int64(from + 1 + rnd.IntN(to-from-1))
+// A reaper kills an admin at random moments of what is done with it.
+type reaper struct {
+	moments map[int]bool // after so many steps
+
+	mu      sync.Mutex
+	steps   int
+	reached chan struct{}
+	over    bool
+}
+
+// newReaper spreads kills over so many steps.
+func newReaper(rnd *rand.Rand, kills, steps int) *reaper {
+	r := &reaper{moments: map[int]bool{}, reached: make(chan struct{}, kills)}
+	for i := range kills {
+		from, to := i*steps/kills, (i+1)*steps/kills
+		r.moments[from+1+rnd.IntN(to-from-1)] = true
 	}
-	return moments
+	return r
+}
+
+// step tells that one thing more is done.
+func (r *reaper) step() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.steps++
+	if r.moments[r.steps] && !r.over {
+		r.reached <- struct{}{}
+	}
+}
+
+// during kills m while fn works with it.
+func (r *reaper) during(m *mortal, fn func()) {
+	var killing sync.WaitGroup
+	kills := 0
+	killing.Go(func() {
+		for range r.reached {
+			m.kill()
+			kills++
+		}
+	})
+	fn()
+	r.mu.Lock()
+	r.over = true
+	close(r.reached)
+	r.mu.Unlock()
+	killing.Wait()
+	if kills != len(r.moments) {
+		m.t.Errorf("the admin was killed %d times, want %d", kills, len(r.moments))
+	}
 }
 
 // A mortal is an admin in a process of its own that is killed and started again.
@@ -128,8 +169,12 @@ func (m *mortal) address() (string, bool) {
 	return m.base, !m.gone
 }
 
-// try sends a request and reports whether it was answered with this status.
+// try sends a request of olivia and reports whether it was answered with this status.
 func (m *mortal) try(method, path, body, key string, want int) ([]byte, bool) {
+	return m.tryAs("olivia", method, path, body, key, want)
+}
+
+func (m *mortal) tryAs(person, method, path, body, key string, want int) ([]byte, bool) {
 	base, ok := m.address()
 	if !ok {
 		return []byte("{}"), true
@@ -139,7 +184,7 @@ func (m *mortal) try(method, path, body, key string, want int) ([]byte, bool) {
 		m.t.Error(err)
 		return nil, false
 	}
-	req.Header.Set("Authorization", "Bearer demo-olivia")
+	req.Header.Set("Authorization", "Bearer demo-"+person)
 	req.Header.Set("X-Tenant", "acme")
 	req.Header.Set("Content-Type", "application/json")
 	if key != "" {
@@ -159,10 +204,14 @@ func (m *mortal) try(method, path, body, key string, want int) ([]byte, bool) {
 	return b, err == nil && resp.StatusCode == want
 }
 
-// must repeats a request until it is answered.
+// must repeats a request of olivia until it is answered.
 func (m *mortal) must(method, path, body, key string, want int) []byte {
+	return m.mustAs("olivia", method, path, body, key, want)
+}
+
+func (m *mortal) mustAs(person, method, path, body, key string, want int) []byte {
 	for {
-		if b, ok := m.try(method, path, body, key, want); ok {
+		if b, ok := m.tryAs(person, method, path, body, key, want); ok {
 			return b
 		}
 	}
@@ -204,38 +253,23 @@ func (m *mortal) ordersOf(n int) []string {
 // clients is how many refunds are under way at once.
 const clients = 4
 
-// refundAll refunds 5.00 of each order and kills the admin whenever the next moment
-// has come.
-func (m *mortal) refundAll(orders []string, moments []int64) {
+// refundAll refunds 5.00 of each order, and calls done after each answer.
+func (m *mortal) refundAll(orders []string, done func()) {
 	work := make(chan string)
-	reached := make(chan struct{}, len(moments))
-	var answered atomic.Int64
-	var clerks, reaper sync.WaitGroup
+	var clerks sync.WaitGroup
 	for range clients {
 		clerks.Go(func() {
 			for order := range work {
 				m.must("POST", "/api/v1/orders/"+order+"/refund", `{"amount":"5.00","currency":"EUR","reason":"late"}`, "refund "+order, http.StatusOK)
-				n := answered.Add(1)
-				for _, moment := range moments {
-					if n == moment {
-						reached <- struct{}{}
-					}
-				}
+				done()
 			}
 		})
 	}
-	reaper.Go(func() {
-		for range moments {
-			<-reached
-			m.kill()
-		}
-	})
 	for _, order := range orders {
 		work <- order
 	}
 	close(work)
 	clerks.Wait()
-	reaper.Wait()
 }
 
 // checkRefunds wants each order refunded once.
