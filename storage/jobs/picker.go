@@ -10,6 +10,10 @@ const (
 	maxTake = 1024
 	// maxUnsettled is how many outcomes may wait for the store before starting stops.
 	maxUnsettled = 4096
+	// scanRest is for how many times as long as a scan took that found nothing the polls
+	// do not scan again. Postgres walks over what was removed from a table for as long as
+	// anybody's transaction may still see it.
+	scanRest = 10
 )
 
 // pick finds work and starts it, until the worker closes.
@@ -48,9 +52,9 @@ func (w *Worker) round(poll bool) time.Duration {
 		}
 		wait := w.ringLocked(t)
 		if poll || t.poll {
+			t.scan = t.scan || t.poll || !time.Now().Before(t.rested)
 			t.poll = false
 			t.board.poll()
-			t.scan = true
 			t.sync = t.sync || t.crowded // perhaps there is more to share by now
 			clear(t.foreign)
 			w.giveBackLocked(t)
@@ -136,6 +140,7 @@ func (w *Worker) claimLocked(t *tenure) (claim Claim, due bool) {
 
 // claim gives lanes back and takes others. It reports whether to go on.
 func (w *Worker) claim(t *tenure, claim Claim) bool {
+	began := time.Now()
 	claimed, err := w.store.Claim(t.ctx, claim)
 	if errors.Is(err, ErrFenced) {
 		w.lose(t, "another worker found this one dead")
@@ -171,6 +176,10 @@ func (w *Worker) claim(t *tenure, claim Claim) bool {
 		t.scan = true
 		signal(w.wake)
 	case claim.Take > 0:
+		if len(claimed.Taken) == 0 {
+			now := time.Now()
+			t.rested = now.Add(scanRest * now.Sub(began))
+		}
 		for id := range t.awaited {
 			t.foreign[id] = struct{}{}
 		}

@@ -25,6 +25,7 @@ type tenure struct {
 	poll    bool                // look at everything: nobody knows what changed
 	scan    bool                // a lane that is not ours has work
 	crowded bool                // a scan was left out because we have our share
+	rested  time.Time           // when a poll may scan again
 	foreign map[LaneID]struct{} // lanes a scan did not bring since the last poll
 	awaited map[LaneID]struct{} // lanes the next scan is for
 	sync    bool                // ask for all our lanes: a claim's answer was lost, or a cap was set

@@ -28,7 +28,7 @@ type WorkerConfig struct {
 	// Poll is how often the store is asked for work that nobody told this process of:
 	// that of a host's own transactions, of other processes where the store is no
 	// [storage.Signals] or a signal was lost, and what is due far ahead. It is 100
-	// milliseconds where it is zero.
+	// milliseconds where it is zero. A store that is slow to answer is asked less often.
 	Poll time.Duration
 	// MaxAttempts is how often a job is started before its next error buries it, 20
 	// where it is zero. Starts that were asked for with [RetryAt] count, but such a

@@ -502,6 +502,36 @@ func TestTimesAreKeptExactlyWithinTheProcess(t *testing.T) {
 	})
 }
 
+func TestAScanThatTakesLongIsMadeLessOften(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const takes, span = 50 * time.Millisecond, time.Minute
+		store := &spy{Store: eachtest.Memory(t).Jobs()}
+		var scans atomic.Int64
+		store.claim = func(ctx context.Context, claim jobs.Claim) (jobs.Claimed, error) {
+			if claim.Take > 0 {
+				time.Sleep(takes)
+				scans.Add(1)
+			}
+			return store.Store.Claim(ctx, claim)
+		}
+		q := newQueue(t, store)
+		ran := make(chan time.Time, 1)
+		start(t, q, handlers{"test": func(context.Context, *jobs.Task) error {
+			ran <- time.Now()
+			return nil
+		}}, jobs.WorkerConfig{})
+		time.Sleep(span)
+		if n, most := scans.Load(), int64(span/takes/10); n < most/2 || n > most {
+			t.Errorf("%d scans of %s in %s, want about a tenth of the time", n, takes, span)
+		}
+		began := time.Now()
+		enqueue(t, q, job("lane"))
+		if late := (<-ran).Sub(began); late > 2*takes {
+			t.Errorf("a job that the worker heard of started after %s", late)
+		}
+	})
+}
+
 func TestWaitingWorkCostsNoGoroutine(t *testing.T) {
 	b := eachtest.Memory(t)
 	q := newQueue(t, b.Jobs())

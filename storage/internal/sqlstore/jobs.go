@@ -199,8 +199,7 @@ func (s jobStore) Claim(ctx context.Context, claim jobs.Claim) (claimed jobs.Cla
 		}
 		return storage.QueryRow(ctx, c, `
 			SELECT (SELECT COUNT(*) FROM adminkit_jobs_lane WHERE owner <> 0) +
-				(SELECT COUNT(*) FROM adminkit_jobs_lane l WHERE l.owner = 0 AND EXISTS (
-					SELECT 1 FROM adminkit_jobs_job j WHERE j.tenant = l.tenant AND j.lane = l.lane AND j.due <= $1))`,
+				(SELECT COUNT(*) FROM adminkit_jobs_lane l WHERE `+freeLane+`)`,
 			[]any{micros(claim.Now)}, &claimed.Active)
 	})
 	if err != nil {
@@ -208,6 +207,13 @@ func (s jobStore) Claim(ctx context.Context, claim jobs.Claim) (claimed jobs.Cla
 	}
 	return claimed, nil
 }
+
+// freeLane holds for lanes l that are free and have work due at $1. Mostly nothing is due
+// at all: the first of all due times says so before each free lane is asked for its own,
+// and a parked job costs nothing. It is no EXISTS, for which Postgres would read the table.
+const freeLane = `l.owner = 0
+	AND (SELECT MIN(due) FROM adminkit_jobs_job) <= $1
+	AND EXISTS (SELECT 1 FROM adminkit_jobs_job j WHERE j.tenant = l.tenant AND j.lane = l.lane AND j.due <= $1)`
 
 // ready reports whether there is a free lane with due work.
 func (s jobStore) ready(ctx context.Context, claim jobs.Claim) (ready bool, err error) {
@@ -219,9 +225,7 @@ func (s jobStore) ready(ctx context.Context, claim jobs.Claim) (ready bool, err 
 		return false, err
 	}
 	err = storage.QueryRow(ctx, c, `
-		SELECT EXISTS (
-			SELECT 1 FROM adminkit_jobs_lane l WHERE l.owner = 0 AND EXISTS (
-				SELECT 1 FROM adminkit_jobs_job j WHERE j.tenant = l.tenant AND j.lane = l.lane AND j.due <= $1))`,
+		SELECT EXISTS (SELECT 1 FROM adminkit_jobs_lane l WHERE `+freeLane+`)`,
 		[]any{micros(claim.Now)}, &ready)
 	return ready, err
 }
@@ -241,24 +245,20 @@ func (s jobStore) take(ctx context.Context, c storage.Conn, claim jobs.Claim) ([
 	if s.db.Dialect().Postgres {
 		rows, err := c.Query(ctx, `
 			WITH free AS MATERIALIZED (
-				SELECT l.tenant, l.lane, l.suspect FROM adminkit_jobs_lane l
-				WHERE l.owner = 0 AND EXISTS (
-					SELECT 1 FROM adminkit_jobs_job j WHERE j.tenant = l.tenant AND j.lane = l.lane AND j.due <= $2)
+				SELECT l.tenant, l.lane, l.suspect FROM adminkit_jobs_lane l WHERE `+freeLane+`
 				ORDER BY l.tenant, l.lane LIMIT $3
 				FOR UPDATE OF l SKIP LOCKED)
-			UPDATE adminkit_jobs_lane l SET owner = $1, suspect = FALSE
+			UPDATE adminkit_jobs_lane l SET owner = $2, suspect = FALSE
 			FROM free WHERE l.tenant = free.tenant AND l.lane = free.lane
 			RETURNING l.tenant, l.lane, l.cap, free.suspect`,
-			claim.Worker, micros(claim.Now), claim.Take)
+			micros(claim.Now), claim.Worker, claim.Take)
 		if err != nil {
 			return nil, fmt.Errorf("take lanes: %w", err)
 		}
 		return scanLanes(rows)
 	}
 	rows, err := c.Query(ctx, `
-		SELECT l.tenant, l.lane, l.cap, l.suspect FROM adminkit_jobs_lane l
-		WHERE l.owner = 0 AND EXISTS (
-			SELECT 1 FROM adminkit_jobs_job j WHERE j.tenant = l.tenant AND j.lane = l.lane AND j.due <= $1)
+		SELECT l.tenant, l.lane, l.cap, l.suspect FROM adminkit_jobs_lane l WHERE `+freeLane+`
 		ORDER BY l.tenant, l.lane LIMIT $2`, micros(claim.Now), claim.Take)
 	if err != nil {
 		return nil, fmt.Errorf("take lanes: %w", err)

@@ -31,6 +31,8 @@ CREATE TABLE adminkit_jobs_job (
 ) STRICT;
 
 CREATE INDEX adminkit_jobs_job_head ON adminkit_jobs_job (tenant, lane, due, id);
+-- The polls ask it whether anything is due at all.
+CREATE INDEX adminkit_jobs_job_due ON adminkit_jobs_job (due);
 
 CREATE TABLE adminkit_jobs_attempt (
 	id      INTEGER PRIMARY KEY,
