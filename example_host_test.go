@@ -158,3 +158,10 @@ func panicOn(err error) {
 		panic(err)
 	}
 }
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
