@@ -84,30 +84,32 @@ func uses(flag Flag, d deps) []string {
 // A compiled is the state of a flag in one environment, ready to be evaluated. It does
 // not change, and every answer that it can give is there before it is asked.
 type compiled struct {
-	key       string
-	valueType ValueType
+	// What every evaluation reads comes first, in one line of the cache.
+
 	// settled answers without a look at the subject: the flag is killed, off or broken.
 	settled *answer
-	// kill is the kill switch, nil while it is not thrown.
-	kill *Kill
 	// anonymous answers a subject that does not say who it is; nil where that is no
 	// matter.
 	anonymous *answer
+	rules     []rule
+	// guarded says that there is something in requires or in overrides.
+	guarded bool
+	// broken says that the definition cannot be read, and settled that it is an error.
+	broken bool
+
+	key string
 	// requires are held against the subject, in order.
 	requires []requirement
-	// overrides are those for QA and then those for tenants, overridden whether there
-	// are any.
-	overrides  [2]overrides
-	overridden bool
-	rules      []rule
+	// overrides are those for QA and then those for tenants.
+	overrides [2]overrides
 	// fallback answers where nothing else does.
 	fallback answer
+	// kill is the kill switch, nil while it is not thrown.
+	kill *Kill
 	// reads are the audiences that the rules read, through other audiences too.
 	reads []string
 	// ends are when the QA overrides end.
 	ends []time.Time
-	// broken says that the definition cannot be read, and settled that it is an error.
-	broken bool
 }
 
 // An answer is an evaluation that is ready to be given, shared by all who get it.
@@ -142,15 +144,16 @@ type override struct {
 
 // A rule answers those for whom its condition holds.
 type rule struct {
-	name string
-	// strategy is the name of a strategy that is not known; the rule never holds.
+	// answers has the one that is fixed, or those of a split, and behind them the one for
+	// a subject that has nothing to go by.
+	answers []answer
+	match   *targeting.Matcher  // nil for everybody
+	split   *targeting.Splitter // nil for the fixed answer
+	// unknown says that the rule never holds, because there is no such strategy.
+	unknown bool
+	name    string
+	// strategy is the name of one that is not known.
 	strategy string
-	match    *targeting.Matcher // nil for everybody
-	fixed    answer
-	split    *targeting.Splitter // nil for the fixed answer
-	arms     []answer
-	// keyless answers a subject that has nothing to go by.
-	keyless answer
 }
 
 // A compiler compiles one flag.
@@ -266,7 +269,7 @@ func (c *compiler) environment(environment string) *compiled {
 	at := join("/environments", environment)
 	attributes := c.deps.attributes[environment].complete()
 	opts := targeting.Options{Paths: attributes, Audiences: c.deps.library}
-	out := &compiled{key: c.flag.Key, valueType: c.flag.ValueType, kill: state.Killed}
+	out := &compiled{key: c.flag.Key, kill: state.Killed}
 	if state.OffVariant != "" {
 		c.variant(state.OffVariant, at+"/off_variant")
 	}
@@ -280,7 +283,7 @@ func (c *compiler) environment(environment string) *compiled {
 	}
 	out.requires = c.requirements(attributes)
 	out.overrides = c.overrides(state.Overrides, at+"/overrides", attributes)
-	out.overridden = len(state.Overrides) > 0
+	out.guarded = len(out.requires) > 0 || len(state.Overrides) > 0
 	if out.settled == nil {
 		for _, o := range state.Overrides {
 			if o.Until != nil {
@@ -409,7 +412,7 @@ func (c *compiler) rule(r Rule, at, environment string, opts targeting.Options, 
 			if c.strict {
 				c.bad.add(at+"/name", "is not a known strategy")
 			}
-			compiled.strategy = r.Strategy.Name
+			compiled.unknown, compiled.strategy = true, r.Strategy.Name
 			return compiled
 		}
 		var err error
@@ -455,7 +458,7 @@ func (c *compiler) serve(s *Serve, at string, reason Reason, opts targeting.Opti
 		c.bad.add(at, "must have a variant or a split")
 	case s.Split == nil:
 		c.variant(s.Variant, at+"/variant")
-		into.fixed = c.answer(s.Variant, into.name, reason)
+		into.answers = []answer{c.answer(s.Variant, into.name, reason)}
 	default:
 		split, err := targeting.CompileSplit(*s.Split, c.flag.Key, opts)
 		if err != nil {
@@ -465,8 +468,8 @@ func (c *compiler) serve(s *Serve, at string, reason Reason, opts targeting.Opti
 		into.split = split
 		for _, variant := range split.Variants() {
 			c.variant(variant, join(at+"/split/weights", variant))
-			into.arms = append(into.arms, c.answer(variant, into.name, ReasonSplit))
+			into.answers = append(into.answers, c.answer(variant, into.name, ReasonSplit))
 		}
-		into.keyless = c.failure(into.name, CodeTargetingKeyMissing, "the context has nothing that the split could go by: "+fmt.Sprint(split.By()))
+		into.answers = append(into.answers, c.failure(into.name, CodeTargetingKeyMissing, "the context has nothing that the split could go by: "+fmt.Sprint(split.By())))
 	}
 }

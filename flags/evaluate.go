@@ -26,16 +26,8 @@ func (c *compiled) evaluate(s *Subject, now func() time.Time, t *trace) *answer 
 		}
 		return c.anonymous
 	}
-	for i := range c.requires {
-		if bad := c.requires[i].check(s); bad != nil {
-			if t != nil {
-				t.add(Step{Kind: "context", Name: c.requires[i].name, Matched: true, Detail: bad.Err.Message})
-			}
-			return bad
-		}
-	}
-	if c.overridden {
-		if found := c.override(s, now, t); found != nil {
+	if c.guarded {
+		if found := c.guard(s, now, t); found != nil {
 			return found
 		}
 	}
@@ -50,8 +42,17 @@ func (c *compiled) evaluate(s *Subject, now func() time.Time, t *trace) *answer 
 	return &c.fallback
 }
 
-// override answers for whom there is an override, nil for everybody else.
-func (c *compiled) override(s *Subject, now func() time.Time, t *trace) *answer {
+// guard answers a subject that lacks what is required, or for whom there is an override;
+// nil for everybody else.
+func (c *compiled) guard(s *Subject, now func() time.Time, t *trace) *answer {
+	for i := range c.requires {
+		if bad := c.requires[i].check(s); bad != nil {
+			if t != nil {
+				t.add(Step{Kind: "context", Name: c.requires[i].name, Matched: true, Detail: bad.Err.Message})
+			}
+			return bad
+		}
+	}
 	for i := range c.overrides {
 		if found := c.overrides[i].find(s, now); found != nil {
 			if t != nil {
@@ -60,7 +61,7 @@ func (c *compiled) override(s *Subject, now func() time.Time, t *trace) *answer 
 			return found
 		}
 	}
-	if t != nil {
+	if t != nil && len(c.overrides[0])+len(c.overrides[1]) > 0 {
 		t.add(Step{Kind: "override", Detail: "none is for the subject"})
 	}
 	return nil
@@ -107,7 +108,7 @@ func (all overrides) find(s *Subject, now func() time.Time) *answer {
 
 // evaluate answers for whom the rule holds, nil for everybody else.
 func (r *rule) evaluate(s *Subject, t *trace) *answer {
-	if r.strategy != "" {
+	if r.unknown {
 		if t != nil {
 			t.add(Step{Kind: "rule", Name: r.name, Detail: "the strategy " + strconv.Quote(r.strategy) + " is not known, so the rule does not hold"})
 		}
@@ -128,12 +129,13 @@ func (r *rule) evaluate(s *Subject, t *trace) *answer {
 		return nil
 	}
 	if r.split == nil {
-		return &r.fixed
+		return &r.answers[0]
 	}
-	found := &r.keyless
-	if i, ok := r.split.Index(s); ok {
-		found = &r.arms[i]
+	i, ok := r.split.Index(s)
+	if !ok {
+		i = len(r.answers) - 1
 	}
+	found := &r.answers[i]
 	if t != nil {
 		pick, _ := r.split.Pick(s)
 		t.split(r, pick, found)

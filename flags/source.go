@@ -147,7 +147,9 @@ func (s *source) apply(versions []Version, changed map[string]slot) map[string]s
 			}
 		}
 	}
-	for key := range touched {
+	// In the order in which all flags are evaluated, so that they lie in memory in that
+	// order too: this is worth more than anything else that EvaluateAll could do.
+	for _, key := range sortedKeys(touched) {
 		changed[key] = s.compile(key)
 	}
 	return changed

@@ -31,11 +31,11 @@ func (o Options) allows(path string) bool {
 // A Matcher is a condition, compiled. It does not change and may be used by many
 // goroutines.
 type Matcher struct {
-	root  *node
-	reads References
 	// plain is the tree again where it is one clause or a list of clauses that all have
 	// to hold, as most are; nil for others.
 	plain []plainClause
+	root  *node
+	reads References
 }
 
 // Compile checks a condition and compiles it. The audiences are bound as the library

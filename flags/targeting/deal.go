@@ -8,10 +8,10 @@ import (
 // A dealer turns the key of a subject into a slot, for splits and buckets alike.
 type dealer struct {
 	by     []string
-	scheme Scheme
 	seed   uint64 // of x1
-	group  string // of unleash, with its colon, else empty
 	slots  uint64
+	group  string // of unleash, with its colon, else empty
+	scheme Scheme
 }
 
 // keysOf returns the attributes that may be the key.

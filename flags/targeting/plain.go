@@ -2,12 +2,17 @@ package targeting
 
 // A plainClause decides a clause of a [Matcher] whose tree is flat. What compares a text
 // with few others is decided on the spot, the rest by the node.
+//
+// It fills a line of the cache: evaluating thousands of flags is bound by the memory that
+// it reads.
 type plainClause struct {
 	path string
-	// few are the texts of eq, ne, in and not_in, nil where there is more to it.
-	few    []string
-	negate bool
+	// few are the texts of eq, ne, in and not_in; texts is how many of them there are, 0
+	// where there is more to it.
+	few    [2]string
 	node   *node
+	texts  uint8
+	negate bool
 }
 
 // plainOf returns the clauses of a flat tree, nil for any other.
@@ -35,11 +40,11 @@ func plainClauseOf(n *node) plainClause {
 	switch t := n.test.(type) {
 	case *equalTest:
 		if t.want.kind == KindString && !t.fold {
-			c.few = []string{t.want.text}
+			c.texts, c.few[0] = 1, t.want.text
 		}
 	case *inTest:
-		if t.kind == KindString && !t.fold {
-			c.few = t.few
+		if t.kind == KindString && !t.fold && len(t.few) <= len(c.few) {
+			c.texts = uint8(copy(c.few[:], t.few))
 		}
 	}
 	return c
@@ -48,14 +53,12 @@ func plainClauseOf(n *node) plainClause {
 // holds decides the clause for s.
 func (c *plainClause) holds(s Subject) bool {
 	v, ok := s.Attribute(c.path)
-	if !ok || v.kind != KindString || c.few == nil {
+	if !ok || v.kind != KindString || c.texts == 0 {
 		holds, _ := c.node.settle(v, ok)
 		return holds
 	}
-	for _, want := range c.few {
-		if v.text == want {
-			return !c.negate
-		}
+	if v.text == c.few[0] || c.texts > 1 && v.text == c.few[1] {
+		return !c.negate
 	}
 	return c.negate
 }

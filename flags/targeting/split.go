@@ -79,9 +79,9 @@ func (s *Split) UnmarshalJSON(data []byte) error {
 // A Splitter is a split, compiled. It does not change and may be used by many
 // goroutines.
 type Splitter struct {
+	runs []run
 	dealer
 	variants []string
-	runs     []run
 }
 
 // CompileSplit checks a split and compiles it. salt is used where the split has none of
