@@ -45,6 +45,9 @@ func (a *activation) prepare(ctx context.Context, id, ruleID string, number int,
 	if err != nil {
 		return false, err
 	}
+	if err := s.noteAudiences(ctx, a.program, &a.state); err != nil {
+		return false, err
+	}
 	document, ok := a.state.event.value().(map[string]any)
 	return ok && (a.program.trigger == nil || a.program.trigger.Fires(document)), nil
 }

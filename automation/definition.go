@@ -50,7 +50,8 @@ type Definition struct {
 	// Environment is that of the events that the rule fires on.
 	Environment string     `json:"automation_environment"`
 	Trigger     TriggerUse `json:"trigger"`
-	// Conditions have to hold of the event; paths are JSON pointers into it. A run
+	// Conditions have to hold of the event; paths are JSON pointers into it, and
+	// audiences those of [Config.Audiences]. A run
 	// whose conditions do not hold ends as [Filtered]. The zero value always holds.
 	Conditions targeting.Condition `json:"conditions,omitzero"`
 	Steps      []Step              `json:"steps"`

@@ -32,6 +32,19 @@
 // One event starts a rule once. What rules cause carries the event as its cause; the
 // eighth in a row starts a run that has failed with class [ClassLoop], and nothing more.
 //
+// # Audiences
+//
+// A condition may name an audience, {"audience": "vip"}, which then means the same to a
+// rule as to a flag. [Config.Audiences] knows them. An audience asks for attributes by
+// name: the event answers with the members of its data, with "tenant", and for
+// "merchantId" and "environment", where its data has none, with the tenant and the
+// environment of the run. A JSON pointer leads into the event, as it does in a rule.
+//
+// Who is a member is settled when the run starts, with the audiences as they are then,
+// and noted as [Run.Audiences]: a run that waits for a week goes on by what was true of
+// its event, and a rerun asks again. [Service.AudienceUsers] names the rules that use
+// one, so that it is not deleted under them.
+//
 // # Steps
 //
 // A step calls an [Action], or takes one of several paths: "if" with "then" and "else",

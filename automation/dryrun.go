@@ -43,13 +43,16 @@ func (s *Service) Test(ctx context.Context, tenant, id string, in TestInput) (Ru
 // "wait" and "stop" do what they do, in no time.
 //
 // What is wrong with d or in is a *storage.InvalidError.
-func (s *Service) TestDefinition(_ context.Context, tenant string, d Definition, in TestInput) (RunDetail, error) {
+func (s *Service) TestDefinition(ctx context.Context, tenant string, d Definition, in TestInput) (RunDetail, error) {
 	d, err := s.catalog.Resolve(d)
 	if err != nil {
 		return RunDetail{}, err
 	}
 	p, err := s.catalog.Compile(d)
 	if err != nil {
+		return RunDetail{}, err
+	}
+	if err := s.knowsAudiences(ctx, tenant, p); err != nil {
 		return RunDetail{}, err
 	}
 	event, err := s.testEvent(p, tenant, in)
@@ -64,6 +67,9 @@ func (s *Service) TestDefinition(_ context.Context, tenant string, d Definition,
 		ID: s.cfg.NewID(), Tenant: tenant, Environment: d.Environment, Trigger: ByEvent, EventKey: event.Key, EventType: event.Type, Trace: event.Trace,
 	}, nil, event.Body)
 	if err != nil {
+		return RunDetail{}, err
+	}
+	if err := s.noteAudiences(ctx, p, &r.state); err != nil {
 		return RunDetail{}, err
 	}
 	r.play()

@@ -63,6 +63,9 @@ func (s *Service) write(ctx context.Context, action string, before, after Rule, 
 	if err != nil {
 		return Rule{}, err
 	}
+	if err := s.knowsAudiences(ctx, after.Tenant, program); err != nil {
+		return Rule{}, err
+	}
 	document, hash, err := d.Document()
 	if err != nil {
 		return Rule{}, err

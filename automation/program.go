@@ -23,6 +23,8 @@ type Program struct {
 	filter     *targeting.Matcher // nil where it always holds
 	nodes      []node
 	index      map[string]int
+	// asks are the conditions that name audiences.
+	asks []ask
 	// first and onFailure are the nodes that the routes begin with, end where there is
 	// none.
 	first, onFailure int
@@ -137,7 +139,8 @@ func (c *Catalog) resolveTimeout(p *TimeoutPolicy, pointer string, bad **storage
 }
 
 // Compile checks a definition and compiles it. Names of policies are not looked up: see
-// [Catalog.Resolve]. The error is a *storage.InvalidError whose pointers lead into the
+// [Catalog.Resolve]. Whether there are the audiences that conditions name is for the
+// [Service] to say, which knows the tenant. The error is a *storage.InvalidError whose pointers lead into the
 // definition.
 func (c *Catalog) Compile(d Definition) (*Program, error) {
 	k := &compiler{catalog: c, program: &Program{definition: d, index: map[string]int{}}}
@@ -421,7 +424,11 @@ func (k *compiler) action(n *node, s *Step, at string, known reach, failing bool
 
 // condition compiles a condition over what is known at some place.
 func (k *compiler) condition(c targeting.Condition, pointer string, known reach, failing bool) *targeting.Matcher {
-	m, err := targeting.Compile(c, targeting.Options{})
+	reads := c.References()
+	if len(reads.Audiences) > 0 {
+		k.program.asks = append(k.program.asks, ask{pointer, c})
+	}
+	m, err := targeting.Compile(c, targeting.Options{Audiences: standIns(reads.Audiences)})
 	if invalid, ok := errors.AsType[*targeting.InvalidError](err); ok {
 		for _, f := range invalid.Fields {
 			k.add(pointer+f.Pointer, f.Message)
@@ -432,7 +439,7 @@ func (k *compiler) condition(c targeting.Condition, pointer string, known reach,
 		k.add(pointer, "is not a condition")
 		return nil
 	}
-	for _, path := range m.References().Paths {
+	for _, path := range reads.Paths {
 		// What is missing makes a clause false, so that any step of some path will do.
 		if message := k.refers(path, true, known, failing); message != "" {
 			k.add(pointer, path+" "+message)

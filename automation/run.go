@@ -77,6 +77,10 @@ type Run struct {
 	ParentID string
 	// Owner is whose rights the run uses: the owner of the rule when it started.
 	Owner audit.Actor
+	// Audiences are the audiences that the event of the run was of when the run started,
+	// of those that the conditions of its version name, in order. Conditions go by them
+	// for as long as the run takes.
+	Audiences []string
 	// Cursor is the path of the step that the run is at, empty before the first and
 	// after the last.
 	Cursor string

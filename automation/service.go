@@ -11,6 +11,7 @@ import (
 
 	"github.com/lumelle/adminkit/audit"
 	"github.com/lumelle/adminkit/audit/correlation"
+	"github.com/lumelle/adminkit/flags/targeting"
 	"github.com/lumelle/adminkit/storage"
 )
 
@@ -28,6 +29,10 @@ type Config struct {
 	// the inputs of steps before they are stored, and to outputs and events when they
 	// are read. Nil takes nothing out.
 	Redact func(document json.RawMessage) json.RawMessage
+	// Audiences returns the audiences of a tenant, which the conditions of rules may
+	// name; nil knows none. flags.Service.AudienceLibrary is one. It is asked in the
+	// transaction that starts a run.
+	Audiences func(ctx context.Context, tenant string) (*targeting.Library, error)
 	// Tracer gets the spans of attempts; nil is correlation.Untraced.
 	Tracer correlation.Tracer
 	// Now and NewID default to the clock and storage.NewID.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -93,8 +94,8 @@ func (s *State) step(path string) int {
 
 // Resolve answers what a JSON pointer leads to: into the event (/id, /type, /data ...),
 // the output of a step (/steps/<name>/output), the run (/run/id, /run/rule_id,
-// /run/environment), the tenant, and on the on_failure route into what went wrong
-// (/error).
+// /run/environment), the tenant, the audiences of the run, and on the on_failure route
+// into what went wrong (/error).
 func (s *State) Resolve(pointer string) (any, bool) {
 	if pointer == "" || pointer[0] != '/' {
 		return nil, false
@@ -107,6 +108,9 @@ func (s *State) Resolve(pointer string) (any, bool) {
 		return lookup(map[string]any{"id": s.Run.ID, "rule_id": s.Run.RuleID, "environment": s.Run.Environment}, rest)
 	case "tenant":
 		return lookup(s.Run.Tenant, rest)
+	case "audiences":
+		key, below := nextToken(rest)
+		return true, below == "" && slices.Contains(s.Run.Audiences, key)
 	case "error":
 		if f := s.Run.Failure; f != nil {
 			return lookup(map[string]any{

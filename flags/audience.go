@@ -82,6 +82,13 @@ func (s *Service) AudienceUsers(ctx context.Context, tenant, key string) ([]stri
 	return users[:min(len(users), maxUsers)], nil
 }
 
+// AudienceLibrary returns the audiences of a tenant as they are now, compiled: for other
+// packages whose conditions name them, such as automation.
+func (s *Service) AudienceLibrary(ctx context.Context, tenant string) (*targeting.Library, error) {
+	d, err := s.deps(ctx, tenant)
+	return d.library, err
+}
+
 // changeAudience makes a change of an audience and returns it as it is afterwards.
 func (s *Service) changeAudience(ctx context.Context, e audit.Event, p payload) (AudienceVersion, error) {
 	v, err := s.change(ctx, e, p)

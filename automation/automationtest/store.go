@@ -86,7 +86,8 @@ func (e *env) run(id string) automation.Run {
 	return automation.Run{
 		ID: id, Tenant: e.tenant, RuleID: "rule", RuleVersion: 3, Environment: automation.Prod, Status: automation.Waiting,
 		Trigger: automation.ByEvent, EventKey: "event-" + id, EventType: "a.b", Owner: owner, Cursor: "ask", Failing: true,
-		Wait: automation.Wait{Kind: automation.ForSignal, Key: "key-" + id, DueAt: noon.Add(time.Hour), Gen: 2}, Job: 1<<62 + 1,
+		Audiences: []string{"beta", "vip"},
+		Wait:      automation.Wait{Kind: automation.ForSignal, Key: "key-" + id, DueAt: noon.Add(time.Hour), Gen: 2}, Job: 1<<62 + 1,
 		Failure: &automation.Failure{Step: "lookup", Class: "permanent", Message: "refused", Attempt: 2}, Reason: "r",
 		Level: slog.LevelWarn, Hops: 3, Trace: traceOf("1"), DeadlineAt: noon.Add(2 * time.Hour),
 		StartedAt: noon, UpdatedAt: noon.Add(time.Second), EndedAt: noon.Add(time.Minute), Version: 1,

@@ -78,7 +78,7 @@ func (a *app) openAutomation(queue *jobs.Queue, client automation.HTTPDoer) erro
 	if err != nil {
 		return err
 	}
-	a.automation, err = automation.New(a.governor, a.db.Automation(), queue, catalog, automation.Config{})
+	a.automation, err = automation.New(a.governor, a.db.Automation(), queue, catalog, automation.Config{Audiences: a.flags.AudienceLibrary})
 	return err
 }
 

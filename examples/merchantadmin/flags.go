@@ -33,7 +33,12 @@ func (a *app) openFlags(ctx context.Context, queue *jobs.Queue) (err error) {
 	if !slices.Contains(environments, a.cfg.env) {
 		environments = append(environments, a.cfg.env)
 	}
-	a.flags, err = flags.New(a.governor, a.db.Flags(), queue, flags.Config{Environments: environments, Directory: stores{a.shop}})
+	a.flags, err = flags.New(a.governor, a.db.Flags(), queue, flags.Config{
+		Environments: environments, Directory: stores{a.shop},
+		InUse: func(ctx context.Context, tenant, audience string) ([]string, error) {
+			return a.automation.AudienceUsers(ctx, tenant, audience)
+		},
+	})
 	if err != nil {
 		return err
 	}

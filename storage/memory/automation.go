@@ -552,7 +552,7 @@ func storedRun(tenant string, r automation.Run) automation.Run {
 }
 
 func copyRun(r automation.Run) automation.Run {
-	r.Owner, r.Failure = copyActor(r.Owner), copyFailure(r.Failure)
+	r.Owner, r.Failure, r.Audiences = copyActor(r.Owner), copyFailure(r.Failure), slices.Clone(r.Audiences)
 	return r
 }
 

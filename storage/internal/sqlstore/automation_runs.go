@@ -81,6 +81,10 @@ func saveRun(ctx context.Context, conn storage.Conn, tenant string, r automation
 	if err != nil {
 		return err
 	}
+	audiences, err := namesOrNull(r.Audiences)
+	if err != nil {
+		return err
+	}
 	statement := updateRun
 	if r.Version == 1 {
 		statement = insertRun
@@ -89,7 +93,7 @@ func saveRun(ctx context.Context, conn storage.Conn, tenant string, r automation
 		tenant, r.ID, r.RuleID, r.RuleVersion, r.Environment, string(r.Status), r.Trigger, r.EventKey, r.EventType, r.ParentID,
 		owner, r.Cursor, r.Failing, r.Wait.Kind, r.Wait.Key, micros(r.Wait.DueAt), r.Wait.Gen, failure, r.Reason, int64(r.Level),
 		r.Hops, r.Trace.TraceID, r.Trace.SpanID, int64(r.Trace.Flags), r.Trace.State, r.Job,
-		micros(r.DeadlineAt), micros(r.StartedAt), micros(r.UpdatedAt), micros(r.EndedAt), r.Version)
+		micros(r.DeadlineAt), micros(r.StartedAt), micros(r.UpdatedAt), micros(r.EndedAt), r.Version, audiences)
 	if err == nil && n == 0 {
 		return storage.ErrConflict
 	}
@@ -102,9 +106,9 @@ INSERT INTO adminkit_automation_run (
 	tenant, id, rule_id, rule_version, environment, status, trigger_kind, event_key, event_type, parent_id,
 	owner, cursor_path, failing, wait_kind, wait_key, wait_due_at, wait_gen, failure, reason, level,
 	hops, trace_id, span_id, trace_flags, trace_state, job,
-	deadline_at, started_at, updated_at, ended_at, version
+	deadline_at, started_at, updated_at, ended_at, version, audiences
 ) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
-	$21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31)
+	$21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32)
 ON CONFLICT DO NOTHING`
 
 // What was fixed when the run began is set again to the same, so that both statements
@@ -114,31 +118,36 @@ UPDATE adminkit_automation_run SET
 	rule_id = $3, rule_version = $4, environment = $5, status = $6, trigger_kind = $7, event_key = $8, event_type = $9, parent_id = $10,
 	owner = $11, cursor_path = $12, failing = $13, wait_kind = $14, wait_key = $15, wait_due_at = $16, wait_gen = $17, failure = $18,
 	reason = $19, level = $20, hops = $21, trace_id = $22, span_id = $23, trace_flags = $24, trace_state = $25, job = $26,
-	deadline_at = $27, started_at = $28, updated_at = $29, ended_at = $30, version = $31
+	deadline_at = $27, started_at = $28, updated_at = $29, ended_at = $30, version = $31, audiences = $32
 WHERE tenant = $1 AND id = $2 AND version = $31 - 1`
 
 const selectRun = `
 SELECT id, rule_id, rule_version, environment, status, trigger_kind, event_key, event_type, parent_id,
 	owner, cursor_path, failing, wait_kind, wait_key, wait_due_at, wait_gen, failure, reason, level,
 	hops, trace_id, span_id, trace_flags, trace_state, job,
-	deadline_at, started_at, updated_at, ended_at, version
+	deadline_at, started_at, updated_at, ended_at, version, audiences
 FROM adminkit_automation_run`
 
 func scanRun(tenant string) func(storage.Rows) (automation.Run, error) {
 	return func(rows storage.Rows) (automation.Run, error) {
 		r := automation.Run{Tenant: tenant}
-		var owner, failure []byte
+		var owner, failure, audiences []byte
 		var due, level, flags, deadline, started, updated, ended int64
 		if err := rows.Scan(&r.ID, &r.RuleID, &r.RuleVersion, &r.Environment, (*string)(&r.Status), &r.Trigger, &r.EventKey, &r.EventType, &r.ParentID,
 			&owner, &r.Cursor, &r.Failing, &r.Wait.Kind, &r.Wait.Key, &due, &r.Wait.Gen, &failure, &r.Reason, &level,
 			&r.Hops, &r.Trace.TraceID, &r.Trace.SpanID, &flags, &r.Trace.State, &r.Job,
-			&deadline, &started, &updated, &ended, &r.Version); err != nil {
+			&deadline, &started, &updated, &ended, &r.Version, &audiences); err != nil {
 			return r, fmt.Errorf("scan a run: %w", err)
 		}
 		r.Wait.DueAt, r.Level, r.Trace.Flags = fromMicros(due), slog.Level(level), byte(flags)
 		r.DeadlineAt, r.StartedAt, r.UpdatedAt, r.EndedAt = fromMicros(deadline), fromMicros(started), fromMicros(updated), fromMicros(ended)
 		if err := unmarshalFailure(failure, &r.Failure); err != nil {
 			return r, err
+		}
+		if audiences != nil {
+			if err := json.Unmarshal(audiences, &r.Audiences); err != nil {
+				return r, fmt.Errorf("decode the audiences of a run: %w", err)
+			}
 		}
 		return r, unmarshalActor(owner, &r.Owner)
 	}
@@ -334,6 +343,18 @@ func scanRunAttempt(rows storage.Rows) (a automation.Attempt, err error) {
 		}
 	}
 	return a, nil
+}
+
+// namesOrNull encodes names, NULL where there are none.
+func namesOrNull(names []string) (any, error) {
+	if len(names) == 0 {
+		return nil, nil
+	}
+	raw, err := json.Marshal(names)
+	if err != nil {
+		return nil, fmt.Errorf("encode names: %w", err)
+	}
+	return raw, nil
 }
 
 // failureOrNull encodes a failure, NULL where there is none.

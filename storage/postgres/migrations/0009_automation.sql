@@ -69,6 +69,7 @@ CREATE TABLE adminkit_automation_run (
 	event_type   TEXT    COLLATE "C" NOT NULL,
 	parent_id    TEXT    COLLATE "C" NOT NULL, -- empty for the one run of an event
 	owner        BYTEA   NOT NULL,
+	audiences    BYTEA, -- JSON
 	cursor_path  TEXT    NOT NULL,
 	failing      BOOLEAN NOT NULL,
 	wait_kind    TEXT    NOT NULL,

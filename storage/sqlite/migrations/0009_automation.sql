@@ -69,6 +69,7 @@ CREATE TABLE adminkit_automation_run (
 	event_type   TEXT    NOT NULL,
 	parent_id    TEXT    NOT NULL, -- empty for the one run of an event
 	owner        BLOB    NOT NULL,
+	audiences    BLOB, -- JSON
 	cursor_path  TEXT    NOT NULL,
 	failing      BOOLEAN NOT NULL,
 	wait_kind    TEXT    NOT NULL,
