@@ -208,7 +208,7 @@ func TestTheRulesRefuse(t *testing.T) {
 // memory backend: at most three modules of others are linked.
 func TestADomainWithMemoryIsLight(t *testing.T) {
 	t.Parallel()
-	for _, domain := range []string{"audit", "authz", "approvals", "flags", "webhooks"} {
+	for _, domain := range []string{"audit", "authz", "approvals", "flags", "webhooks", "automation"} {
 		outside := map[string]bool{}
 		for _, p := range list(t, "-deps", "./"+domain, "./storage/memory", "./storage/jobs") {
 			if p.Module != nil && !strings.HasPrefix(p.Module.Path+"/", module) {
