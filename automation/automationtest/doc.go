@@ -125,13 +125,13 @@
 // Checklist:
 //
 //   - SaveRule and Save compare the revision or version and replace in one statement
-//     (AU-003, AU-008).
-//   - A conflict leaves the transaction usable, and nothing of the write (AU-009, AU-010).
+//     (AM-003, AM-008).
+//   - A conflict leaves the transaction usable, and nothing of the write (AM-009, AM-010).
 //   - Listeners are those of enabled rules, in the environment of their current version
-//     (AU-005).
-//   - Lists continue behind (time, id) (AU-012).
+//     (AM-005).
+//   - Lists continue behind (time, id) (AM-012).
 //   - PutSignal and Save with a WaitKey lock the key where transactions run side by
-//     side (AU-016).
+//     side (AM-016).
 //
 // Common mistakes:
 //
