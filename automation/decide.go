@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"log/slog"
 	"time"
+
+	"github.com/lumelle/adminkit/flags/targeting"
 )
 
 // An EventKind says what happened to a run.
@@ -173,6 +175,8 @@ func (d *decision) begin() Command {
 	if p.filter != nil && !p.filter.Match(&d.State) {
 		r.Reason = "the conditions do not hold"
 		if step, ok := p.filter.Explain(&d.State).Settled(); ok {
+			// The event is for [Config.Redact] to show; the reason stands in every list.
+			step.Got = targeting.Value{}
 			r.Reason = clip(step.String(), MaxMessage)
 		}
 		return d.end(Filtered)

@@ -43,6 +43,9 @@ func TestARuleIsWrittenTestedEnabledAndRuns(t *testing.T) {
 		if !strings.Contains(d.Run.Reason, "/data/amount") || len(k.probe.made()) != 1 {
 			t.Errorf("filtered because %q after the calls %v", d.Run.Reason, k.probe.made())
 		}
+		if strings.Contains(d.Run.Reason, "99") {
+			t.Errorf("the reason %q tells what stands in the event, which only Redact may show", d.Run.Reason)
+		}
 		same(t, "what is on record", k.audited(t), []string{
 			"automation.rule.created success by sam", "orders.refund success by sam", "automation.rule.enabled success by sam",
 			"orders.refund success by sam", "automation.run.succeeded success by automation", "orders.refund success by sam",
