@@ -105,13 +105,18 @@ type rerunPayload struct {
 }
 
 // Rerun starts a run with the inputs of an earlier one, which stays as it is: of the
-// same version of the rule, or with latest of the current one. It is not asked whether
-// the rule is enabled. The new run names the earlier one as its parent.
+// same version of the rule, or with latest of the current one, which has to be for the
+// same environment and event ([ErrMoved]). It is not asked whether the rule is enabled.
+// The new run names the earlier one as its parent.
 //
 // Errors are those of audit.Governor.Change, and storage.ErrNotFound where the run is
 // gone.
 func (s *Service) Rerun(ctx context.Context, tenant, id string, latest bool, reason string) (Run, error) {
 	parent, err := s.store.GetRun(ctx, tenant, id, false)
+	if err != nil {
+		return Run{}, err
+	}
+	event, err := s.store.GetEvent(ctx, tenant, parent.EventKey)
 	if err != nil {
 		return Run{}, err
 	}
@@ -123,13 +128,14 @@ func (s *Service) Rerun(ctx context.Context, tenant, id string, latest bool, rea
 		}
 		number = rule.Version
 	}
-	event, err := s.store.GetEvent(ctx, tenant, parent.EventKey)
+	a := &activation{service: s}
+	fires, err := a.prepare(ctx, s.cfg.NewID(), parent.RuleID, number, event)
 	if err != nil {
 		return Run{}, err
 	}
-	a := &activation{service: s}
-	if _, err := a.prepare(ctx, s.cfg.NewID(), parent.RuleID, number, event); err != nil {
-		return Run{}, err
+	// What a version is for is asked of the version: the rule may move on meanwhile.
+	if p := a.program; !fires || p.definition.Environment != event.Environment || !listens(p.eventTypes, event.Type) {
+		return Run{}, ErrMoved
 	}
 	change := runEvent(ActionRerun, parent)
 	change.Reason, change.Payload = reason, encode(rerunPayload{RunID: id, RuleID: parent.RuleID, Version: number})

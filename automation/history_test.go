@@ -62,6 +62,42 @@ func TestARerunHasTheSameInputsAndItsParent(t *testing.T) {
 	})
 }
 
+// TestARerunOfTheLatestVersionIsForTheSameEvents moves a rule to other environments and
+// event types, whose runs must not begin with what happened elsewhere.
+func TestARerunOfTheLatestVersionIsForTheSameEvents(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, b backend) {
+		k := newKit(t, b, kitConfig{})
+		k.work(t)
+		r := k.rule(t, `"steps":[{"name":"tell","action":"test.probe"}]`)
+		k.refund(t, "e1", 150)
+		first := k.until(t, automation.Succeeded)
+		r, err := k.service.Disable(k.ctx, acme, r.ID, "")
+		must(t, err)
+		for _, c := range []struct {
+			name   string
+			change func(d *automation.Definition)
+		}{
+			{"a draft", func(d *automation.Definition) { d.Environment = automation.Draft }},
+			{"another environment", func(d *automation.Definition) { d.Environment = automation.Staging }},
+			{"another event type", func(d *automation.Definition) { d.Trigger.EventType = "lumelle.orders.v1.flagged" }},
+		} {
+			d := definition(t, `"steps":[{"name":"tell","action":"test.probe"}]`)
+			c.change(&d)
+			r, err = k.service.Update(k.ctx, acme, r.ID, r.Revision, d)
+			must(t, err)
+			_, err = k.service.Rerun(k.ctx, acme, first.Run.ID, true, "")
+			if !errors.Is(err, automation.ErrMoved) {
+				t.Errorf("%s: got %v, want ErrMoved", c.name, err)
+			}
+		}
+		_, err = k.service.Rerun(k.ctx, acme, first.Run.ID, false, "")
+		must(t, err)
+		waitFor(t, func() bool { return len(k.runs(t, automation.RunQuery{Status: automation.Succeeded})) == 2 })
+		same(t, "runs", len(k.runs(t, automation.RunQuery{})), 2)
+	})
+}
+
 func TestAWaitingRunIsCancelled(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, b backend) {

@@ -23,6 +23,11 @@ var ErrDraft = fmt.Errorf("automation: a rule of the environment draft cannot be
 // storage.ErrConflict.
 var ErrEnded = fmt.Errorf("automation: the run has ended: %w", storage.ErrConflict)
 
+// ErrMoved reports an attempt to run a version of a rule on an event that it is not for:
+// it is for another environment, or its trigger does not fire on it. It matches
+// storage.ErrConflict.
+var ErrMoved = fmt.Errorf("automation: this version of the rule is not for the event of the run: %w", storage.ErrConflict)
+
 // Config adjusts a [Service]. Its zero value holds the defaults.
 type Config struct {
 	// Redact takes out of JSON what those who may see a run must not: it is applied to

@@ -118,6 +118,8 @@ func told(err error) error {
 		word, detail = "draft_rule", "A rule of the environment draft cannot be enabled. Give it another environment first."
 	case errors.Is(err, automation.ErrEnded):
 		word, detail = "run_ended", "The run has ended."
+	case errors.Is(err, automation.ErrMoved):
+		word, detail = "rule_moved", "The current version of the rule is not for the event of the run."
 	default:
 		return err
 	}
