@@ -41,10 +41,10 @@ func (waitAction) Run(_ context.Context, in Input) (Output, error) {
 		until = until.Add(time.Duration(*with.Duration))
 	} else {
 		at, err := time.Parse(time.RFC3339Nano, with.Until)
-		if err != nil || at.Year() > 9999 {
+		// In UTC: the last hours of 9999 west of it lie in a year that JSON has no times of.
+		if until = at.UTC(); err != nil || until.Year() > 9999 || until.Year() < 0 {
 			return Output{}, Fail(ClassInvalid, "until must be a time in RFC 3339", err)
 		}
-		until = at.UTC()
 	}
 	value := encode(map[string]string{"until": until.Format(time.RFC3339Nano)})
 	return Output{Value: value, Await: &Await{Until: until}}, nil

@@ -53,6 +53,22 @@ func TestARuleIsWrittenTestedEnabledAndRuns(t *testing.T) {
 	})
 }
 
+// TestATimeThatNoStoreHasIsNoWait gives a wait a time that lies in the year 10000 where
+// the clocks of JSON and of the stores are read, in UTC.
+func TestATimeThatNoStoreHasIsNoWait(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, b backend) {
+		k := newKit(t, b, kitConfig{})
+		k.work(t)
+		k.rule(t, `"steps":[{"name":"nap","action":"wait","with":{"until":"{{ /data/note ?? null }}"}}]`)
+		must(t, k.governor.Record(k.ctx, audit.Event{
+			Tenant: acme, Action: "orders.refund", Resource: audit.Resource{Type: "order", ID: "1001"}, Payload: []byte(`{"note":"9999-12-31T23:59:59-01:00"}`),
+		}))
+		d := k.until(t, automation.Failed)
+		same(t, "the failure", d.Run.Failure.Class, automation.ClassInvalid)
+	})
+}
+
 func TestAStepSeesWhatTheStepsBeforeAnswered(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, b backend) {
