@@ -53,18 +53,7 @@ func New(s *approvals.Service, cfg Config) (http.Handler, error) {
 	return api.Mux(mux), nil
 }
 
-// reading puts Authorize before a handler that only reads.
-func (p portal) reading(h httpapi.Handler) httpapi.Handler {
-	if p.authorize == nil {
-		return h
-	}
-	return func(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
-		if err := p.authorize(r.Context(), who); err != nil {
-			return err
-		}
-		return h(w, r, who)
-	}
-}
+func (p portal) reading(h httpapi.Handler) httpapi.Handler { return httpapi.Reading(p.authorize, h) }
 
 func (p portal) list(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
 	params, err := httpapi.ParseParams(r, "tab", "limit", "after")

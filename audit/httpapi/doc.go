@@ -28,6 +28,10 @@
 // answer. An answer below 400 is kept, sealed, and given again; a refusal commits its own
 // record and leaves the key free; any other error leaves nothing.
 //
+// What the surfaces of objects do alike is here once: [PathID], [SetETag] and [IfMatch]
+// for the revision that a change is made for, [ListOf], and [Reading] and [Changing] around
+// handlers, for who may read and for changes that wait for approval.
+//
 // [Edge] is the middleware that a host puts around everything once: it continues the
 // caller's trace, names the request and turns a panic into a 500.
 package httpapi

@@ -6,13 +6,9 @@ import (
 	"errors"
 	"net/http"
 	"slices"
-	"strconv"
-	"strings"
 
-	"github.com/lumelle/adminkit/audit"
 	"github.com/lumelle/adminkit/audit/httpapi"
 	"github.com/lumelle/adminkit/automation"
-	"github.com/lumelle/adminkit/storage"
 )
 
 //go:embed openapi.json
@@ -79,34 +75,12 @@ func New(s *automation.Service, cfg Config) (http.Handler, error) {
 	return api.Mux(mux), nil
 }
 
-// reading puts Authorize before a handler that only reads.
-func (a admin) reading(h httpapi.Handler) httpapi.Handler {
-	if a.authorize == nil {
-		return h
-	}
-	return func(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
-		if err := a.authorize(r.Context(), who); err != nil {
-			return err
-		}
-		return h(w, r, who)
-	}
-}
+func (a admin) reading(h httpapi.Handler) httpapi.Handler { return httpapi.Reading(a.authorize, h) }
 
-// changing answers 202 for a change that waits for approval. The attempt is on record
-// then, and so is the request for approval.
 func (a admin) changing(h httpapi.Handler) httpapi.Handler {
-	return func(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
-		err := h(w, r, who)
-		refusal, ok := errors.AsType[audit.Refusal](err)
-		if !ok || refusal.Refused() != audit.Pending {
-			return told(err)
-		}
-		out := waiting{Status: "awaiting_approval"}
-		if a.approvalID != nil {
-			out.RequestID = a.approvalID(err)
-		}
-		return httpapi.WriteJSON(w, http.StatusAccepted, out)
-	}
+	return httpapi.Changing(a.approvalID, func(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
+		return told(h(w, r, who))
+	})
 }
 
 // told returns the problem of an error that the standard table does not know, and
@@ -126,43 +100,4 @@ func told(err error) error {
 	p := httpapi.NewProblem(http.StatusConflict, word, detail)
 	p.Cause = err
 	return p
-}
-
-// pathID returns the id in the path. No object has one that cannot be an id.
-func pathID(r *http.Request) (string, error) {
-	id := r.PathValue("id")
-	if storage.CheckID("", id) != nil {
-		return "", storage.ErrNotFound
-	}
-	return id, nil
-}
-
-// target returns the id in the path and the revision of If-Match, zero for none.
-func target(r *http.Request) (id string, revision int64, err error) {
-	if id, err = pathID(r); err != nil {
-		return "", 0, err
-	}
-	match := r.Header.Get("If-Match")
-	if match == "" || match == "*" {
-		return id, 0, nil
-	}
-	text, ok := strings.CutPrefix(match, `"`)
-	text, ok2 := strings.CutSuffix(text, `"`)
-	revision, err = strconv.ParseInt(text, 10, 64)
-	if !ok || !ok2 || err != nil || revision < 1 {
-		return "", 0, httpapi.BadRequest("If-Match", "must be the ETag of the rule")
-	}
-	return id, revision, nil
-}
-
-func setETag(w http.ResponseWriter, r automation.Rule) {
-	w.Header().Set("ETag", `"`+strconv.FormatInt(r.Revision, 10)+`"`)
-}
-
-// optional reads the body of an action, which may be left out.
-func optional(r *http.Request, in any) error {
-	if r.ContentLength == 0 {
-		return nil
-	}
-	return httpapi.Decode(r, in)
 }

@@ -13,16 +13,10 @@ import (
 	"github.com/lumelle/adminkit/audit"
 	"github.com/lumelle/adminkit/audit/httpapi"
 	"github.com/lumelle/adminkit/automation"
-	"github.com/lumelle/adminkit/storage"
 )
 
 // The documents of the surface, as openapi.json describes them.
 type (
-	list[T any] struct {
-		Items []T            `json:"items"`
-		Next  storage.Cursor `json:"next"`
-	}
-
 	// In a list a rule is told by its head, elsewhere its definition stands beside it.
 	listedRule struct {
 		Name        string `json:"name"`
@@ -149,20 +143,7 @@ type (
 		Level string    `json:"level"`
 		Text  string    `json:"text"`
 	}
-
-	waiting struct {
-		Status    string `json:"status"`
-		RequestID string `json:"request_id"`
-	}
 )
-
-func listOf[T, U any](page storage.Page[T], of func(T) U) list[U] {
-	out := list[U]{Items: make([]U, len(page.Items)), Next: page.Next}
-	for i, item := range page.Items {
-		out.Items[i] = of(item)
-	}
-	return out
-}
 
 func headOf(r automation.Rule) ruleHead {
 	return ruleHead{

@@ -27,7 +27,7 @@ func (a admin) listRules(w http.ResponseWriter, r *http.Request, who httpapi.Ide
 		return err
 	}
 	httpapi.LinkNext(w, r, page.Next)
-	return httpapi.WriteJSON(w, http.StatusOK, listOf(page, listedRuleOf))
+	return httpapi.WriteJSON(w, http.StatusOK, httpapi.ListOf(page, listedRuleOf))
 }
 
 func (a admin) createRule(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
@@ -43,12 +43,12 @@ func (a admin) createRule(w http.ResponseWriter, r *http.Request, who httpapi.Id
 	if err != nil {
 		return err
 	}
-	setETag(w, rule)
+	httpapi.SetETag(w, rule.Revision)
 	return httpapi.WriteJSON(w, http.StatusCreated, ruleOf(rule, document))
 }
 
 func (a admin) getRule(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
-	id, err := pathID(r)
+	id, err := httpapi.PathID(r, "id")
 	if err != nil {
 		return err
 	}
@@ -60,12 +60,12 @@ func (a admin) getRule(w http.ResponseWriter, r *http.Request, who httpapi.Ident
 	if err != nil {
 		return err
 	}
-	setETag(w, rule)
+	httpapi.SetETag(w, rule.Revision)
 	return httpapi.WriteJSON(w, http.StatusOK, ruleOf(rule, document))
 }
 
 func (a admin) updateRule(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
-	id, revision, err := target(r)
+	id, err := httpapi.PathID(r, "id")
 	if err != nil {
 		return err
 	}
@@ -78,11 +78,9 @@ func (a admin) updateRule(w http.ResponseWriter, r *http.Request, who httpapi.Id
 	if in.ID != "" && in.ID != id {
 		return storage.Invalid("/id", "is not the id in the path")
 	}
-	if in.Revision < 0 {
-		return storage.Invalid("/revision", "must be a revision")
-	}
-	if r.Header.Get("If-Match") == "" {
-		revision = in.Revision
+	revision, err := httpapi.MadeFor(r, in.Revision)
+	if err != nil {
+		return err
 	}
 	d, document, err := a.resolve(in.Definition)
 	if err != nil {
@@ -92,7 +90,7 @@ func (a admin) updateRule(w http.ResponseWriter, r *http.Request, who httpapi.Id
 	if err != nil {
 		return err
 	}
-	setETag(w, changed)
+	httpapi.SetETag(w, changed.Revision)
 	return httpapi.WriteJSON(w, http.StatusOK, ruleOf(changed, document))
 }
 
@@ -113,32 +111,32 @@ func (a admin) resolve(in jsontext.Value) (automation.Definition, jsontext.Value
 // turning is the handler of Enable and Disable.
 func (a admin) turning(turn func(ctx context.Context, tenant, id, reason string) (automation.Rule, error)) httpapi.Handler {
 	return func(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
-		id, err := pathID(r)
+		id, err := httpapi.PathID(r, "id")
 		if err != nil {
 			return err
 		}
 		var in struct {
 			Reason string `json:"reason"`
 		}
-		if err := optional(r, &in); err != nil {
+		if err := httpapi.DecodeOptional(r, &in); err != nil {
 			return err
 		}
 		rule, err := turn(r.Context(), who.Tenant, id, in.Reason)
 		if err != nil {
 			return err
 		}
-		setETag(w, rule)
+		httpapi.SetETag(w, rule.Revision)
 		return httpapi.WriteJSON(w, http.StatusOK, listedRuleOf(rule))
 	}
 }
 
 func (a admin) testRule(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
-	id, err := pathID(r)
+	id, err := httpapi.PathID(r, "id")
 	if err != nil {
 		return err
 	}
 	var in testInput
-	if err := optional(r, &in); err != nil {
+	if err := httpapi.DecodeOptional(r, &in); err != nil {
 		return err
 	}
 	d, err := a.service.Test(r.Context(), who.Tenant, id, in.input())
@@ -181,7 +179,7 @@ func below(pointer string, err error) error {
 }
 
 func (a admin) listVersions(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
-	id, err := pathID(r)
+	id, err := httpapi.PathID(r, "id")
 	if err != nil {
 		return err
 	}
@@ -198,11 +196,11 @@ func (a admin) listVersions(w http.ResponseWriter, r *http.Request, who httpapi.
 		return err
 	}
 	httpapi.LinkNext(w, r, page.Next)
-	return httpapi.WriteJSON(w, http.StatusOK, listOf(page, versionOf))
+	return httpapi.WriteJSON(w, http.StatusOK, httpapi.ListOf(page, versionOf))
 }
 
 func (a admin) getVersion(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
-	id, err := pathID(r)
+	id, err := httpapi.PathID(r, "id")
 	if err != nil {
 		return err
 	}

@@ -24,7 +24,7 @@ func (a admin) listRuns(w http.ResponseWriter, r *http.Request, who httpapi.Iden
 		return err
 	}
 	httpapi.LinkNext(w, r, page.Next)
-	return httpapi.WriteJSON(w, http.StatusOK, listOf(page, runOf))
+	return httpapi.WriteJSON(w, http.StatusOK, httpapi.ListOf(page, runOf))
 }
 
 // runQuery reads the filters of a list of runs.
@@ -61,7 +61,7 @@ func runQuery(r *http.Request) (automation.RunQuery, error) {
 }
 
 func (a admin) getRun(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
-	id, err := pathID(r)
+	id, err := httpapi.PathID(r, "id")
 	if err != nil {
 		return err
 	}
@@ -73,7 +73,7 @@ func (a admin) getRun(w http.ResponseWriter, r *http.Request, who httpapi.Identi
 }
 
 func (a admin) rerun(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
-	id, err := pathID(r)
+	id, err := httpapi.PathID(r, "id")
 	if err != nil {
 		return err
 	}
@@ -81,7 +81,7 @@ func (a admin) rerun(w http.ResponseWriter, r *http.Request, who httpapi.Identit
 		Latest bool   `json:"latest"`
 		Reason string `json:"reason"`
 	}
-	if err := optional(r, &in); err != nil {
+	if err := httpapi.DecodeOptional(r, &in); err != nil {
 		return err
 	}
 	if err := checkReason(in.Reason); err != nil {
@@ -95,14 +95,14 @@ func (a admin) rerun(w http.ResponseWriter, r *http.Request, who httpapi.Identit
 }
 
 func (a admin) cancel(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
-	id, err := pathID(r)
+	id, err := httpapi.PathID(r, "id")
 	if err != nil {
 		return err
 	}
 	var in struct {
 		Reason string `json:"reason"`
 	}
-	if err := optional(r, &in); err != nil {
+	if err := httpapi.DecodeOptional(r, &in); err != nil {
 		return err
 	}
 	if err := checkReason(in.Reason); err != nil {

@@ -10,10 +10,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/lumelle/adminkit/audit"
 	"github.com/lumelle/adminkit/audit/httpapi"
 	"github.com/lumelle/adminkit/flags"
-	"github.com/lumelle/adminkit/storage"
 )
 
 //go:embed openapi.json
@@ -77,34 +75,12 @@ func New(s *flags.Service, cfg Config) (http.Handler, error) {
 	return api.Mux(mux), nil
 }
 
-// reading puts Authorize before a handler that only reads.
-func (a admin) reading(h httpapi.Handler) httpapi.Handler {
-	if a.authorize == nil {
-		return h
-	}
-	return func(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
-		if err := a.authorize(r.Context(), who); err != nil {
-			return err
-		}
-		return h(w, r, who)
-	}
-}
+func (a admin) reading(h httpapi.Handler) httpapi.Handler { return httpapi.Reading(a.authorize, h) }
 
-// changing answers 202 for a change that waits for approval. The attempt is on record
-// then, and so is the request for approval.
 func (a admin) changing(h httpapi.Handler) httpapi.Handler {
-	return func(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
-		err := h(w, r, who)
-		refusal, ok := errors.AsType[audit.Refusal](err)
-		if !ok || refusal.Refused() != audit.Pending {
-			return told(err)
-		}
-		out := waiting{Status: "awaiting_approval"}
-		if a.approvalID != nil {
-			out.RequestID = a.approvalID(err)
-		}
-		return httpapi.WriteJSON(w, http.StatusAccepted, out)
-	}
+	return httpapi.Changing(a.approvalID, func(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
+		return told(h(w, r, who))
+	})
 }
 
 // told returns the problem of an error that the standard table does not know, and
@@ -125,52 +101,18 @@ func told(err error) error {
 	return p
 }
 
-// segment returns a part of the path. No object has a key that cannot be one.
-func segment(r *http.Request, name string) (string, error) {
-	s := r.PathValue(name)
-	if storage.CheckID("", s) != nil {
-		return "", storage.ErrNotFound
-	}
-	return s, nil
-}
-
 // target returns the key in the path, the revision of If-Match, zero for none, and the
 // parameter reason.
 func target(r *http.Request) (key string, revision int64, reason string, err error) {
-	if key, err = segment(r, "key"); err != nil {
+	if key, err = httpapi.PathID(r, "key"); err != nil {
 		return "", 0, "", err
 	}
 	params, err := httpapi.ParseParams(r, "reason")
 	if err != nil {
 		return "", 0, "", err
 	}
-	match := r.Header.Get("If-Match")
-	if match == "" || match == "*" {
-		return key, 0, params["reason"], nil
-	}
-	text, ok := strings.CutPrefix(match, `"`)
-	text, ok2 := strings.CutSuffix(text, `"`)
-	revision, err = strconv.ParseInt(text, 10, 64)
-	if !ok || !ok2 || err != nil || revision < 1 {
-		return "", 0, "", httpapi.BadRequest("If-Match", "must be the ETag of the object")
-	}
-	return key, revision, params["reason"], nil
-}
-
-// madeFor returns the revision a change was made for: that of If-Match, else the one
-// that stands in the document that came back.
-func madeFor(r *http.Request, match, inBody int64) (int64, error) {
-	if r.Header.Get("If-Match") != "" {
-		return match, nil
-	}
-	if inBody < 0 {
-		return 0, storage.Invalid("/revision", "must be a revision")
-	}
-	return inBody, nil
-}
-
-func setETag(w http.ResponseWriter, p flags.Provenance) {
-	w.Header().Set("ETag", `"`+strconv.FormatInt(p.Revision, 10)+`"`)
+	revision, err = httpapi.IfMatch(r)
+	return key, revision, params["reason"], err
 }
 
 // revisionOf reads the number of a version.

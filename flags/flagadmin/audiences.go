@@ -21,11 +21,11 @@ func (a admin) listAudiences(w http.ResponseWriter, r *http.Request, who httpapi
 		return err
 	}
 	httpapi.LinkNext(w, r, page.Next)
-	return httpapi.WriteJSON(w, http.StatusOK, listOf(page, audienceOf))
+	return httpapi.WriteJSON(w, http.StatusOK, httpapi.ListOf(page, audienceOf))
 }
 
 func (a admin) getAudience(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
-	key, err := segment(r, "key")
+	key, err := httpapi.PathID(r, "key")
 	if err != nil {
 		return err
 	}
@@ -37,7 +37,7 @@ func (a admin) getAudience(w http.ResponseWriter, r *http.Request, who httpapi.I
 	if err != nil {
 		return err
 	}
-	setETag(w, v.Provenance)
+	httpapi.SetETag(w, v.Revision)
 	return httpapi.WriteJSON(w, http.StatusOK, usedAudience{audienceOf(v), orEmpty(users)})
 }
 
@@ -53,14 +53,14 @@ func (a admin) saveAudience(w http.ResponseWriter, r *http.Request, who httpapi.
 	if err := sameKey("/key", &in.Key, key); err != nil {
 		return err
 	}
-	if revision, err = madeFor(r, revision, in.Revision); err != nil {
+	if revision, err = httpapi.MadeFor(r, in.Revision); err != nil {
 		return err
 	}
 	v, err := a.service.SaveAudience(r.Context(), who.Tenant, in.definition(), revision, reason)
 	if err != nil {
 		return err
 	}
-	setETag(w, v.Provenance)
+	httpapi.SetETag(w, v.Revision)
 	return httpapi.WriteJSON(w, http.StatusOK, audienceOf(v))
 }
 

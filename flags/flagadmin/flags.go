@@ -25,7 +25,7 @@ func (a admin) listFlags(w http.ResponseWriter, r *http.Request, who httpapi.Ide
 		return err
 	}
 	httpapi.LinkNext(w, r, page.Next)
-	return httpapi.WriteJSON(w, http.StatusOK, listOf(page, a.flagOf))
+	return httpapi.WriteJSON(w, http.StatusOK, httpapi.ListOf(page, a.flagOf))
 }
 
 func (a admin) createFlag(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
@@ -41,12 +41,12 @@ func (a admin) createFlag(w http.ResponseWriter, r *http.Request, who httpapi.Id
 	if err != nil {
 		return err
 	}
-	setETag(w, v.Provenance)
+	httpapi.SetETag(w, v.Revision)
 	return httpapi.WriteJSON(w, http.StatusCreated, a.flagOf(v))
 }
 
 func (a admin) getFlag(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
-	key, err := segment(r, "key")
+	key, err := httpapi.PathID(r, "key")
 	if err != nil {
 		return err
 	}
@@ -66,7 +66,7 @@ func (a admin) updateFlag(w http.ResponseWriter, r *http.Request, who httpapi.Id
 	if err := sameKey("/key", &in.Key, key); err != nil {
 		return err
 	}
-	if revision, err = madeFor(r, revision, in.Revision); err != nil {
+	if revision, err = httpapi.MadeFor(r, in.Revision); err != nil {
 		return err
 	}
 	v, err := a.service.Update(r.Context(), who.Tenant, in.Flag, revision, reason)
@@ -86,7 +86,7 @@ func (a admin) deleteFlag(w http.ResponseWriter, r *http.Request, who httpapi.Id
 }
 
 func (a admin) evaluate(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
-	key, err := segment(r, "key")
+	key, err := httpapi.PathID(r, "key")
 	if err != nil {
 		return err
 	}
@@ -120,7 +120,7 @@ func (a admin) evaluate(w http.ResponseWriter, r *http.Request, who httpapi.Iden
 }
 
 func (a admin) preview(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
-	key, err := segment(r, "key")
+	key, err := httpapi.PathID(r, "key")
 	if err != nil {
 		return err
 	}
@@ -144,7 +144,7 @@ func (a admin) preview(w http.ResponseWriter, r *http.Request, who httpapi.Ident
 // switching is the handler of Kill and Restore.
 func (a admin) switching(change func(ctx context.Context, tenant, key, environment, reason string) (flags.FlagVersion, error)) httpapi.Handler {
 	return func(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
-		key, err := segment(r, "key")
+		key, err := httpapi.PathID(r, "key")
 		if err != nil {
 			return err
 		}
@@ -161,7 +161,7 @@ func (a admin) switching(change func(ctx context.Context, tenant, key, environme
 }
 
 func (a admin) setOverride(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
-	key, err := segment(r, "key")
+	key, err := httpapi.PathID(r, "key")
 	if err != nil {
 		return err
 	}
@@ -174,11 +174,11 @@ func (a admin) setOverride(w http.ResponseWriter, r *http.Request, who httpapi.I
 }
 
 func (a admin) clearOverride(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
-	key, err := segment(r, "key")
+	key, err := httpapi.PathID(r, "key")
 	if err != nil {
 		return err
 	}
-	id, err := segment(r, "id")
+	id, err := httpapi.PathID(r, "id")
 	if err != nil {
 		return err
 	}
@@ -191,7 +191,7 @@ func (a admin) clearOverride(w http.ResponseWriter, r *http.Request, who httpapi
 }
 
 func (a admin) listVersions(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
-	key, err := segment(r, "key")
+	key, err := httpapi.PathID(r, "key")
 	if err != nil {
 		return err
 	}
@@ -208,11 +208,11 @@ func (a admin) listVersions(w http.ResponseWriter, r *http.Request, who httpapi.
 		return err
 	}
 	httpapi.LinkNext(w, r, page.Next)
-	return httpapi.WriteJSON(w, http.StatusOK, listOf(page, func(v flags.FlagVersion) version { return versionOf(v.Provenance) }))
+	return httpapi.WriteJSON(w, http.StatusOK, httpapi.ListOf(page, func(v flags.FlagVersion) version { return versionOf(v.Provenance) }))
 }
 
 func (a admin) getVersion(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
-	key, err := segment(r, "key")
+	key, err := httpapi.PathID(r, "key")
 	if err != nil {
 		return err
 	}
@@ -228,7 +228,7 @@ func (a admin) getVersion(w http.ResponseWriter, r *http.Request, who httpapi.Id
 }
 
 func (a admin) diff(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
-	key, err := segment(r, "key")
+	key, err := httpapi.PathID(r, "key")
 	if err != nil {
 		return err
 	}
@@ -271,6 +271,6 @@ func (a admin) answer(w http.ResponseWriter, v flags.FlagVersion, err error) err
 	if err != nil {
 		return err
 	}
-	setETag(w, v.Provenance)
+	httpapi.SetETag(w, v.Revision)
 	return httpapi.WriteJSON(w, http.StatusOK, a.flagOf(v))
 }

@@ -7,16 +7,10 @@ import (
 	"github.com/lumelle/adminkit/audit"
 	"github.com/lumelle/adminkit/flags"
 	"github.com/lumelle/adminkit/flags/targeting"
-	"github.com/lumelle/adminkit/storage"
 )
 
 // The documents of the surface, as openapi.json describes them.
 type (
-	list[T any] struct {
-		Items []T            `json:"items"`
-		Next  storage.Cursor `json:"next"`
-	}
-
 	flag struct {
 		flags.Flag
 		Revision  int64           `json:"revision"`
@@ -113,20 +107,7 @@ type (
 		Before json.RawMessage `json:"before,omitempty"`
 		After  json.RawMessage `json:"after,omitempty"`
 	}
-
-	waiting struct {
-		Status    string `json:"status"`
-		RequestID string `json:"request_id"`
-	}
 )
-
-func listOf[T, U any](page storage.Page[T], of func(T) U) list[U] {
-	out := list[U]{Items: make([]U, len(page.Items)), Next: page.Next}
-	for i, item := range page.Items {
-		out.Items[i] = of(item)
-	}
-	return out
-}
 
 func (a admin) flagOf(v flags.FlagVersion) flag {
 	return flag{

@@ -6,12 +6,8 @@ import (
 	"errors"
 	"net/http"
 	"slices"
-	"strconv"
-	"strings"
 
-	"github.com/lumelle/adminkit/audit"
 	"github.com/lumelle/adminkit/audit/httpapi"
-	"github.com/lumelle/adminkit/storage"
 	"github.com/lumelle/adminkit/webhooks"
 )
 
@@ -65,34 +61,10 @@ func New(s *webhooks.Service, cfg Config) (http.Handler, error) {
 	return api.Mux(mux), nil
 }
 
-// reading puts Authorize before a handler that only reads.
-func (a admin) reading(h httpapi.Handler) httpapi.Handler {
-	if a.authorize == nil {
-		return h
-	}
-	return func(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
-		if err := a.authorize(r.Context(), who); err != nil {
-			return err
-		}
-		return h(w, r, who)
-	}
-}
+func (a admin) reading(h httpapi.Handler) httpapi.Handler { return httpapi.Reading(a.authorize, h) }
 
-// changing answers 202 for a change that waits for approval. The attempt is on record
-// then, and so is the request for approval.
 func (a admin) changing(h httpapi.Handler) httpapi.Handler {
-	return func(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
-		err := h(w, r, who)
-		refusal, ok := errors.AsType[audit.Refusal](err)
-		if !ok || refusal.Refused() != audit.Pending {
-			return err
-		}
-		out := waiting{Status: "awaiting_approval"}
-		if a.approvalID != nil {
-			out.RequestID = a.approvalID(err)
-		}
-		return httpapi.WriteJSON(w, http.StatusAccepted, out)
-	}
+	return httpapi.Changing(a.approvalID, h)
 }
 
 func (a admin) listEndpoints(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
@@ -109,7 +81,7 @@ func (a admin) listEndpoints(w http.ResponseWriter, r *http.Request, who httpapi
 		return err
 	}
 	httpapi.LinkNext(w, r, page.Next)
-	return httpapi.WriteJSON(w, http.StatusOK, listOf(page, endpointOf))
+	return httpapi.WriteJSON(w, http.StatusOK, httpapi.ListOf(page, endpointOf))
 }
 
 func (a admin) createEndpoint(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
@@ -121,13 +93,13 @@ func (a admin) createEndpoint(w http.ResponseWriter, r *http.Request, who httpap
 	if err != nil {
 		return told(err)
 	}
-	w.Header().Set("ETag", etag(e))
+	httpapi.SetETag(w, e.Revision)
 	w.Header().Set("Cache-Control", "no-store")
 	return httpapi.WriteJSON(w, http.StatusCreated, createdEndpoint{endpointOf(e), secret})
 }
 
 func (a admin) getEndpoint(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
-	id, err := pathID(r)
+	id, err := httpapi.PathID(r, "id")
 	if err != nil {
 		return err
 	}
@@ -161,7 +133,7 @@ func (a admin) deleteEndpoint(w http.ResponseWriter, r *http.Request, who httpap
 }
 
 func (a admin) disableEndpoint(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
-	id, err := pathID(r)
+	id, err := httpapi.PathID(r, "id")
 	if err != nil {
 		return err
 	}
@@ -174,7 +146,7 @@ func (a admin) disableEndpoint(w http.ResponseWriter, r *http.Request, who httpa
 }
 
 func (a admin) enableEndpoint(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
-	id, err := pathID(r)
+	id, err := httpapi.PathID(r, "id")
 	if err != nil {
 		return err
 	}
@@ -183,7 +155,7 @@ func (a admin) enableEndpoint(w http.ResponseWriter, r *http.Request, who httpap
 }
 
 func (a admin) rotateSecret(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
-	id, err := pathID(r)
+	id, err := httpapi.PathID(r, "id")
 	if err != nil {
 		return err
 	}
@@ -216,11 +188,11 @@ func (a admin) listDeliveries(w http.ResponseWriter, r *http.Request, who httpap
 		return err
 	}
 	httpapi.LinkNext(w, r, page.Next)
-	return httpapi.WriteJSON(w, http.StatusOK, listOf(page, a.deliveryOf))
+	return httpapi.WriteJSON(w, http.StatusOK, httpapi.ListOf(page, a.deliveryOf))
 }
 
 func (a admin) getDelivery(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
-	id, err := pathID(r)
+	id, err := httpapi.PathID(r, "id")
 	if err != nil {
 		return err
 	}
@@ -232,7 +204,7 @@ func (a admin) getDelivery(w http.ResponseWriter, r *http.Request, who httpapi.I
 }
 
 func (a admin) redeliver(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
-	id, err := pathID(r)
+	id, err := httpapi.PathID(r, "id")
 	if err != nil {
 		return err
 	}
@@ -252,7 +224,7 @@ func answer(w http.ResponseWriter, e webhooks.Endpoint, err error) error {
 	if err != nil {
 		return told(err)
 	}
-	w.Header().Set("ETag", etag(e))
+	httpapi.SetETag(w, e.Revision)
 	return httpapi.WriteJSON(w, http.StatusOK, endpointOf(e))
 }
 
@@ -273,45 +245,20 @@ func told(err error) error {
 	return p
 }
 
-// pathID returns the id in the path. No object has one that cannot be an id.
-func pathID(r *http.Request) (string, error) {
-	id := r.PathValue("id")
-	if storage.CheckID("", id) != nil {
-		return "", storage.ErrNotFound
-	}
-	return id, nil
-}
-
 // target returns the id in the path and the revision of If-Match, zero for none.
 func target(r *http.Request) (id string, revision int64, err error) {
-	if id, err = pathID(r); err != nil {
+	if id, err = httpapi.PathID(r, "id"); err != nil {
 		return "", 0, err
 	}
-	match := r.Header.Get("If-Match")
-	if match == "" || match == "*" {
-		return id, 0, nil
-	}
-	text, ok := strings.CutPrefix(match, `"`)
-	text, ok2 := strings.CutSuffix(text, `"`)
-	revision, err = strconv.ParseInt(text, 10, 64)
-	if !ok || !ok2 || err != nil || revision < 1 {
-		return "", 0, httpapi.BadRequest("If-Match", "must be the ETag of the endpoint")
-	}
-	return id, revision, nil
+	revision, err = httpapi.IfMatch(r)
+	return id, revision, err
 }
-
-func etag(e webhooks.Endpoint) string { return `"` + strconv.FormatInt(e.Revision, 10) + `"` }
 
 // reasonOf reads the body of an action, which may be left out.
 func reasonOf(r *http.Request) (string, error) {
 	var in struct {
 		Reason string `json:"reason"`
 	}
-	if r.ContentLength == 0 {
-		return "", nil
-	}
-	if err := httpapi.Decode(r, &in); err != nil {
-		return "", err
-	}
-	return in.Reason, nil
+	err := httpapi.DecodeOptional(r, &in)
+	return in.Reason, err
 }

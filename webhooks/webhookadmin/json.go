@@ -3,17 +3,11 @@ package webhookadmin
 import (
 	"time"
 
-	"github.com/lumelle/adminkit/storage"
 	"github.com/lumelle/adminkit/webhooks"
 )
 
 // The documents of the surface, as openapi.json describes them.
 type (
-	list[T any] struct {
-		Items []T            `json:"items"`
-		Next  storage.Cursor `json:"next"`
-	}
-
 	endpointInput struct {
 		URL         string   `json:"url"`
 		EventTypes  []string `json:"event_types"`
@@ -42,11 +36,6 @@ type (
 	newSecret struct {
 		ID     string `json:"id"`
 		Secret string `json:"secret"`
-	}
-
-	waiting struct {
-		Status    string `json:"status"`
-		RequestID string `json:"request_id"`
 	}
 
 	delivery struct {
@@ -92,14 +81,6 @@ func (in endpointInput) endpoint() webhooks.EndpointInput {
 		URL: in.URL, EventTypes: in.EventTypes, Description: in.Description,
 		Timeout: time.Duration(min(max(in.TimeoutMS, -1), int64(time.Hour/time.Millisecond))) * time.Millisecond,
 	}
-}
-
-func listOf[T, U any](page storage.Page[T], of func(T) U) list[U] {
-	out := list[U]{Items: make([]U, len(page.Items)), Next: page.Next}
-	for i, item := range page.Items {
-		out.Items[i] = of(item)
-	}
-	return out
 }
 
 func endpointOf(e webhooks.Endpoint) endpoint {
