@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -506,6 +507,38 @@ func TestUsesOfOverridesAreToldOnceADay(t *testing.T) {
 		rest(time.Hour)
 		if len(told) != 3 {
 			t.Errorf("on the next day: told %q", told)
+		}
+	})
+}
+
+// TestAUseThatCannotBeToldStandsBeforeNoOther reads an override for a caller whose key no
+// record takes, and one that the host refuses for good.
+func TestAUseThatCannotBeToldStandsBeforeNoOther(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		until := time.Now().Add(72 * time.Hour)
+		f := inProd(State{Enabled: true, DefaultVariant: "off", Overrides: []Override{
+			{ID: "q", Kind: OverrideQA, Attribute: AttrMerchant, Subject: "acme", Variant: "on", Until: &until, Reason: "test"}}})
+		s := &shelf{}
+		s.flag("acme", f)
+		var told []string
+		p := newProvider(t, s, ProviderConfig{Poll: time.Hour, Used: func(_ context.Context, _ string, u OverrideUse) error {
+			if err := storage.CheckID("/subject", u.Subject); err != nil || u.Subject == "refused" {
+				return storage.Invalid("/subject", "cannot be on record")
+			}
+			told = append(told, u.Subject)
+			return nil
+		}})
+		run(t, p)
+		for _, key := range []string{"a\x00b", strings.Repeat("x", storage.MaxID+1), "refused", "kim"} {
+			who := acme()
+			who.Key = key
+			read(p, f.Key, who)
+		}
+		time.Sleep(2 * time.Hour)
+		synctest.Wait()
+		if want := []string{"acme", "kim"}; !slices.Equal(told, want) {
+			t.Errorf("told %q, want %q", told, want)
 		}
 	})
 }

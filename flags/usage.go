@@ -2,8 +2,11 @@ package flags
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
+
+	"github.com/lumelle/adminkit/storage"
 )
 
 // maxUses bounds how many uses of a day are known, and so how many are told.
@@ -30,8 +33,8 @@ func (p *Provider) used(set *set, key string, o *Override, s *Subject) {
 		return
 	}
 	subject := s.Key
-	if subject == "" {
-		subject = o.Subject // which is what it is known by
+	if storage.CheckID("", subject) != nil {
+		subject = o.Subject // which is what it is known by where its key cannot be on record
 	}
 	u := tenantUse{set.tenant, OverrideUse{Flag: key, Environment: p.environment, Override: o.ID, Subject: subject,
 		Day: p.cfg.Now().UTC().Truncate(24 * time.Hour)}}
@@ -77,7 +80,8 @@ func (us *usage) giveBack(rest []tenantUse) {
 	us.pending = append(rest, us.pending...)
 }
 
-// flush tells the uses. The first that cannot be told ends it: the store is not well.
+// flush tells the uses. The first that cannot be told ends it: the store is not well. One
+// that can never be told is dropped, so that it does not stand before all others.
 func (p *Provider) flush(ctx context.Context) {
 	if p.cfg.Used == nil {
 		return
@@ -87,6 +91,10 @@ func (p *Provider) flush(ctx context.Context) {
 		call, cancel := context.WithTimeout(ctx, p.cfg.Timeout)
 		err := p.cfg.Used(call, u.tenant, u.OverrideUse)
 		cancel()
+		if never, ok := errors.AsType[*storage.InvalidError](err); ok {
+			p.cfg.Logger.Warn("the use of an override cannot be told", "tenant", u.tenant, "flag", u.Flag, "override", u.Override, "error", never)
+			continue
+		}
 		if err != nil {
 			if ctx.Err() == nil {
 				p.cfg.Logger.Warn("the use of an override could not be told", "tenant", u.tenant, "flag", u.Flag, "override", u.Override, "error", err)
