@@ -37,7 +37,8 @@
 //   - Append writes into the transaction of ctx, or into one of its own where ctx
 //     carries none: all events or none, in their order.
 //   - It returns an error for anything it could not write, and the change is undone.
-//   - It skips events whose tenant, source and id it knows.
+//   - It skips events whose tenant, source and id it knows, or refuses one that is
+//     another event under them; what it holds is never replaced.
 //   - It neither keeps nor changes the slices of an event.
 //   - It may be called from many goroutines at once, and never panics.
 //   - A sink may implement audit.Recorded too. It is what lets a Governor answer

@@ -100,6 +100,8 @@ func ExampleRules() {
 	// AS-020 an incomplete event does not panic
 	// AS-021 outside of a transaction too a batch is all or nothing
 	// AS-022 what a sink did not hold nobody else appends before the transaction ends
+	// AS-023 what cannot be written is an error
+	// AS-024 what is kept is not replaced
 }
 
 // The rules of gates.

@@ -60,6 +60,10 @@ func rules() []rule {
 			explanation: "A caller that gets an error appends the batch again or gives up. Half a batch is a record of something that, as far as the caller knows, was not recorded."},
 		{id: "AS-022", name: "what a sink did not hold nobody else appends before the transaction ends", run: recordedHolds, recorded: true,
 			explanation: "Two equal changes at the same time both ask first. The one that is told no makes the change; the other has to wait for its end and be told yes. Otherwise both make it."},
+		{id: "AS-023", name: "what cannot be written is an error", run: unwritable,
+			explanation: "A sink that leaves out what it cannot record, and says nothing, lets a change happen that nobody finds again. It is kept as it is, or refused with an error."},
+		{id: "AS-024", name: "what is kept is not replaced", run: unreplaced, content: true,
+			explanation: "Another event under a known id is skipped or refused. One that takes the place of the first rewrites history."},
 	}
 }
 
@@ -296,18 +300,36 @@ func whole(e *env) {
 // sameEvent compares field by field, so that a difference names its field.
 func (e *env) sameEvent(got, want audit.Event) {
 	e.Helper()
-	want.RecordedAt = got.RecordedAt // the sink's own
+	g, w := reflect.ValueOf(got), reflect.ValueOf(want)
+	for _, field := range differing(got, want) {
+		e.Errorf("%s of event %q comes back as %.200v, want %.200v", field, want.ID, g.FieldByName(field), w.FieldByName(field))
+	}
+}
+
+// differing names the fields in which two events differ, but for RecordedAt, which is
+// the sink's own.
+func differing(got, want audit.Event) []string {
+	want.RecordedAt = got.RecordedAt
+	var names []string
 	g, w := reflect.ValueOf(got), reflect.ValueOf(want)
 	for i := range g.NumField() {
 		if !reflect.DeepEqual(g.Field(i).Interface(), w.Field(i).Interface()) {
-			e.Errorf("%s of event %q comes back as %.200v, want %.200v", g.Type().Field(i).Name, want.ID, g.Field(i), w.Field(i))
+			names = append(names, g.Type().Field(i).Name)
 		}
 	}
+	return names
 }
 
 func buffers(e *env) {
 	ev, want := e.rich(), e.rich()
 	e.append(e.ctx, ev)
+	before, err := e.Events(e.ctx, e.tenant)
+	if err != nil || len(before) != 1 {
+		e.Fatalf("Events: %d events, %v; want 1", len(before), err)
+	}
+	// What is lost on the way in is for AS-015. What is read may share the caller's
+	// buffers, so look before they change.
+	lost := differing(before[0], want)
 	for _, raw := range []json.RawMessage{ev.Before, ev.After, ev.Payload, ev.Metadata} {
 		for i := range raw {
 			raw[i] = '!'
@@ -318,7 +340,11 @@ func buffers(e *env) {
 	if err != nil || len(got) != 1 {
 		e.Fatalf("Events: %d events, %v; want 1", len(got), err)
 	}
-	e.sameEvent(got[0], want)
+	for _, field := range differing(got[0], want) {
+		if !slices.Contains(lost, field) {
+			e.Errorf("%s of the event changes with the caller's buffers", field)
+		}
+	}
 }
 
 func unchanged(e *env) {
@@ -400,6 +426,8 @@ func allOrNothing(e *env) {
 	e.append(e.ctx, e.event("known"))
 	other := e.event("known")
 	other.Payload = json.RawMessage(`{"amount":"99.00"}`)
+	unreadable := e.event("unreadable")
+	unreadable.Payload = json.RawMessage("{")
 	gone, cancel := context.WithCancel(e.ctx)
 	cancel()
 	for _, c := range []struct {
@@ -409,6 +437,7 @@ func allOrNothing(e *env) {
 	}{
 		{"an event that lacks most fields", e.ctx, audit.Event{Tenant: e.tenant, Source: "/audittest", ID: "incomplete"}},
 		{"another event under a known id", e.ctx, other},
+		{"an event whose payload is no JSON", e.ctx, unreadable},
 		{"a ctx that is done", gone, e.event("late")},
 	} {
 		// A sink may take what is odd; then it takes all.
@@ -420,6 +449,37 @@ func allOrNothing(e *env) {
 				e.Errorf("a batch with %s: Append = %v, and the %s event is kept: %t", c.name, err, id, kept)
 			}
 		}
+	}
+}
+
+func unwritable(e *env) {
+	unreadable, long := e.event("a payload that is no JSON"), e.event("a payload that no record holds")
+	unreadable.Payload = json.RawMessage("{")
+	long.Payload = json.RawMessage(`{"note":"` + strings.Repeat("x", audit.MaxRecord) + `"}`)
+	for _, ev := range []audit.Event{unreadable, long} {
+		// A sink may take what is odd; then it keeps it.
+		err := e.Sink.Append(e.ctx, ev)
+		if kept := slices.Contains(e.keys(e.tenant), "/audittest "+ev.ID); kept != (err == nil) {
+			e.Errorf("%s: Append = %v, and the event is kept: %t", ev.ID, err, kept)
+		}
+	}
+}
+
+func unreplaced(e *env) {
+	e.append(e.ctx, e.event("1"))
+	read := func() (reason, payload string) {
+		got, err := e.Events(e.ctx, e.tenant)
+		if err != nil || len(got) != 1 {
+			e.Fatalf("Events: %d events, %v; want 1", len(got), err)
+		}
+		return got[0].Reason, string(got[0].Payload)
+	}
+	reason, payload := read()
+	other := e.event("1")
+	other.Reason, other.Payload = "another", json.RawMessage(`{"amount":"99.00"}`)
+	err := e.Sink.Append(e.ctx, other) // an error is as good
+	if r, p := read(); r != reason || p != payload {
+		e.Errorf("after another event under its id (Append = %v) the event has reason %q and payload %s, and had %q and %s", err, r, p, reason, payload)
 	}
 }
 

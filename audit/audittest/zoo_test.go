@@ -194,6 +194,15 @@ func zoo() []specimen {
 				return !unknown[key], nil
 			}}
 		}},
+		{"leaves out what it cannot record", "AS-023", func(_ *memory.Backend, log *audit.Log) audit.AuditSink {
+			return sinkFunc(func(ctx context.Context, events ...audit.Event) error {
+				return log.Append(ctx, slices.DeleteFunc(slices.Clone(events), func(e audit.Event) bool {
+					_, err := audit.NewRecord(e)
+					return err != nil
+				})...)
+			})
+		}},
+		{"replaces what it knows", "AS-024", func(*memory.Backend, *audit.Log) audit.AuditSink { return &list{replaces: true} }},
 	}
 }
 
@@ -228,6 +237,8 @@ type list struct {
 	// lookFirst skips what was there before the call. Otherwise known events are
 	// skipped while the list is held.
 	lookFirst bool
+	// replaces puts an event in the place of one that has its key.
+	replaces bool
 	// racy lets go of the list between reading and writing it.
 	racy bool
 	key  func(e audit.Event) string
@@ -249,7 +260,11 @@ func (l *list) Append(ctx context.Context, events ...audit.Event) error {
 		if l.lookFirst {
 			known = before
 		}
-		if !slices.ContainsFunc(known, func(k audit.Event) bool { return key(k) == key(e) }) {
+		at := slices.IndexFunc(known, func(k audit.Event) bool { return key(k) == key(e) })
+		if at >= 0 && l.replaces {
+			l.events[at] = e
+		}
+		if at < 0 {
 			if l.lookFirst || l.racy {
 				l.yield()
 			}
