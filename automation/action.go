@@ -55,7 +55,7 @@ type Descriptor struct {
 	// allows. SampleInput is required.
 	SampleInput json.RawMessage `json:"sample_input"`
 	Sample      json.RawMessage `json:"sample,omitempty"`
-	// Waits is set for actions that may answer with a [Wait] for a signal. Their steps
+	// Waits is set for actions that may answer with an [Await] of a signal. Their steps
 	// may have on_decline and on_timeout.
 	Waits bool `json:"waits,omitempty"`
 	// Permissions, Secrets and Hosts are what the action needs, for those who review a
@@ -115,7 +115,7 @@ const (
 	MaxDetail  = 8 << 10
 )
 
-// An Output is what an action answers. At most one of Wait and Stop is set.
+// An Output is what an action answers. At most one of Await and Stop is set.
 type Output struct {
 	// Value is the output of the step: JSON of at most [MaxOutput] bytes, or nil.
 	Value json.RawMessage

@@ -14,7 +14,10 @@ import (
 )
 
 // CatalogConfig says what rules may use. Its zero value has the environments draft,
-// staging and prod, the trigger "event", and the actions "wait" and "stop".
+// staging and prod, the trigger "event", and the actions "wait" and "stop", which every
+// catalogue has. "wait" takes {"duration": "24h"} or {"until": "2026-01-02T15:04:05Z"},
+// "stop" takes {"status": "filtered", "reason": "..."}, where status is succeeded (the
+// default), filtered or failed. [Catalog.Actions] tells the schema of each action's input.
 type CatalogConfig struct {
 	// Environments are those that a rule may be written for; empty is [Draft],
 	// [Staging] and [Prod]. Rules of an environment "draft" cannot be enabled.

@@ -33,7 +33,9 @@ type Options struct {
 	Tx storage.Transactor
 	// Effects returns what the action returned by the last call of Action has brought
 	// about so far, as the idempotency keys under which it did, in order; of what was
-	// rolled back nothing. Without it, the rules that count effects say so and check nothing.
+	// rolled back nothing. A call of a transactional action is one effect, however many
+	// rows it writes, and any name of it will do. Without Effects, the rules that count
+	// them say so and check nothing.
 	Effects func() []string
 }
 
@@ -112,6 +114,10 @@ var actionRules = []providerRule{
 		"An attempt whose process died is made again. The key is all by which the other side can know, so it is neither new nor left out.", sameKey},
 	{"AC-011", "what is rolled back had no effect",
 		"A transactional action and the record of its step are one. Where the record cannot be written, the action did not happen.", rolledBack},
+	{"AC-012", "its effect is the one that it declares",
+		"A transactional action has happened, once, when its step is recorded. And people who review a rule pass over an action without an effect.", declaredEffect},
+	{"AC-013", "in a transaction that has ended it fails",
+		"An action that outlives its transaction must not write outside of it, and whatever it could not write is no success.", failsInEndedTransaction},
 }
 
 // input is one that the action succeeds with.
@@ -155,12 +161,14 @@ func (p *provider) contained(ctx context.Context, in automation.Input) (err erro
 }
 
 func describesAlike(p *provider) {
-	describe := func() any { return p.o.Action(p).Describe() }
+	same := func() any { return p.action.Describe() }
+	other := func() any { return p.o.Action(p).Describe() }
 	if p.trigger != nil {
-		describe = func() any { return p.o.Trigger(p).Describe() }
+		same = func() any { return p.trigger.Describe() }
+		other = func() any { return p.o.Trigger(p).Describe() }
 	}
-	first := describe()
-	for range 3 {
+	first := same()
+	for _, describe := range []func() any{same, same, other, other} {
 		if again := describe(); !reflect.DeepEqual(again, first) {
 			p.Fatalf("it is %+v, and then %+v", first, again)
 		}
@@ -334,5 +342,50 @@ func rolledBack(p *provider) {
 	}
 	if after := len(effects()); after != before {
 		p.Errorf("%d effects outlived their transaction", after-before)
+	}
+}
+
+func declaredEffect(p *provider) {
+	effect := p.action.Describe().Effect
+	if effect == automation.External {
+		p.Logf("not checked: what goes outside may come twice, and AC-010 looks at it")
+		return
+	}
+	effects, ok := p.effects()
+	if !ok {
+		return
+	}
+	before := len(effects())
+	if _, err := p.call(p.ctx, p.input("run-8/step/0")); err != nil {
+		p.Fatalf("it failed: %v", err)
+	}
+	got := effects()[before:]
+	switch {
+	case effect == automation.NoEffect && len(got) > 0:
+		p.Errorf("it declares that it has no effect, and has had %d", len(got))
+	case effect == automation.Transactional && len(got) != 1:
+		p.Errorf("a call whose transaction committed had the effects %q, want one", got)
+	}
+}
+
+func failsInEndedTransaction(p *provider) {
+	if p.action.Describe().Effect != automation.Transactional {
+		p.Logf("not checked: it is not transactional")
+		return
+	}
+	var stale context.Context
+	ctx := audit.WithActor(p.ctx, audit.Actor{Type: audit.User, ID: "owner"})
+	err := p.o.Tx.InTx(ctx, func(ctx context.Context) error {
+		stale = ctx
+		return nil
+	})
+	if err != nil {
+		p.Fatalf("InTx: %v", err)
+	}
+	if _, err := p.action.Run(stale, p.input("run-9/step/0")); err == nil {
+		p.Errorf("it succeeds in a transaction that has ended")
+	}
+	if p.o.Effects != nil && slices.Contains(p.o.Effects(), "run-9/step/0") {
+		p.Errorf("it had its effect outside of the transaction that has ended")
 	}
 }

@@ -48,8 +48,10 @@
 //   - An external action is called at least once and hands Input.Key on: the other side
 //     recognises by it what comes twice (AC-010).
 //   - A transactional action writes with the ctx that it is given and reaches nowhere
-//     else: it happens with the record of its step or not at all (AC-011). It acts with
-//     the rights of the rule's owner, who is the actor of that ctx.
+//     else: it happens with the record of its step, once, or not at all (AC-011, AC-012),
+//     and fails in a transaction that has ended (AC-013). It acts with the rights of the
+//     rule's owner, who is the actor of that ctx.
+//   - An action that declares no effect has none (AC-012).
 //
 // Checklist:
 //
@@ -63,12 +65,16 @@
 //     automation.MaxOutput bytes.
 //   - Set Options.Effects, and Options.Tx for a transactional action: without them the
 //     rules that count effects check nothing, and say so.
+//   - Run the suite with -race too: what is kept or shared between calls shows there.
 //
 // Common mistakes:
 //
 //   - To repeat inside of Run. Such attempts are neither recorded nor under the policy.
 //   - To make a key in Run. Every attempt is then another message.
 //   - To declare an effect none that is one. People who review a rule go by it.
+//   - To open a transaction with a detached ctx in a transactional action. On a backend
+//     with one writer it waits for the one around it; each rule that calls the action
+//     then takes 30 seconds.
 //   - To read the clock where Input.Now is meant.
 //   - To keep Input.With after the return.
 //   - To answer success before the other side has what was sent.

@@ -95,14 +95,17 @@ func TestPublishEvent(t *testing.T) {
 func TestRequestApproval(t *testing.T) {
 	t.Parallel()
 	var got keys
+	b := eachtest.Memory(t)
 	automationtest.Run(t, automationtest.Options{
 		Action: func(testing.TB) automation.Action {
 			return automation.RequestApproval(func(ctx context.Context, key string, _ automation.ApprovalChange) (string, error) {
-				storage.AfterCommit(ctx, func() { got.add(key) })
-				return "request-" + key, nil
+				return "request-" + key, b.InTx(ctx, func(ctx context.Context) error {
+					storage.AfterCommit(ctx, func() { got.add(key) })
+					return nil
+				})
 			})
 		},
-		Compile: schema.Compile, Tx: eachtest.Memory(t), Effects: got.list,
+		Compile: schema.Compile, Tx: b, Effects: got.list,
 	})
 }
 
@@ -118,5 +121,5 @@ var refunded = automation.TriggerDescriptor{
 	Name: "orders.refunded", Label: "Order refunded", Description: "A refund of an order was made.",
 	EventTypes: []string{"lumelle.orders.v1.refunded"},
 	Schema:     json.RawMessage(`{"type":"object","required":["amount"]}`),
-	Sample:     json.RawMessage(`{"type":"lumelle.orders.v1.refunded","subject":"order/1001","data":{"amount":150}}`),
+	Sample:     json.RawMessage(`{"specversion":"1.0","id":"1","source":"/orders","type":"lumelle.orders.v1.refunded","subject":"order/1001","data":{"amount":150}}`),
 }

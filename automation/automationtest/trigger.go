@@ -6,13 +6,14 @@ import (
 	"reflect"
 	"sync"
 
+	"github.com/lumelle/adminkit/audit/cloudevent"
 	"github.com/lumelle/adminkit/automation"
 )
 
 var triggerRules = []providerRule{
 	{"TR-001", "it describes itself the same every time",
 		"The catalogue asks once; which events are looked at is stored with each rule.", describesAlike},
-	{"TR-002", "the catalogue takes it, and it fires on its sample",
+	{"TR-002", "the catalogue takes it, and it fires on its sample, a whole CloudEvent",
 		"The sample is what people write their conditions against and what a test run begins with.", triggerFits},
 	{"TR-003", "it answers the same every time, and to many at once",
 		"Two workers may ask about one event, and a rerun asks again. An answer that depends on a clock, a count or a cache starts a rule twice or never.", firesAlike},
@@ -53,8 +54,12 @@ func triggerFits(p *provider) {
 	if _, err := automation.NewCatalog(p.o.Compile, automation.CatalogConfig{Triggers: []automation.Trigger{p.trigger}}); err != nil {
 		p.Errorf("%v", err)
 	}
-	if d := p.trigger.Describe(); d.Label == "" || d.Description == "" {
+	d := p.trigger.Describe()
+	if d.Label == "" || d.Description == "" {
 		p.Errorf("it has no label or no description; people choose by them")
+	}
+	if _, err := cloudevent.Parse(d.Sample); err != nil {
+		p.Errorf("its sample is no CloudEvent that a producer could have sent: %v", err)
 	}
 }
 
