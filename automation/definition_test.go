@@ -108,6 +108,21 @@ func TestDefinitionsThatAreRefused(t *testing.T) {
 	}
 }
 
+func TestPathsNestAsDeepAsTheyMay(t *testing.T) {
+	t.Parallel()
+	catalog := newCatalog(t, automation.CatalogConfig{})
+	nested := func(levels int) error {
+		steps := `{"name":"a","action":"test.probe"}`
+		for i := range levels {
+			steps = fmt.Sprintf(`{"name":"i%d","if":{"path":"/id","op":"exists"},"then":[%s]}`, i, steps)
+		}
+		_, err := catalog.Compile(definition(t, `"steps":[`+steps+`]`))
+		return err
+	}
+	must(t, nested(automation.MaxNesting))
+	wantErr(t, nested(automation.MaxNesting+1), storage.ErrInvalid)
+}
+
 func TestADefinitionComesBackAsItWasWritten(t *testing.T) {
 	t.Parallel()
 	catalog := newCatalog(t, automation.CatalogConfig{

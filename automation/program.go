@@ -223,7 +223,7 @@ func (k *compiler) head(d Definition) {
 // names gives every step its node, and so refuses what is too much before anything is
 // done with it.
 func (k *compiler) names(steps []Step, pointer string, depth int) {
-	if depth > MaxNesting {
+	if depth > MaxNesting && len(steps) > 0 {
 		k.add(pointer, "is nested too deep: the limit is "+strconv.Itoa(MaxNesting))
 		return
 	}
