@@ -186,6 +186,8 @@ func (v view) Nav() []navItem {
 		{Path: "/approvals", Name: "Approvals", Count: v.Waiting},
 		{Path: "/audit", Name: "Audit"},
 		{Path: "/flags", Name: "Flags"},
+		{Path: "/automations", Name: "Automations"},
+		{Path: "/runs", Name: "Runs"},
 	}
 	if v.Webhooks {
 		items = append(items, navItem{Path: "/webhooks", Name: "Webhooks"}, navItem{Path: "/deliveries", Name: "Deliveries"})

@@ -23,7 +23,7 @@ func (b *browser) fields() url.Values {
 		}
 		return html.UnescapeString(found[1])
 	}
-	form := b.page[strings.Index(b.page, `<div id="draft">`):]
+	form := b.page[strings.Index(b.page, `<main`):]
 	for _, found := range regexp.MustCompile(`(?s)<input[^>]*>|<select[^>]*>.*?</select>|<textarea[^>]*>.*?</textarea>`).FindAllString(form, -1) {
 		tag, rest, _ := strings.Cut(found, ">")
 		switch name := value(tag, "name"); {

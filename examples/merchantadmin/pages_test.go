@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"html"
 	"net/http"
 	"net/http/httptest"
@@ -16,6 +17,8 @@ import (
 	"github.com/lumelle/adminkit/audit"
 	"github.com/lumelle/adminkit/audit/correlation"
 	"github.com/lumelle/adminkit/audit/httpapi"
+	"github.com/lumelle/adminkit/automation"
+	"github.com/lumelle/adminkit/automation/ruleform"
 	"github.com/lumelle/adminkit/examples/merchantadmin/shop"
 	"github.com/lumelle/adminkit/flags"
 	"github.com/lumelle/adminkit/flags/flagform"
@@ -72,25 +75,52 @@ func fixtures() map[string]view {
 	draft, _ = draft.Do("rule.add")
 	draft, _ = draft.Do("rule.1.when.json")
 	draft, _ = draft.Do("rule.2.json")
+	rule := automation.Rule{ID: "u-1", Name: "<b>Ada", Environment: "prod", EventTypes: []string{typeRefunded}, Enabled: true, Owner: sam, Version: 2, Revision: 3, UpdatedAt: at}
+	definition, err := automation.ParseDefinition([]byte(`{"name":"<b>Ada","description":"<b>Ada","automation_environment":"prod","trigger":{"type":"event","event_type":"a.*"},
+		"conditions":{"any":[{"all":[{"path":"/a","op":"exists"},{"path":"/b","op":"exists"}]},{"path":"/c","op":"exists"}]},"timeout":"1h",
+		"steps":[{"name":"s","action":"notify.log","with":{"message":"<b>Ada"}},
+			{"name":"i","if":{"path":"/a","op":"exists"},"then":[{"name":"t","action":"stop"}],"else":[{"name":"e","action":"stop"}]},
+			{"name":"w","switch":[{"when":{"path":"/a","op":"exists"},"steps":[{"name":"c","action":"stop"}]}],"default":[{"name":"d","action":"stop"}]},
+			{"name":"q","action":"approval.request","on_decline":[{"name":"n","action":"stop"}],"on_timeout":[{"name":"l","action":"stop"}]}],
+		"on_failure":[{"name":"f","action":"stop"}]}`))
+	if err != nil {
+		panic(err)
+	}
+	failure := automation.Failure{Step: "s", Class: automation.ClassTimeout, Message: "<b>Ada"}
+	attempt := automation.Attempt{Step: "s", N: 1, At: at, Class: automation.ClassTimeout, Error: "<b>Ada", Logs: []automation.LogLine{{At: at, Text: "<b>Ada"}}}
+	run := automation.RunDetail{
+		Run:   automation.Run{ID: "n-1", RuleID: "u-1", RuleVersion: 2, Status: automation.Waiting, Trigger: automation.ByRerun, EventType: typeRefunded, ParentID: "n-0", Cursor: "q", Wait: automation.Wait{Kind: automation.ForSignal, Key: "q-1", DueAt: at}, Failure: &failure, Reason: "<b>Ada", StartedAt: at, EndedAt: at},
+		Event: automation.TriggerEvent{Body: json.RawMessage(`{"id":"<b>Ada"}`)},
+		Steps: []automation.StepDetail{
+			{StepRun: automation.StepRun{Path: "s", Action: "notify.log", Status: automation.Waiting, Input: json.RawMessage(`{}`), Output: json.RawMessage(`{}`), Branch: "on_decline", WaitKey: "q-1", Failure: &failure, StartedAt: at}, Log: []automation.Attempt{attempt, {Step: "s", N: 2, At: at}}},
+			{StepRun: automation.StepRun{Path: "t", Action: "stop", Status: automation.Pending}},
+		},
+	}
+	kinds := []automation.Descriptor{{Name: "notify.log", Label: "Log", SampleInput: json.RawMessage(`{}`)}}
 	data := map[string]any{
-		"flags":      flagsData{Environments: []string{"prod"}, Types: flags.Types(), Items: []flags.FlagVersion{flag}, Next: "c", Form: url.Values{"key": {"<b>Ada"}, "variants": {"{"}}},
-		"flag":       flagData{Flag: flag, Environment: "prod", Environments: []string{"prod", "dev"}, State: killed, Warnings: flags.Warnings(flag.Flag, at), Versions: []flagVersion{{flag, diff}}, Next: "/flags?after=c"},
-		"draft":      draftData{Flag: flag, Form: draft, Reason: "<b>Ada", Revision: 2, Impact: &impact, Diff: diff},
-		"login":      loginData{People: demoPeople(), ReturnTo: "/orders"},
-		"orders":     storage.Page[shop.Order]{Items: []shop.Order{order}, Next: "c"},
-		"inventory":  storage.Page[shop.StockItem]{Items: stock, Next: "c"},
-		"payouts":    storage.Page[shop.Payout]{Items: payouts, Next: "c"},
-		"order":      orderData{Order: order, Refunds: []shop.Refund{refund}, Form: refundForm{"id", "5.00", "late"}, Done: &refund, DoneTrace: "t"},
-		"stepup":     stepUpData{ReturnTo: "/orders", MaxAge: "five minutes"},
-		"approvals":  inboxData{Tab: approvals.TabPending, Tabs: []tab{{approvals.TabPending, 1, true}}, Items: []approvals.Request{request}, Next: "c"},
-		"request":    requestData{Request: request, Steps: []approvals.Step{{At: at, Verb: "submitted", Revision: 2, Actor: sam, Comment: "late"}}, Diff: diff, Open: true, May: true, Mine: true, Moving: true, DecisionID: "x", Comment: "why"},
-		"audit":      auditData{Actions: []audit.Action{refundAction()}, Filter: audit.Query{Action: actionRefund, Outcome: audit.Success, Category: audit.Activity}, Outcomes: []audit.Outcome{audit.Success}, Categories: []audit.Category{audit.Activity}, Items: []eventRow{{event, diff, "{}"}}, Next: "/audit?after=c"},
-		"timeline":   timelineData{TraceID: "t", Items: []correlation.Entry{{At: at, Kind: correlation.KindAudit, ID: "e-1", Summary: "sam refunded"}}},
-		"webhooks":   endpointsData{Items: []webhooks.Endpoint{endpoint}, Next: "c", Form: endpointForm{"u", "*", "An event type is bad.", "ERP"}},
-		"endpoint":   endpointData{Endpoint: endpoint, Deliveries: []webhooks.Delivery{delivery}, Secret: "whsec_x"},
-		"deliveries": deliveriesData{Filter: webhooks.DeliveryQuery{Status: webhooks.Pending}, Statuses: []string{webhooks.Pending}, Items: []webhooks.Delivery{delivery}, Next: "/deliveries?after=c"},
-		"delivery":   deliveryData{Delivery: delivery, Attempts: []webhooks.Attempt{{N: 1, At: at, Class: webhooks.ClassStatus, StatusCode: 500, Error: "The receiver answered 500."}, {N: 2, At: at, Class: webhooks.ClassDNS}}},
-		"error":      nil,
+		"automations": storage.Page[automation.Rule]{Items: []automation.Rule{rule, {ID: "u-2"}}, Next: "c"},
+		"automation":  ruleData{Rule: rule, Definition: definition, Versions: []automation.Version{{Number: 2, Document: json.RawMessage(`{}`), CreatedBy: sam, CreatedAt: at}}, Runs: []automation.Run{run.Run, {ID: "n-0"}}},
+		"rule":        ruleFormData{Path: "/automations/new", Rule: rule, Form: ruleform.Of(definition), Environments: []string{"prod"}, Triggers: []automation.TriggerDescriptor{orderRefunded()}, Actions: kinds, Event: "{", Test: &run},
+		"runs":        runsData{Filter: automation.RunQuery{RuleID: "u-1", Status: automation.Waiting}, Statuses: automation.Statuses(), Rules: []automation.Rule{rule}, Items: []automation.Run{run.Run}, Next: "/runs?after=c"},
+		"run":         run,
+		"flags":       flagsData{Environments: []string{"prod"}, Types: flags.Types(), Items: []flags.FlagVersion{flag}, Next: "c", Form: url.Values{"key": {"<b>Ada"}, "variants": {"{"}}},
+		"flag":        flagData{Flag: flag, Environment: "prod", Environments: []string{"prod", "dev"}, State: killed, Warnings: flags.Warnings(flag.Flag, at), Versions: []flagVersion{{flag, diff}}, Next: "/flags?after=c"},
+		"draft":       draftData{Flag: flag, Form: draft, Reason: "<b>Ada", Revision: 2, Impact: &impact, Diff: diff},
+		"login":       loginData{People: demoPeople(), ReturnTo: "/orders"},
+		"orders":      storage.Page[shop.Order]{Items: []shop.Order{order}, Next: "c"},
+		"inventory":   storage.Page[shop.StockItem]{Items: stock, Next: "c"},
+		"payouts":     storage.Page[shop.Payout]{Items: payouts, Next: "c"},
+		"order":       orderData{Order: order, Refunds: []shop.Refund{refund}, Form: refundForm{"id", "5.00", "late"}, Done: &refund, DoneTrace: "t"},
+		"stepup":      stepUpData{ReturnTo: "/orders", MaxAge: "five minutes"},
+		"approvals":   inboxData{Tab: approvals.TabPending, Tabs: []tab{{approvals.TabPending, 1, true}}, Items: []approvals.Request{request}, Next: "c"},
+		"request":     requestData{Request: request, Steps: []approvals.Step{{At: at, Verb: "submitted", Revision: 2, Actor: sam, Comment: "late"}}, Diff: diff, Open: true, May: true, Mine: true, Moving: true, DecisionID: "x", Comment: "why"},
+		"audit":       auditData{Actions: []audit.Action{refundAction()}, Filter: audit.Query{Action: actionRefund, Outcome: audit.Success, Category: audit.Activity}, Outcomes: []audit.Outcome{audit.Success}, Categories: []audit.Category{audit.Activity}, Items: []eventRow{{event, diff, "{}"}}, Next: "/audit?after=c"},
+		"timeline":    timelineData{TraceID: "t", Items: []correlation.Entry{{At: at, Kind: correlation.KindAudit, ID: "e-1", Summary: "sam refunded"}, {At: at, Kind: automation.KindRun, ID: "n-1"}}},
+		"webhooks":    endpointsData{Items: []webhooks.Endpoint{endpoint}, Next: "c", Form: endpointForm{"u", "*", "An event type is bad.", "ERP"}},
+		"endpoint":    endpointData{Endpoint: endpoint, Deliveries: []webhooks.Delivery{delivery}, Secret: "whsec_x"},
+		"deliveries":  deliveriesData{Filter: webhooks.DeliveryQuery{Status: webhooks.Pending}, Statuses: []string{webhooks.Pending}, Items: []webhooks.Delivery{delivery}, Next: "/deliveries?after=c"},
+		"delivery":    deliveryData{Delivery: delivery, Attempts: []webhooks.Attempt{{N: 1, At: at, Class: webhooks.ClassStatus, StatusCode: 500, Error: "The receiver answered 500."}, {N: 2, At: at, Class: webhooks.ClassDNS}}},
+		"error":       nil,
 	}
 	views := map[string]view{}
 	for name, d := range data {

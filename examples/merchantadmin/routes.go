@@ -41,6 +41,7 @@ func (a *app) handler() (http.Handler, error) {
 	a.auditPages(mux)
 	a.webhookPages(mux)
 	a.flagPages(mux)
+	a.automationPages(mux)
 
 	protect := http.NewCrossOriginProtection()
 	protect.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
