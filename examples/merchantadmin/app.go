@@ -16,6 +16,7 @@ import (
 	"github.com/lumelle/adminkit/audit"
 	"github.com/lumelle/adminkit/audit/cloudevent"
 	"github.com/lumelle/adminkit/audit/correlation"
+	"github.com/lumelle/adminkit/audit/httpapi/webpage"
 	"github.com/lumelle/adminkit/audit/schema"
 	"github.com/lumelle/adminkit/authz"
 	"github.com/lumelle/adminkit/authz/casbinengine"
@@ -37,7 +38,7 @@ type app struct {
 	db     backend
 	vault  *secrets.Vault
 	people *directory
-	pages  *pages
+	pages  *webpage.Set
 	shop   *shop.Store
 
 	catalog   *audit.Catalog

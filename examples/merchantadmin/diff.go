@@ -3,26 +3,17 @@ package main
 import (
 	"bytes"
 	"encoding/json"
-	"strings"
 
 	"github.com/lumelle/adminkit/audit/jcs"
 )
 
-// A fieldDiff is one field of a change as people read it. A side is empty where the
-// field is absent there.
-type fieldDiff struct{ Field, Before, After string }
-
 // diffFields lists the fields that a change makes another. A resource that was made
 // or removed is told field by field too.
-func diffFields(before, after json.RawMessage) []fieldDiff {
+func diffFields(before, after json.RawMessage) []jcs.Difference {
 	if before == nil && after == nil {
 		return nil
 	}
-	var fields []fieldDiff
-	for _, d := range jcs.Diff(orEmpty(before), orEmpty(after)) {
-		fields = append(fields, fieldDiff{strings.TrimPrefix(d.Path, "/"), plain(d.Before), plain(d.After)})
-	}
-	return fields
+	return jcs.Diff(orEmpty(before), orEmpty(after))
 }
 
 func orEmpty(doc json.RawMessage) json.RawMessage {

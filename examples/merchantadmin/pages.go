@@ -1,11 +1,8 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
 	"embed"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"html/template"
@@ -19,6 +16,7 @@ import (
 	"github.com/lumelle/adminkit/audit"
 	"github.com/lumelle/adminkit/audit/correlation"
 	"github.com/lumelle/adminkit/audit/httpapi"
+	"github.com/lumelle/adminkit/audit/httpapi/webpage"
 	"github.com/lumelle/adminkit/examples/merchantadmin/shop"
 	"github.com/lumelle/adminkit/flags"
 	"github.com/lumelle/adminkit/flags/flagform"
@@ -29,26 +27,19 @@ import (
 //go:embed web
 var web embed.FS
 
-// pages renders the HTML of the admin. Each page is one template file that defines
-// "main" and is shown inside "layout"; what htmx swaps is a template of its own in
-// the same file.
-type pages struct {
-	templates map[string]*template.Template
-	static    http.Handler
-}
-
-func newPages() (*pages, error) {
-	versions, err := assetVersions()
+// newPages reads the pages of the admin.
+func newPages() (*webpage.Set, error) {
+	files, err := fs.Sub(web, "web")
 	if err != nil {
 		return nil, err
 	}
-	funcs := template.FuncMap{
-		"asset":      func(name string) string { return "/static/" + name + "?v=" + versions[name] },
+	return webpage.New(files, webpage.Config{Funcs: template.FuncMap{
 		"money":      func(m shop.Money) string { return m.String() },
 		"rfc3339":    func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 		"when":       func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") },
 		"field":      func(pointer string) string { return strings.TrimPrefix(pointer, "/") },
 		"tone":       tone,
+		"plain":      plain,
 		"path":       url.PathEscape,
 		"state":      stateOf,
 		"inc":        func(i int) int { return i + 1 },
@@ -62,65 +53,7 @@ func newPages() (*pages, error) {
 		"groups":     form.Groups,
 		"indent":     indented,
 		"words":      func(s any) string { return strings.ReplaceAll(fmt.Sprint(s), "_", " ") },
-	}
-	layout, err := template.New("layout.html").Funcs(funcs).ParseFS(web, "web/templates/layout.html")
-	if err != nil {
-		return nil, err
-	}
-	files, err := fs.Glob(web, "web/templates/*.html")
-	if err != nil {
-		return nil, err
-	}
-	p := &pages{templates: map[string]*template.Template{}}
-	for _, file := range files {
-		name := strings.TrimSuffix(file[strings.LastIndexByte(file, '/')+1:], ".html")
-		if name == "layout" {
-			continue
-		}
-		t, err := layout.Clone()
-		if err == nil {
-			t, err = t.ParseFS(web, file)
-		}
-		if err != nil {
-			return nil, err
-		}
-		p.templates[name] = t
-	}
-	static, err := fs.Sub(web, "web/static")
-	if err != nil {
-		return nil, err
-	}
-	p.static = http.StripPrefix("/static/", cached(versions, http.FileServerFS(static)))
-	return p, nil
-}
-
-// assetVersions maps each static file to the beginning of its hash, which makes its
-// URL change with it.
-func assetVersions() (map[string]string, error) {
-	versions := map[string]string{}
-	err := fs.WalkDir(web, "web/static", func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		b, err := fs.ReadFile(web, path)
-		sum := sha256.Sum256(b)
-		versions[d.Name()] = hex.EncodeToString(sum[:6])
-		return err
-	})
-	return versions, err
-}
-
-// cached serves the files that have a version, for good, and nothing else: no listing
-// and no name that is none.
-func cached(versions map[string]string, next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if versions[r.URL.Path] == "" {
-			http.NotFound(w, r)
-			return
-		}
-		w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
-		next.ServeHTTP(w, r)
-	})
+	}})
 }
 
 // tone chooses the colour of a status.
@@ -187,7 +120,6 @@ func (v view) Nav() []navItem {
 		{Path: "/audit", Name: "Audit"},
 		{Path: "/flags", Name: "Flags"},
 		{Path: "/automations", Name: "Automations"},
-		{Path: "/runs", Name: "Runs"},
 	}
 	if v.Webhooks {
 		items = append(items, navItem{Path: "/webhooks", Name: "Webhooks"}, navItem{Path: "/deliveries", Name: "Deliveries"})
@@ -280,44 +212,22 @@ func (a *app) pageError(w http.ResponseWriter, r *http.Request, who httpapi.Iden
 	}
 }
 
-// show renders a page with the status of its problem, or only the template that htmx asked for by the id of its
-// target where the page has one of that name.
+// show renders a page with the status of its problem.
 func (a *app) show(w http.ResponseWriter, r *http.Request, who httpapi.Identity, name string, v view) error {
 	v.Env = a.cfg.env
 	v.TraceID = correlation.From(r.Context()).TraceID
 	if p, ok := a.people.person(who.Actor.ID); ok {
 		v.Person, v.Tenant = &p, who.Tenant
 	}
-	t, block := a.pages.templates[name], "layout"
-	if _, id, ok := strings.Cut(r.Header.Get("HX-Target"), "#"); ok && t.Lookup(id) != nil {
-		block = id
-	} else if v.Person != nil {
+	if v.Person != nil && a.pages.Whole(r, name) {
 		v.Waiting = a.waiting(r.Context(), who)
 		v.Webhooks = a.reading(readWebhooks)(r.Context(), who) == nil
 	}
-	var b bytes.Buffer
-	if err := t.ExecuteTemplate(&b, block, v); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("Vary", "HX-Target")
+	status := http.StatusOK
 	if v.Problem != nil {
-		w.WriteHeader(v.Problem.Status)
+		status = v.Problem.Status
 	}
-	w.Write(b.Bytes())
-	return nil
-}
-
-// local returns path where it leads to a page of the admin, else the start. It keeps
-// links of others from using the door to send people away.
-func local(path string) string {
-	u, err := url.Parse(path)
-	if err != nil || u.IsAbs() || u.Host != "" || !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") ||
-		strings.ContainsAny(path, "\\\r\n\t") {
-		return "/"
-	}
-	return path
+	return a.pages.Render(w, r, status, name, v)
 }
 
 // waiting counts the requests that the inbox shows as pending. A page that cannot

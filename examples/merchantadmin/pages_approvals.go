@@ -9,17 +9,19 @@ import (
 
 	"github.com/lumelle/adminkit/approvals"
 	"github.com/lumelle/adminkit/audit/httpapi"
+	"github.com/lumelle/adminkit/audit/jcs"
 	"github.com/lumelle/adminkit/storage"
 )
 
 // approvalPages are the inbox and the page of a request.
 func (a *app) approvalPages(mux *http.ServeMux) {
-	a.page(mux, "GET /approvals", a.inboxPage)
-	a.page(mux, "GET /approvals/{id}", func(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
+	page := func(pattern string, h pageHandler) { a.page(mux, pattern, a.readable(readApprovals, h)) }
+	page("GET /approvals", a.inboxPage)
+	page("GET /approvals/{id}", func(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
 		return a.requestPage(w, r, who, "", nil)
 	})
-	a.page(mux, "POST /approvals/{id}/decisions", a.decide)
-	a.page(mux, "POST /approvals/{id}/cancel", a.cancelRequest)
+	page("POST /approvals/{id}/decisions", a.decide)
+	page("POST /approvals/{id}/cancel", a.cancelRequest)
 }
 
 const requestsOnPage = 25
@@ -39,9 +41,6 @@ type inboxData struct {
 }
 
 func (a *app) inboxPage(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
-	if err := a.reading(readApprovals)(r.Context(), who); err != nil {
-		return err
-	}
 	data := inboxData{Tab: approvals.Tab(r.FormValue("tab"))}
 	if data.Tab == "" {
 		data.Tab = approvals.TabPending
@@ -66,7 +65,7 @@ func (a *app) inboxPage(w http.ResponseWriter, r *http.Request, who httpapi.Iden
 type requestData struct {
 	Request approvals.Request
 	Steps   []approvals.Step
-	Diff    []fieldDiff
+	Diff    []jcs.Difference
 	// Open says that the request waits for decisions, May that the reader is one of
 	// those it waits for, and Mine that it is the reader's own.
 	Open, May, Mine bool
@@ -77,9 +76,6 @@ type requestData struct {
 }
 
 func (a *app) requestPage(w http.ResponseWriter, r *http.Request, who httpapi.Identity, comment string, problem *httpapi.Problem) error {
-	if err := a.reading(readApprovals)(r.Context(), who); err != nil {
-		return err
-	}
 	request, history, err := a.approvals.Get(r.Context(), who.Tenant, r.PathValue("id"))
 	if err != nil {
 		return err

@@ -8,13 +8,15 @@ import (
 	"github.com/lumelle/adminkit/audit"
 	"github.com/lumelle/adminkit/audit/correlation"
 	"github.com/lumelle/adminkit/audit/httpapi"
+	"github.com/lumelle/adminkit/audit/jcs"
 	"github.com/lumelle/adminkit/storage"
 )
 
 // auditPages are the log and the timeline of a trace.
 func (a *app) auditPages(mux *http.ServeMux) {
-	a.page(mux, "GET /audit", a.auditPage)
-	a.page(mux, "GET /timeline", a.timelinePage)
+	page := func(pattern string, h pageHandler) { a.page(mux, pattern, a.readable(readAudit, h)) }
+	page("GET /audit", a.auditPage)
+	page("GET /timeline", a.timelinePage)
 }
 
 const eventsOnPage = 25
@@ -22,7 +24,7 @@ const eventsOnPage = 25
 // An eventRow is an event as the page of the log shows it.
 type eventRow struct {
 	Event    audit.Event
-	Diff     []fieldDiff
+	Diff     []jcs.Difference
 	Metadata string
 }
 
@@ -37,9 +39,6 @@ type auditData struct {
 }
 
 func (a *app) auditPage(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
-	if err := a.reading(readAudit)(r.Context(), who); err != nil {
-		return err
-	}
 	data := auditData{
 		Filter: audit.Query{
 			Actor: r.FormValue("actor"), Action: r.FormValue("action"), ResourceID: r.FormValue("resource"),
@@ -78,9 +77,6 @@ type timelineData struct {
 }
 
 func (a *app) timelinePage(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
-	if err := a.reading(readAudit)(r.Context(), who); err != nil {
-		return err
-	}
 	data := timelineData{TraceID: r.FormValue("trace_id")}
 	v := view{Title: "Timeline", Current: "/audit"}
 	if data.TraceID != "" {

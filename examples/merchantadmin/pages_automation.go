@@ -171,7 +171,7 @@ func (a *app) runsPage(w http.ResponseWriter, r *http.Request, who httpapi.Ident
 		return err
 	}
 	data.Rules, data.Items, data.Next = rules.Items, page.Items, nextPage(r, page.Next)
-	return a.show(w, r, who, "runs", view{Title: "Runs", Current: "/runs", Data: data})
+	return a.show(w, r, who, "runs", view{Title: "Runs", Current: "/automations", Data: data})
 }
 
 func (a *app) runPage(w http.ResponseWriter, r *http.Request, who httpapi.Identity, problem *httpapi.Problem) error {
@@ -179,7 +179,7 @@ func (a *app) runPage(w http.ResponseWriter, r *http.Request, who httpapi.Identi
 	if err != nil {
 		return err
 	}
-	return a.show(w, r, who, "run", view{Title: "Run", Current: "/runs", Problem: problem, Data: run})
+	return a.show(w, r, who, "run", view{Title: "Run", Current: "/automations", Problem: problem, Data: run})
 }
 
 // changeRun repeats a run or ends it.

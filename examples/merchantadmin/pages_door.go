@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/lumelle/adminkit/audit/httpapi"
+	"github.com/lumelle/adminkit/audit/httpapi/webpage"
 	"github.com/lumelle/adminkit/storage"
 )
 
@@ -32,7 +33,7 @@ type loginData struct {
 }
 
 func (a *app) loginPage(w http.ResponseWriter, r *http.Request, problem *httpapi.Problem) {
-	v := view{Title: "Sign in", Problem: problem, Data: loginData{a.people.people, local(r.FormValue("return_to"))}}
+	v := view{Title: "Sign in", Problem: problem, Data: loginData{a.people.people, webpage.Local(r.FormValue("return_to"))}}
 	if err := a.show(w, r, httpapi.Identity{}, "login", v); err != nil {
 		a.pageError(w, r, httpapi.Identity{}, err)
 	}
@@ -52,7 +53,7 @@ func (a *app) login(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	a.people.sessions.write(w, session{Person: p.ID, Tenant: p.Tenants()[0]})
-	http.Redirect(w, r, local(r.PostFormValue("return_to")), http.StatusSeeOther)
+	http.Redirect(w, r, webpage.Local(r.PostFormValue("return_to")), http.StatusSeeOther)
 }
 
 func (a *app) chooseMerchant(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
@@ -74,13 +75,13 @@ type stepUpData struct {
 }
 
 func (a *app) stepUpPage(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
-	data := stepUpData{ReturnTo: local(r.FormValue("return_to")), MaxAge: "five minutes"}
+	data := stepUpData{ReturnTo: webpage.Local(r.FormValue("return_to")), MaxAge: "five minutes"}
 	return a.show(w, r, who, "stepup", view{Title: "Is it still you?", Data: data})
 }
 
 func (a *app) stepUp(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
 	a.people.sessions.write(w, session{Person: who.Actor.ID, Tenant: who.Tenant, ProvedAt: a.people.now()})
-	http.Redirect(w, r, local(r.PostFormValue("return_to")), http.StatusSeeOther)
+	http.Redirect(w, r, webpage.Local(r.PostFormValue("return_to")), http.StatusSeeOther)
 	return nil
 }
 

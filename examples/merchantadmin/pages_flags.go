@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/lumelle/adminkit/audit/httpapi"
+	"github.com/lumelle/adminkit/audit/jcs"
 	"github.com/lumelle/adminkit/flags"
 	"github.com/lumelle/adminkit/flags/flagform"
 	"github.com/lumelle/adminkit/storage"
@@ -93,7 +94,7 @@ func flagPath(key, env string) string {
 // A flagVersion is a version of a flag, with what it made another.
 type flagVersion struct {
 	flags.FlagVersion
-	Diff []fieldDiff
+	Diff []jcs.Difference
 }
 
 type flagData struct {
@@ -167,7 +168,7 @@ type draftData struct {
 	Revision int64
 	// Impact and Diff are set once the draft was previewed.
 	Impact *flags.Impact
-	Diff   []fieldDiff
+	Diff   []jcs.Difference
 }
 
 // flagDraft is the builder: it shows the form, does what its buttons say, previews the

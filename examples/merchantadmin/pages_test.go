@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"html"
 	"net/http"
@@ -17,6 +16,8 @@ import (
 	"github.com/lumelle/adminkit/audit"
 	"github.com/lumelle/adminkit/audit/correlation"
 	"github.com/lumelle/adminkit/audit/httpapi"
+	"github.com/lumelle/adminkit/audit/httpapi/webpage"
+	"github.com/lumelle/adminkit/audit/jcs"
 	"github.com/lumelle/adminkit/automation"
 	"github.com/lumelle/adminkit/automation/ruleform"
 	"github.com/lumelle/adminkit/examples/merchantadmin/shop"
@@ -44,7 +45,7 @@ func fixtures() map[string]view {
 		{ID: "p-2", StoreID: "acme-online", Amount: 1_234_56, Currency: "EUR", Status: shop.PayoutHeld, Period: "2026-W46"},
 		{ID: "p-1", StoreID: "acme-online", Amount: 99, Currency: "EUR", Status: shop.PayoutPaid, Period: "2026-W45", PaidAt: at},
 	}
-	diff := []fieldDiff{{"refunded", "0.00", "5.00"}, {"note", "", "new"}, {"gift", "yes", ""}}
+	diff := []jcs.Difference{{Path: "/refunded", Before: json.RawMessage(`"0.00"`), After: json.RawMessage(`5`)}, {Path: "/note", After: json.RawMessage(`"<b>Ada"`)}, {Path: "/gift", Before: json.RawMessage(`true`)}}
 	request := approvals.Request{
 		ID: "q-1", Tenant: "acme", State: approvals.StateFailed, Revision: 2, Action: actionRefund,
 		Resource: audit.Resource{Type: resourceOrder, ID: "acme-1"}, Requester: sam, CreatedAt: at, TimeoutAt: at,
@@ -141,25 +142,25 @@ func TestEveryTemplateRendersWhateverItIsGiven(t *testing.T) {
 		t.Fatal(err)
 	}
 	views := fixtures()
-	for name, template := range p.templates {
+	for _, name := range p.Names() {
 		v, ok := views[name]
 		if !ok {
 			t.Errorf("the template %q has no fixture", name)
 			continue
 		}
-		var b bytes.Buffer
-		if err := template.ExecuteTemplate(&b, "layout", v); err != nil {
+		b := httptest.NewRecorder()
+		if err := p.Render(b, httptest.NewRequest("GET", "/", nil), http.StatusOK, name, v); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		if found := inline.FindString(b.String()); found != "" {
+		if found := inline.FindString(b.Body.String()); found != "" {
 			t.Errorf("%s has %q, which the content policy refuses", name, found)
 		}
-		if strings.Contains(b.String(), "<b>Ada") || strings.Contains(b.String(), "A <title>") {
+		if strings.Contains(b.Body.String(), "<b>Ada") || strings.Contains(b.Body.String(), "A <title>") {
 			t.Errorf("%s does not escape its data", name)
 		}
 	}
-	if len(views) != len(p.templates) {
-		t.Errorf("there are %d fixtures for %d templates", len(views), len(p.templates))
+	if len(views) != len(p.Names()) {
+		t.Errorf("there are %d fixtures for %d templates", len(views), len(p.Names()))
 	}
 }
 
@@ -368,7 +369,7 @@ func TestEveryAnswerCarriesItsGuards(t *testing.T) {
 	a := startAdmin(t, sqlite.Memory)
 	for _, path := range []string{"/login", "/static/app.css", "/api/v1/orders", "/nowhere", "/healthz", "/readyz", "/api/openapi.json"} {
 		h := a.send("GET", path, "").header
-		for name, want := range map[string]string{"Content-Security-Policy": contentPolicy, "X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin"} {
+		for name, want := range map[string]string{"Content-Security-Policy": webpage.Policy, "X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin"} {
 			if got := h.Get(name); got != want {
 				t.Errorf("%s: %s is %q", path, name, got)
 			}

@@ -13,20 +13,21 @@ import (
 
 // webhookPages are the endpoints, and the deliveries to them.
 func (a *app) webhookPages(mux *http.ServeMux) {
-	a.page(mux, "GET /webhooks", func(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
+	page := func(pattern string, h pageHandler) { a.page(mux, pattern, a.readable(readWebhooks, h)) }
+	page("GET /webhooks", func(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
 		return a.endpointsPage(w, r, who, endpointForm{EventTypes: "lumelle.orders.v1.*"}, nil)
 	})
-	a.page(mux, "POST /webhooks", a.createEndpoint)
-	a.page(mux, "GET /webhooks/{id}", func(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
+	page("POST /webhooks", a.createEndpoint)
+	page("GET /webhooks/{id}", func(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
 		return a.endpointPage(w, r, who, r.PathValue("id"), "", nil)
 	})
-	a.page(mux, "POST /webhooks/{id}/disable", a.disableEndpoint)
-	a.page(mux, "POST /webhooks/{id}/enable", a.enableEndpoint)
-	a.page(mux, "GET /deliveries", a.deliveriesPage)
-	a.page(mux, "GET /deliveries/{id}", func(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
+	page("POST /webhooks/{id}/disable", a.disableEndpoint)
+	page("POST /webhooks/{id}/enable", a.enableEndpoint)
+	page("GET /deliveries", a.deliveriesPage)
+	page("GET /deliveries/{id}", func(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
 		return a.deliveryPage(w, r, who, nil)
 	})
-	a.page(mux, "POST /deliveries/{id}/redeliver", a.redeliver)
+	page("POST /deliveries/{id}/redeliver", a.redeliver)
 }
 
 const (
@@ -45,9 +46,6 @@ type endpointsData struct {
 }
 
 func (a *app) endpointsPage(w http.ResponseWriter, r *http.Request, who httpapi.Identity, form endpointForm, problem *httpapi.Problem) error {
-	if err := a.reading(readWebhooks)(r.Context(), who); err != nil {
-		return err
-	}
 	page, err := a.webhooks.List(r.Context(), who.Tenant, webhooks.EndpointQuery{
 		Limit: endpointsOnPage, After: storage.Cursor(r.FormValue("after")),
 	})
@@ -103,9 +101,6 @@ type endpointData struct {
 }
 
 func (a *app) endpointPage(w http.ResponseWriter, r *http.Request, who httpapi.Identity, id, secret string, problem *httpapi.Problem) error {
-	if err := a.reading(readWebhooks)(r.Context(), who); err != nil {
-		return err
-	}
 	endpoint, err := a.webhooks.Get(r.Context(), who.Tenant, id)
 	if err != nil {
 		return err
@@ -143,9 +138,6 @@ type deliveriesData struct {
 }
 
 func (a *app) deliveriesPage(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
-	if err := a.reading(readWebhooks)(r.Context(), who); err != nil {
-		return err
-	}
 	data := deliveriesData{
 		Filter: webhooks.DeliveryQuery{
 			EndpointID: r.FormValue("endpoint_id"), EventType: r.FormValue("event_type"), Status: r.FormValue("status"),
@@ -167,9 +159,6 @@ type deliveryData struct {
 }
 
 func (a *app) deliveryPage(w http.ResponseWriter, r *http.Request, who httpapi.Identity, problem *httpapi.Problem) error {
-	if err := a.reading(readWebhooks)(r.Context(), who); err != nil {
-		return err
-	}
 	delivery, attempts, err := a.webhooks.Delivery(r.Context(), who.Tenant, r.PathValue("id"))
 	if err != nil {
 		return err

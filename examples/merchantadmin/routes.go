@@ -10,6 +10,7 @@ import (
 	"github.com/lumelle/adminkit/approvals/portal"
 	"github.com/lumelle/adminkit/audit/auditfeed"
 	"github.com/lumelle/adminkit/audit/httpapi"
+	"github.com/lumelle/adminkit/audit/httpapi/webpage"
 	"github.com/lumelle/adminkit/authz/authzen"
 	"github.com/lumelle/adminkit/automation/automationadmin"
 	"github.com/lumelle/adminkit/flags/flagadmin"
@@ -33,7 +34,7 @@ func (a *app) handler() (http.Handler, error) {
 	a.healthRoutes(mux, api)
 	a.orderRoutes(mux, api)
 	a.listRoutes(mux, api)
-	mux.Handle("GET /static/", a.pages.static)
+	mux.Handle("GET /static/", a.pages.Static())
 	a.doorPages(mux)
 	a.orderPages(mux)
 	a.listPages(mux)
@@ -47,7 +48,7 @@ func (a *app) handler() (http.Handler, error) {
 	protect.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		api.Error(w, r, httpapi.NewProblem(http.StatusForbidden, "cross_origin", "Another site sent this request."))
 	}))
-	return httpapi.Edge(a.log, secured(protect.Handler(api.Mux(mux)))), nil
+	return httpapi.Edge(a.log, webpage.Secured(protect.Handler(api.Mux(mux)))), nil
 }
 
 // surfaces mounts the handlers that the kit's packages bring along.
@@ -107,23 +108,6 @@ func pendingID(err error) string {
 		return pending.RequestID
 	}
 	return ""
-}
-
-// contentPolicy allows what the admin embeds and nothing else; Pico draws its icons
-// from data URLs.
-const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
-	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-
-func secured(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h := w.Header()
-		h.Set("Content-Security-Policy", contentPolicy)
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Referrer-Policy", "same-origin")
-		h.Set("Cross-Origin-Opener-Policy", "same-origin")
-		h.Set("Cross-Origin-Resource-Policy", "same-origin")
-		next.ServeHTTP(w, r)
-	})
 }
 
 // readyWithin bounds how long a readiness probe waits for the database.
