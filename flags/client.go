@@ -63,10 +63,10 @@ func (c *Client) Bool(ctx context.Context, key string, fallback bool, s *Subject
 
 // BoolDetails reads a flag of type bool, with details.
 func (c *Client) BoolDetails(ctx context.Context, key string, fallback bool, s *Subject) (d Details[bool]) {
-	var e Evaluation
-	c.evaluate(ctx, key, s, &e)
+	var own Evaluation
+	e := c.evaluation(ctx, key, s, &own)
 	v, ok := e.Value.AsBool()
-	if settle(&d, &e, fallback, ok, errNoBool) {
+	if settle(&d, e, fallback, ok, errNoBool) {
 		d.Value = v
 	}
 	return d
@@ -85,10 +85,10 @@ func (c *Client) String(ctx context.Context, key, fallback string, s *Subject) s
 
 // StringDetails reads a flag of type string, with details.
 func (c *Client) StringDetails(ctx context.Context, key, fallback string, s *Subject) (d Details[string]) {
-	var e Evaluation
-	c.evaluate(ctx, key, s, &e)
+	var own Evaluation
+	e := c.evaluation(ctx, key, s, &own)
 	v, ok := e.Value.AsString()
-	if settle(&d, &e, fallback, ok, errNoString) {
+	if settle(&d, e, fallback, ok, errNoString) {
 		d.Value = v
 	}
 	return d
@@ -107,10 +107,10 @@ func (c *Client) Float(ctx context.Context, key string, fallback float64, s *Sub
 
 // FloatDetails reads a flag of type number, with details. An integer is widened.
 func (c *Client) FloatDetails(ctx context.Context, key string, fallback float64, s *Subject) (d Details[float64]) {
-	var e Evaluation
-	c.evaluate(ctx, key, s, &e)
+	var own Evaluation
+	e := c.evaluation(ctx, key, s, &own)
 	v, ok := e.Value.AsFloat()
-	if settle(&d, &e, fallback, ok, errNoNumber) {
+	if settle(&d, e, fallback, ok, errNoNumber) {
 		d.Value = v
 	}
 	return d
@@ -130,10 +130,10 @@ func (c *Client) Int(ctx context.Context, key string, fallback int64, s *Subject
 
 // IntDetails reads a flag as [Client.Int] does, with details.
 func (c *Client) IntDetails(ctx context.Context, key string, fallback int64, s *Subject) (d Details[int64]) {
-	var e Evaluation
-	c.evaluate(ctx, key, s, &e)
+	var own Evaluation
+	e := c.evaluation(ctx, key, s, &own)
 	v, ok := e.Value.AsInt()
-	if settle(&d, &e, fallback, ok, errNoInt) {
+	if settle(&d, e, fallback, ok, errNoInt) {
 		d.Value = v
 	}
 	return d
@@ -148,9 +148,9 @@ func (c *Client) JSON(ctx context.Context, key string, fallback any, s *Subject)
 // JSONDetails reads a flag of type json, with details. A value of another type is
 // JSON too.
 func (c *Client) JSONDetails(ctx context.Context, key string, fallback any, s *Subject) (d Details[any]) {
-	var e Evaluation
-	c.evaluate(ctx, key, s, &e)
-	if settle(&d, &e, fallback, !e.Value.IsZero(), errNoJSON) {
+	var own Evaluation
+	e := c.evaluation(ctx, key, s, &own)
+	if settle(&d, e, fallback, !e.Value.IsZero(), errNoJSON) {
 		d.Value = decoded(e.Value)
 	}
 	return d
@@ -219,6 +219,22 @@ func (c *Client) evaluate(ctx context.Context, key string, s *Subject, into *Eva
 		}
 	}()
 	*into = c.provider.Evaluate(ctx, key, who(ctx, s))
+}
+
+// evaluation returns what a flag is: of the kit's own provider what all readers share,
+// of any other in own.
+func (c *Client) evaluation(ctx context.Context, key string, s *Subject, own *Evaluation) *Evaluation {
+	if c.kit == nil {
+		c.evaluate(ctx, key, s, own)
+		return own
+	}
+	found, stale := c.kit.find(ctx, key, who(ctx, s))
+	if !stale || found.Err != nil {
+		return &found.Evaluation
+	}
+	*own = found.Evaluation
+	own.Reason = ReasonStale
+	return own
 }
 
 // find returns the answer of the kit's own provider. An answer without a value of the
