@@ -17,9 +17,13 @@ import (
 // ContentType is the media type of every message's body: a structured CloudEvent.
 const ContentType = "application/cloudevents+json"
 
-// actionPrefix begins the actions of this package. Events under it never become
-// messages: a webhook about webhooks would feed itself.
-const actionPrefix = "webhooks."
+// actionPrefix begins the actions of this package, and automationPrefix those of package
+// automation. Events under them never become messages: a webhook about webhooks would
+// feed itself, and one about runs would come back as an event of theirs.
+const (
+	actionPrefix     = "webhooks."
+	automationPrefix = "automation."
+)
 
 // The kinds of jobs.
 const (
@@ -107,7 +111,7 @@ func (o *Outbox) Append(ctx context.Context, events ...audit.Event) error {
 func (o *Outbox) feeds(e audit.Event) bool {
 	return e.Outcome == audit.Success &&
 		slices.Contains(o.cfg.Categories, e.Category) &&
-		!strings.HasPrefix(e.Action, actionPrefix)
+		!strings.HasPrefix(e.Action, actionPrefix) && !strings.HasPrefix(e.Action, automationPrefix)
 }
 
 func (o *Outbox) fanOut(ctx context.Context, e audit.Event) error {
