@@ -219,6 +219,9 @@ func (s *Service) apply(ctx context.Context, r Request) (out Result, err error) 
 		p := &pass{request: r, grant: Grant{
 			RequestID: r.ID, Revision: r.Revision, ContentHash: r.ContentHash, EventID: r.EventID,
 		}}
+		if r.Hops > 0 {
+			ctx = audit.WithCause(ctx, audit.Cause{EventID: r.CausationID, Hops: r.Hops})
+		}
 		e := r.event()
 		e.Link = linkOf(ctx, r.Trace)
 		var err error
@@ -331,6 +334,7 @@ func (r *Request) event() audit.Event {
 		Actor:      audit.Actor{Type: system.Type, ID: system.ID, ActingAs: requester.ID},
 		OnBehalfOf: &requester, Origin: r.Origin, Reason: r.Reason, Trace: r.Trace,
 		Before: r.Before, After: r.After, Payload: r.Payload, BaseRevision: r.BaseRevision, Metadata: r.Metadata,
+		CausationID: r.CausationID, Hops: r.Hops,
 	}
 }
 

@@ -40,6 +40,7 @@ func (s *Service) prepare(e audit.Event, policy string) (Request, error) {
 		ID: s.cfg.NewID(), Tenant: e.Tenant, State: StateDraft, Action: e.Action, Resource: e.Resource,
 		EventID: e.ID, Source: e.Source, Origin: e.Origin, Metadata: e.Metadata,
 		Requester: e.Subject(), Authors: authorsOf(e), PolicyName: policy, Policy: p, Trace: e.Trace,
+		CausationID: e.CausationID, Hops: e.Hops,
 	}
 	return r, r.fill(Content{
 		Payload: e.Payload, BaseRevision: e.BaseRevision, Before: e.Before, After: e.After, Reason: e.Reason,

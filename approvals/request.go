@@ -76,6 +76,11 @@ type Request struct {
 
 	// Trace is the trace the request began under and keeps.
 	Trace correlation.Trace
+	// CausationID is the id of the event that led to the request, and Hops how many steps
+	// of causation that was, as the event that asked had them. They go on with the change
+	// that is applied, so that a loop through an approval is one.
+	CausationID string
+	Hops        int
 	// PreviousID is the ended request that this one asks for again.
 	PreviousID string
 	// DedupeKey is equal for requests of one person for the same change, see [Gate].

@@ -95,7 +95,7 @@ func (s *Service) record(ctx context.Context, r Request, step Step, d *Decision)
 	e := audit.Event{
 		Action: ActionPrefix + step.Verb, Tenant: r.Tenant, Time: step.At, Actor: step.Actor,
 		Resource: audit.Resource{Type: ResourceType, ID: r.ID}, Reason: step.Comment,
-		Trace: r.Trace, Link: linkOf(ctx, r.Trace), Metadata: metadata,
+		Trace: r.Trace, Link: linkOf(ctx, r.Trace), Metadata: metadata, CausationID: r.CausationID, Hops: r.Hops,
 		ApprovalID: r.ID,
 	}
 	if step.To == StateFailed {

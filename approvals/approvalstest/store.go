@@ -64,8 +64,8 @@ func (e *env) request(id string) approvals.Request {
 		Stages:    []approvals.Stage{{Name: "s", Status: approvals.StagePending, Required: 2, ApprovedBy: []audit.Actor{marco}, OpenedAt: noon}},
 		Cause:     approvals.Cause{DecisionID: "d", Reason: audit.Reason{Code: "c", Text: "t"}, Rules: []string{"r1"}, PolicyVersion: "7"},
 		CreatedAt: noon, UpdatedAt: noon.Add(2 * time.Microsecond), TimeoutAt: noon.Add(time.Hour),
-		Trace:      correlation.Trace{TraceID: strings.Repeat("1a", 16), SpanID: strings.Repeat("2b", 8), Flags: 1, State: "k=v"},
-		PreviousID: "before", DedupeKey: "key-" + id, Failure: &approvals.Failure{Code: "conflict", Text: "moved"}, Output: []byte(`{"refund": "r-1"}`),
+		Trace:       correlation.Trace{TraceID: strings.Repeat("1a", 16), SpanID: strings.Repeat("2b", 8), Flags: 1, State: "k=v"},
+		CausationID: "cause-" + id, Hops: 3, PreviousID: "before", DedupeKey: "key-" + id, Failure: &approvals.Failure{Code: "conflict", Text: "moved"}, Output: []byte(`{"refund": "r-1"}`),
 	}
 }
 

@@ -79,7 +79,7 @@ func (s approvalsStore) saveRequest(ctx context.Context, c storage.Conn, tenant 
 		r.Action, r.Resource.Type, r.Resource.ID, r.Resource.Name, r.EventID, r.Source, origin, orNull(r.Metadata),
 		requester, authors, orNull(r.Payload), r.BaseRevision, orNull(r.Before), orNull(r.After), r.Reason, r.ContentHash,
 		micros(r.SubmittedAt), r.PolicyName, policy, stages, cause, micros(r.CreatedAt), micros(r.UpdatedAt), micros(r.TimeoutAt),
-		r.Trace.Traceparent(), r.Trace.State, r.PreviousID, r.DedupeKey, openKey, failure, orNull(r.Output))
+		r.Trace.Traceparent(), r.Trace.State, r.PreviousID, r.DedupeKey, openKey, failure, orNull(r.Output), r.CausationID, r.Hops)
 	if err != nil {
 		return fmt.Errorf("save request: %w", err)
 	}
@@ -96,9 +96,9 @@ INSERT INTO adminkit_approvals_request (
 	action, resource_type, resource_id, resource_name, event_id, source, origin, metadata,
 	requester, authors, payload, base_revision, before_doc, after_doc, reason, content_hash,
 	submitted_at, policy_name, policy, stages, cause, created_at, updated_at, timeout_at,
-	traceparent, tracestate, previous_id, dedupe_key, open_key, failure, output
+	traceparent, tracestate, previous_id, dedupe_key, open_key, failure, output, causation_id, hops
 ) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
-	$21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37)
+	$21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39)
 ON CONFLICT DO NOTHING`
 
 // What was fixed when the request was made is set again to the same, so that both
@@ -109,7 +109,7 @@ UPDATE adminkit_approvals_request SET
 	action = $7, resource_type = $8, resource_id = $9, resource_name = $10, event_id = $11, source = $12, origin = $13, metadata = $14,
 	requester = $15, authors = $16, payload = $17, base_revision = $18, before_doc = $19, after_doc = $20, reason = $21, content_hash = $22,
 	submitted_at = $23, policy_name = $24, policy = $25, stages = $26, cause = $27, created_at = $28, updated_at = $29, timeout_at = $30,
-	traceparent = $31, tracestate = $32, previous_id = $33, dedupe_key = $34, open_key = $35, failure = $36, output = $37
+	traceparent = $31, tracestate = $32, previous_id = $33, dedupe_key = $34, open_key = $35, failure = $36, output = $37, causation_id = $38, hops = $39
 WHERE tenant = $1 AND id = $2 AND version = $6 - 1
 AND NOT EXISTS (
 	SELECT 1 FROM adminkit_approvals_request other
@@ -121,7 +121,7 @@ SELECT id, state, revision, version,
 	action, resource_type, resource_id, resource_name, event_id, source, origin, metadata,
 	requester, authors, payload, base_revision, before_doc, after_doc, reason, content_hash,
 	submitted_at, policy_name, policy, stages, cause, created_at, updated_at, timeout_at,
-	traceparent, tracestate, previous_id, dedupe_key, failure, output
+	traceparent, tracestate, previous_id, dedupe_key, failure, output, causation_id, hops
 FROM adminkit_approvals_request`
 
 func scanRequest(rows storage.Rows, tenant string) (approvals.Request, error) {
@@ -133,7 +133,7 @@ func scanRequest(rows storage.Rows, tenant string) (approvals.Request, error) {
 		&r.Action, &r.Resource.Type, &r.Resource.ID, &r.Resource.Name, &r.EventID, &r.Source, &origin, (*[]byte)(&r.Metadata),
 		&requester, &authors, (*[]byte)(&r.Payload), &r.BaseRevision, (*[]byte)(&r.Before), (*[]byte)(&r.After), &r.Reason, &r.ContentHash,
 		&submitted, &r.PolicyName, &policy, &stages, &cause, &created, &updated, &timeout,
-		&traceparent, &tracestate, &r.PreviousID, &r.DedupeKey, &failure, (*[]byte)(&r.Output))
+		&traceparent, &tracestate, &r.PreviousID, &r.DedupeKey, &failure, (*[]byte)(&r.Output), &r.CausationID, &r.Hops)
 	if err != nil {
 		return r, fmt.Errorf("read request: %w", err)
 	}

@@ -33,6 +33,8 @@ CREATE TABLE adminkit_approvals_request (
 	timeout_at    BIGINT  NOT NULL,
 	traceparent   TEXT    COLLATE "C" NOT NULL,
 	tracestate    TEXT    COLLATE "C" NOT NULL,
+	causation_id  TEXT    COLLATE "C" NOT NULL,
+	hops          BIGINT  NOT NULL,
 	previous_id   TEXT    COLLATE "C" NOT NULL,
 	dedupe_key    TEXT    COLLATE "C" NOT NULL,
 	-- The dedupe_key while the request is open, NULL otherwise: one open request for

@@ -33,6 +33,8 @@ CREATE TABLE adminkit_approvals_request (
 	timeout_at    BIGINT  NOT NULL,
 	traceparent   TEXT    NOT NULL,
 	tracestate    TEXT    NOT NULL,
+	causation_id  TEXT    NOT NULL,
+	hops          BIGINT  NOT NULL,
 	previous_id   TEXT    NOT NULL,
 	dedupe_key    TEXT    NOT NULL,
 	-- The dedupe_key while the request is open, NULL otherwise: one open request for
