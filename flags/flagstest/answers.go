@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/lumelle/adminkit/flags"
+	"github.com/lumelle/adminkit/flags/targeting"
 )
 
 // answerRules are about what a flag is for whom.
@@ -18,6 +19,12 @@ var answerRules = []rule{
 		explanation: "Then the default in the reader's code holds. A zero value in its place would overrule it."},
 	{id: "FP-005", name: "a rule that is named is the one that decided", run: named,
 		explanation: "People look for the rule by its name. A provider that does not know may leave it empty."},
+}
+
+// compareRules are about how conditions read texts.
+var compareRules = []rule{
+	{id: "FP-032", name: "texts are compared whole and as they are written", run: exact,
+		explanation: "A backend that folds case, trims or compares a beginning gives a flag to whoever was not meant: m-10 is not m-1."},
 }
 
 // errorRules are about what cannot be evaluated.
@@ -118,6 +125,23 @@ func anyKey(e *env) {
 	for _, key := range strangeKeys {
 		if got := e.ask(e.ctx, key, Subject("ann")); got.Err == nil {
 			e.Errorf("%.40q is %s, want an error", key, told(got))
+		}
+	}
+}
+
+func exact(e *env) {
+	for flag, s := range map[string]struct {
+		path, variant string
+		texts         []string
+	}{
+		"text":    {flags.AttrPlan, "empty", []string{"PRO", "Free", "pr", "prox", "pro ", " pro", "p*", "fre\u0435", ""}},
+		"ordered": {flags.AttrMerchant, "c", []string{"M-1", "m-10", "m-", "m-1 ", "m-1,m-2", ""}},
+	} {
+		for _, text := range s.texts {
+			who := &flags.Subject{Tenant: Acme, Key: "zed", Attributes: targeting.Attributes{s.path: targeting.String(text)}}
+			if got := e.ask(e.ctx, flag, who); got.Err != nil || got.Variant != s.variant {
+				e.Errorf("%s for a subject whose %s is %q is %s, want variant %q", flag, s.path, text, told(got), s.variant)
+			}
 		}
 	}
 }

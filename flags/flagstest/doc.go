@@ -30,16 +30,18 @@
 //     that of the first rule that holds (FP-001), the value that of the variant, with
 //     its kind (FP-002), and the reason OpenFeature's word for why (FP-003). Where no
 //     variant is configured there is no value, and the reader's own default holds
-//     (FP-004).
+//     (FP-004). Conditions compare texts whole and byte for byte (FP-032).
 //   - What cannot be evaluated is an Err with a code of OpenFeature's list, and comes
 //     without a value (FP-006, FP-007).
 //   - It answers every key and every subject without a panic (FP-008, FP-009), also nil
 //     for a subject, and tells no value of a subject in a message (FP-010).
 //   - It leaves the subject as it is and keeps nothing of it (FP-011, FP-012).
-//   - A split is by the first of its attributes that is there, the same in every
-//     process (FP-013, FP-015, FP-016), and an error where none is (FP-017).
-//   - Tenants have flags of their own (FP-014).
-//   - It answers promptly, whatever became of ctx (FP-018), from many goroutines at
+//   - A split is by the first of its attributes that is there and not empty, the same in
+//     every process (FP-013, FP-015, FP-016), and TARGETING_KEY_MISSING where none is
+//     (FP-017).
+//   - Tenants have flags of their own (FP-014). For a tenant that has none, and for
+//     nobody, the answer is an Err.
+//   - It answers promptly, whatever became of ctx, be it with an Err (FP-018), from many goroutines at
 //     once (FP-019), and ends what it started when it is closed (FP-020).
 //   - A change is served without a restart (FP-021). Where the source is away the last
 //     known definitions answer, with reason STALE (FP-022).

@@ -115,7 +115,8 @@ func decide(f flags.Flag, s *flags.Subject) flags.Evaluation {
 		default:
 			unit := ""
 			for _, by := range r.Serve.Split.By {
-				if v, ok := s.Attribute(by); ok && unit == "" {
+				v, ok := s.Attribute(by)
+				if text, isText := v.AsString(); ok && unit == "" && (!isText || text != "") {
 					unit = v.String()
 				}
 			}

@@ -119,7 +119,7 @@ func Rules() []ruletest.Rule {
 }
 
 func rules() []rule {
-	return slices.Concat(answerRules, errorRules, subjectRules, splitRules, callRules, changeRules, bulkRules, watchRules, explainRules)
+	return slices.Concat(answerRules, errorRules, subjectRules, splitRules, callRules, changeRules, bulkRules, watchRules, explainRules, compareRules)
 }
 
 // An env is what a rule gets to work with: a provider of its own.

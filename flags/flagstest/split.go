@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/lumelle/adminkit/flags"
+	"github.com/lumelle/adminkit/flags/targeting"
 )
 
 // splitRules are about the flag half.
@@ -48,7 +49,11 @@ func units(e *env) {
 }
 
 func unitless(e *env) {
-	if got := e.ask(e.ctx, "half", subject("", "")); got.Err == nil || got.Err.Code != flags.CodeTargetingKeyMissing {
-		e.Errorf("half for a subject without a key is %s, want TARGETING_KEY_MISSING", told(got))
+	empty := subject("", "")
+	empty.Attributes[flags.AttrMerchant] = targeting.String("")
+	for name, s := range map[string]*flags.Subject{"without a key": subject("", ""), "whose merchant is empty": empty} {
+		if got := e.ask(e.ctx, "half", s); got.Err == nil || got.Err.Code != flags.CodeTargetingKeyMissing {
+			e.Errorf("half for a subject %s is %s, want TARGETING_KEY_MISSING", name, told(got))
+		}
 	}
 }

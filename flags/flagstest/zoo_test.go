@@ -239,7 +239,8 @@ var zoo = []struct {
 	{"splits by the process it runs in", "FP-013", func(_ testing.TB, b *beast) {
 		salt := strconv.Itoa(rand.Int())
 		before(func(key *string, s *flags.Subject) {
-			if m, ok := s.Attributes[flags.AttrMerchant]; *key == "half" && ok {
+			m := s.Attributes[flags.AttrMerchant]
+			if text, ok := m.AsString(); *key == "half" && (text != "" || !ok && !m.IsZero()) {
 				s.Attributes[flags.AttrMerchant] = targeting.String(m.String() + salt)
 			} else if *key == "half" && s.Key != "" {
 				s.Key += salt
@@ -428,6 +429,24 @@ var zoo = []struct {
 			return flags.Explanation{Evaluation: b.reference.Evaluate(ctx, key, s)}
 		}
 	}},
+	{"splits by an empty merchant", "FP-017", after(func(_ *beast, key string, s *flags.Subject, ev *flags.Evaluation) {
+		if key != "half" || s == nil {
+			return
+		}
+		if merchant, ok := s.Attributes[flags.AttrMerchant].AsString(); ok && merchant == "" {
+			*ev = flags.Evaluation{Variant: "on", Value: targeting.Bool(true), Reason: flags.ReasonSplit}
+		}
+	})},
+	{"folds the case of plans", "FP-032", before(func(_ *string, s *flags.Subject) {
+		if plan, ok := s.Attributes[flags.AttrPlan].AsString(); ok {
+			s.Attributes[flags.AttrPlan] = targeting.String(strings.ToLower(plan))
+		}
+	})},
+	{"compares the beginning of a merchant", "FP-032", before(func(_ *string, s *flags.Subject) {
+		if merchant, _ := s.Attributes[flags.AttrMerchant].AsString(); strings.HasPrefix(merchant, "m-1") {
+			s.Attributes[flags.AttrMerchant] = targeting.String("m-1")
+		}
+	})},
 }
 
 // zooPatience is less than that of [Run]: some beasts break a rule by never coming back.
