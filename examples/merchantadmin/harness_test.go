@@ -51,14 +51,14 @@ func onEachDurableDatabase(t *testing.T, fn func(t *testing.T, db string)) {
 
 // An admin is a running merchant admin, reached over HTTP only.
 type admin struct {
-	t    *testing.T
+	t    testing.TB
 	base string
 	// document is what the admin says of its API. Every answer is held against it.
 	document *httpapitest.Document
 }
 
 // startAdmin runs the program until the test ends, and expects a clean stop then.
-func startAdmin(t *testing.T, db string, flags ...string) *admin {
+func startAdmin(t testing.TB, db string, flags ...string) *admin {
 	t.Helper()
 	a, stop := runAdmin(t, append([]string{"-db", db, "-keys", filepath.Join(t.TempDir(), "keys")}, flags...)...)
 	t.Cleanup(stop)
@@ -66,7 +66,7 @@ func startAdmin(t *testing.T, db string, flags ...string) *admin {
 }
 
 // runAdmin runs the program until stop is called.
-func runAdmin(t *testing.T, flags ...string) (a *admin, end func()) {
+func runAdmin(t testing.TB, flags ...string) (a *admin, end func()) {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	ready, stdout := io.Pipe()
@@ -116,7 +116,7 @@ func (l *lockedBuffer) String() string {
 
 // An answer is a response that was read to its end.
 type answer struct {
-	t      *testing.T
+	t      testing.TB
 	about  string
 	status int
 	header http.Header
@@ -194,7 +194,7 @@ func (r answer) text(name string) string {
 
 // eventually calls fn until it reports true. It is for what a worker does; each call
 // asks over HTTP, which paces it.
-func eventually(t *testing.T, what string, fn func() bool) {
+func eventually(t testing.TB, what string, fn func() bool) {
 	t.Helper()
 	deadline := time.Now().Add(20 * time.Second)
 	for !fn() {

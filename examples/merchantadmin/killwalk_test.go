@@ -96,7 +96,7 @@ func (w *walk) run(orders []string) {
 	defer pace.Stop()
 	for n := w.succeeded(); n < w.refunds && !w.t.Failed(); n = w.succeeded() {
 		if time.Now().After(deadline) {
-			w.t.Errorf("after %v %d of %d runs have succeeded", patience, n, w.refunds)
+			w.t.Errorf("after %v %d of %d runs have succeeded; jobs that are left: %q", patience, n, w.refunds, dump(w.t, w.db)["adminkit_job"])
 		}
 		w.decideAll()
 		<-pace.C
