@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -11,8 +12,18 @@ import (
 
 // The way of a job through the store: in, out to its owner, and away.
 
-// Enqueue implements jobs.Store.
+// Enqueue implements jobs.Store. On Postgres it is one statement, which is there whole or
+// not at all without a savepoint of its own.
 func (s jobStore) Enqueue(ctx context.Context, list []jobs.Job) error {
+	if s.db.Dialect().Postgres {
+		c, err := s.db.Conn(ctx)
+		if err == nil {
+			return enqueueBatch(ctx, c, list)
+		}
+		if !errors.Is(err, storage.ErrNoTx) {
+			return err
+		}
+	}
 	return s.inTx(ctx, func(ctx context.Context, c storage.Conn) error {
 		if s.db.Dialect().Postgres {
 			return enqueueBatch(ctx, c, list)
