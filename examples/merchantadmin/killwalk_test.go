@@ -83,7 +83,7 @@ func (w *walk) openRule() {
 }
 
 // patience is how long a walk may take before what is missing counts as lost.
-const patience = 4 * time.Minute
+const patience = 2 * time.Minute
 
 // run refunds the orders, decides what the runs ask for, and returns when every run has
 // succeeded.
@@ -96,7 +96,8 @@ func (w *walk) run(orders []string) {
 	defer pace.Stop()
 	for n := w.succeeded(); n < w.refunds && !w.t.Failed(); n = w.succeeded() {
 		if time.Now().After(deadline) {
-			w.t.Errorf("after %v %d of %d runs have succeeded; jobs that are left: %q", patience, n, w.refunds, dump(w.t, w.db)["adminkit_job"])
+			rows := dump(w.t, w.db)
+			w.t.Errorf("after %v %d of %d runs have succeeded; jobs: %q; buried: %q", patience, n, w.refunds, rows["adminkit_jobs_job"], rows["adminkit_jobs_dead"])
 		}
 		w.decideAll()
 		<-pace.C
