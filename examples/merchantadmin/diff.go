@@ -13,14 +13,12 @@ func diffFields(before, after json.RawMessage) []jcs.Difference {
 	if before == nil && after == nil {
 		return nil
 	}
-	return jcs.Diff(orEmpty(before), orEmpty(after))
-}
-
-func orEmpty(doc json.RawMessage) json.RawMessage {
-	if doc == nil {
-		return json.RawMessage("{}")
+	for _, side := range []*json.RawMessage{&before, &after} {
+		if *side == nil {
+			*side = json.RawMessage("{}")
+		}
 	}
-	return doc
+	return jcs.Diff(before, after)
 }
 
 // plain is a JSON value without the quotes of a string.

@@ -77,9 +77,7 @@ func (a *app) flagsPage(w http.ResponseWriter, r *http.Request, who httpapi.Iden
 }
 
 func (a *app) createFlag(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
-	f := flags.Flag{
-		Key: r.PostFormValue("key"), Type: flags.Type(r.PostFormValue("type")), ValueType: flags.ValueType(r.PostFormValue("value_type")),
-	}
+	f := flags.Flag{Key: r.PostFormValue("key"), Type: flags.Type(r.PostFormValue("type")), ValueType: flags.ValueType(r.PostFormValue("value_type"))}
 	f, err := flagform.Read(r.PostForm, f, a.cfg.env).Apply(f)
 	if err == nil {
 		_, err = a.flags.Create(r.Context(), who.Tenant, f, r.PostFormValue("reason"))
