@@ -119,7 +119,9 @@ func (m *mortal) start() {
 }
 
 func (m *mortal) run() (*exec.Cmd, string, error) {
-	cmd := command(m.t, "-addr", "127.0.0.1:0", "-db", m.db, "-keys", m.keys, "-egress-allow", "127.0.0.0/8", "-lease", "500ms")
+	// A lease that a slow machine loses by itself counts as a lost start too, and three of
+	// them bury a job.
+	cmd := command(m.t, "-addr", "127.0.0.1:0", "-db", m.db, "-keys", m.keys, "-egress-allow", "127.0.0.0/8", "-lease", "2s")
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		return nil, "", err
