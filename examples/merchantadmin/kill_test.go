@@ -29,7 +29,7 @@ func TestKilledAdminLosesNothingAndDoesNothingTwice(t *testing.T) {
 	onEachDurableDatabase(t, func(t *testing.T, db string) {
 		seed := rand.Uint64()
 		t.Logf("%d refunds, %d kills, seed %d", refunds, kills, seed)
-		m := &mortal{t: t, db: db, keys: filepath.Join(t.TempDir(), "keys")}
+		m := &mortal{t: t, db: db, keys: filepath.Join(t.TempDir(), "keys"), lease: "500ms"}
 		m.alive = sync.NewCond(&m.mu)
 		m.start()
 		defer m.end()
@@ -98,6 +98,7 @@ func (r *reaper) during(m *mortal, fn func()) {
 type mortal struct {
 	t        *testing.T
 	db, keys string
+	lease    string
 
 	mu    sync.Mutex
 	alive *sync.Cond
@@ -119,9 +120,7 @@ func (m *mortal) start() {
 }
 
 func (m *mortal) run() (*exec.Cmd, string, error) {
-	// A lease that a slow machine loses by itself counts as a lost start too, and three of
-	// them bury a job.
-	cmd := command(m.t, "-addr", "127.0.0.1:0", "-db", m.db, "-keys", m.keys, "-egress-allow", "127.0.0.0/8", "-lease", "2s")
+	cmd := command(m.t, "-addr", "127.0.0.1:0", "-db", m.db, "-keys", m.keys, "-egress-allow", "127.0.0.0/8", "-lease", m.lease)
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		return nil, "", err
