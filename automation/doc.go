@@ -19,7 +19,8 @@
 //
 // A rule belongs to an environment and fires on events of that one only; a rule of
 // [Draft] cannot be turned on. It belongs to whoever wrote its current version, and its
-// runs act as that person: what the owner may not do, the rule cannot.
+// runs act as that person: an action that changes something through a governor may do
+// what its owner may. Actions that reach out or log ask no gate.
 //
 // # From an event to a run
 //

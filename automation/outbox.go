@@ -81,7 +81,8 @@ func NewOutbox(tx storage.Transactor, store Store, queue Queue, encode Encoder, 
 }
 
 // Append implements audit.AuditSink. An event that no enabled rule listens to, and that
-// nobody waits for, writes nothing; one that was appended before is a no-op.
+// is no signal, writes nothing; one that was appended before is a no-op. A signal is kept
+// whether or not a run waits for it yet.
 func (o *Outbox) Append(ctx context.Context, events ...audit.Event) error {
 	var concern []audit.Event
 	for _, e := range events {

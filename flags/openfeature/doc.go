@@ -25,7 +25,9 @@
 //
 // # Events
 //
-// A provider that is a [flags.WatchProvider] is watched from Init to Shutdown. Its
+// A provider that is a [flags.WatchProvider] is watched from Init to Shutdown, and Init
+// waits until it is ready or the ctx of SetProviderAndWait ends: a flags.Provider has to
+// run (Run) by then, or to have loaded a tenant (Load). Its
 // status becomes PROVIDER_READY, PROVIDER_STALE and PROVIDER_ERROR, its changes
 // PROVIDER_CONFIGURATION_CHANGED with the keys. Who does not read them holds nobody up:
 // what is not read yet is put together, and only the newest status counts.
