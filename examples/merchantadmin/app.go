@@ -61,7 +61,7 @@ type app struct {
 
 // openApp opens the database, wires everything to it and starts the worker.
 func openApp(ctx context.Context, cfg config, log *slog.Logger) (_ *app, err error) {
-	db, err := openBackend(ctx, cfg)
+	db, err := openBackend(ctx, cfg, log)
 	if err != nil {
 		return nil, err
 	}

@@ -49,7 +49,7 @@ func isPostgres(db string) bool {
 }
 
 // openBackend opens the database that -db names, emptied first where -reset asks.
-func openBackend(ctx context.Context, cfg config) (backend, error) {
+func openBackend(ctx context.Context, cfg config, log *slog.Logger) (backend, error) {
 	if cfg.reset {
 		if err := resetDatabase(ctx, cfg.db); err != nil {
 			return nil, fmt.Errorf("-reset: %w", err)
@@ -58,7 +58,7 @@ func openBackend(ctx context.Context, cfg config) (backend, error) {
 	if isPostgres(cfg.db) {
 		return postgres.Open(ctx, cfg.db, postgres.Config{})
 	}
-	return sqlite.Open(ctx, cfg.db, sqlite.Config{})
+	return sqlite.Open(ctx, cfg.db, sqlite.Config{Logger: log})
 }
 
 // resetDatabase removes the tables of the kit and of the shop, and nothing else that

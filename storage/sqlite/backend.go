@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"path/filepath"
 	"runtime"
 	"strconv"
@@ -47,6 +48,11 @@ type Config struct {
 	// number of processors, at least 4. New ignores it: the pool is the host's.
 	Readers int
 
+	// Logger gets what an operator should see: that the program was built with another
+	// driver than the one this release was tested with. Nil discards it. New, whose
+	// driver is the host's, ignores it.
+	Logger *slog.Logger
+
 	// Connector, where not nil, wraps what opens the physical connections, to trace
 	// them or to inject faults. New ignores it.
 	Connector func(driver.Connector) driver.Connector
@@ -82,6 +88,7 @@ func Open(ctx context.Context, path string, cfg Config) (*Backend, error) {
 	if path == "" {
 		return nil, errors.New("sqlite: the path is empty")
 	}
+	warnOfBuild(cfg.Logger)
 	file := uri(path)
 	write, err := open(file, "synchronous(FULL)", cfg)
 	if err != nil {
@@ -132,6 +139,9 @@ func (cfg Config) withDefaults() (Config, error) {
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	cfg.TxTimeout = cmp.Or(cfg.TxTimeout, 30*time.Second)
 	cfg.BusyTimeout = cmp.Or(cfg.BusyTimeout, 10*time.Second)
