@@ -21,7 +21,6 @@ import (
 	"github.com/lumelle/adminkit/flags"
 	"github.com/lumelle/adminkit/flags/flagform"
 	"github.com/lumelle/adminkit/flags/targeting/form"
-	"github.com/lumelle/adminkit/storage"
 )
 
 //go:embed web
@@ -35,14 +34,9 @@ func newPages() (*webpage.Set, error) {
 	}
 	return webpage.New(files, webpage.Config{Funcs: template.FuncMap{
 		"money":      func(m shop.Money) string { return m.String() },
-		"rfc3339":    func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
-		"when":       func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") },
 		"field":      func(pointer string) string { return strings.TrimPrefix(pointer, "/") },
 		"tone":       tone,
-		"plain":      plain,
-		"path":       url.PathEscape,
 		"state":      stateOf,
-		"inc":        func(i int) int { return i + 1 },
 		"warn":       func(f flags.Flag) []flags.Warning { return flags.Warnings(f, time.Now()) },
 		"holds":      flagform.When,
 		"serves":     flagform.Serves,
@@ -51,8 +45,6 @@ func newPages() (*webpage.Set, error) {
 		"ops":        form.Ops,
 		"valueTypes": func() []flags.ValueType { return []flags.ValueType{flags.Bool, flags.String, flags.Number, flags.JSON} },
 		"groups":     form.Groups,
-		"indent":     indented,
-		"words":      func(s any) string { return strings.ReplaceAll(fmt.Sprint(s), "_", " ") },
 	}})
 }
 
@@ -151,7 +143,7 @@ func (a *app) page(mux *http.ServeMux, pattern string, h pageHandler) {
 		if err == nil {
 			r = r.WithContext(audit.WithActor(r.Context(), who.Actor))
 			r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-			if err = checkText(r); err == nil {
+			if err = webpage.CheckText(r, maxForm); err == nil {
 				err = h(w, r, who)
 			}
 		}
@@ -182,22 +174,6 @@ func (a *app) readable(action string, h pageHandler) pageHandler {
 
 // maxForm bounds the forms of the pages, which are all small.
 const maxForm = 64 << 10
-
-// checkText refuses an address that is no text: nothing is called so, and Postgres
-// would fail on a NUL that it is asked for.
-func checkText(r *http.Request) error {
-	if storage.CheckText("", r.URL.Path, maxForm) != nil {
-		return storage.ErrNotFound
-	}
-	for name, values := range r.URL.Query() {
-		for _, v := range values {
-			if storage.CheckText("", v, maxForm) != nil {
-				return httpapi.BadRequest(name, "is not text")
-			}
-		}
-	}
-	return nil
-}
 
 // pageError shows err as a page.
 func (a *app) pageError(w http.ResponseWriter, r *http.Request, who httpapi.Identity, err error) {
@@ -249,14 +225,10 @@ func (a *app) after(w http.ResponseWriter, r *http.Request, err error, done stri
 	if problem := shown(err); problem != nil {
 		return again(problem)
 	}
-	if err == nil && r.Header.Get("HX-Request") != "" {
-		w.Header().Set("HX-Redirect", done) // the whole page goes on, not a part of it
-		return nil
+	if err == nil {
+		webpage.Leave(w, r, done)
 	}
-	if err != nil {
-		return err
-	}
-	return seeOther(w, r, done)
+	return err
 }
 
 // seeOther ends a form: the browser goes on with a page of its own, which it may

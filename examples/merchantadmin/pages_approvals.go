@@ -9,6 +9,7 @@ import (
 
 	"github.com/lumelle/adminkit/approvals"
 	"github.com/lumelle/adminkit/audit/httpapi"
+	"github.com/lumelle/adminkit/audit/httpapi/webpage"
 	"github.com/lumelle/adminkit/audit/jcs"
 	"github.com/lumelle/adminkit/storage"
 )
@@ -81,7 +82,7 @@ func (a *app) requestPage(w http.ResponseWriter, r *http.Request, who httpapi.Id
 		return err
 	}
 	data := requestData{
-		Request: request, Steps: history.Steps, Diff: diffFields(request.Before, request.After),
+		Request: request, Steps: history.Steps, Diff: webpage.Changes(request.Before, request.After),
 		Open:       request.State.Undecided(),
 		May:        a.approvals.CanDecide(r.Context(), request, history) == nil,
 		Mine:       slices.ContainsFunc(request.Authors, who.Actor.Same),

@@ -3,11 +3,11 @@ package main
 import (
 	"errors"
 	"net/http"
-	"net/url"
 
 	"github.com/lumelle/adminkit/audit"
 	"github.com/lumelle/adminkit/audit/correlation"
 	"github.com/lumelle/adminkit/audit/httpapi"
+	"github.com/lumelle/adminkit/audit/httpapi/webpage"
 	"github.com/lumelle/adminkit/audit/jcs"
 	"github.com/lumelle/adminkit/storage"
 )
@@ -55,20 +55,10 @@ func (a *app) auditPage(w http.ResponseWriter, r *http.Request, who httpapi.Iden
 		return err
 	}
 	for _, e := range page.Items {
-		data.Items = append(data.Items, eventRow{e, diffFields(e.Before, e.After), indented(e.Metadata)})
+		data.Items = append(data.Items, eventRow{e, webpage.Changes(e.Before, e.After), webpage.Indented(e.Metadata)})
 	}
-	data.Next = nextPage(r, page.Next)
+	data.Next = webpage.Next(r, page.Next)
 	return a.show(w, r, who, "audit", view{Title: "Audit", Current: "/audit", Data: data})
-}
-
-// nextPage is the address of r behind the cursor, empty at the end of a list.
-func nextPage(r *http.Request, next storage.Cursor) string {
-	if next == "" {
-		return ""
-	}
-	q := r.URL.Query()
-	q.Set("after", string(next))
-	return (&url.URL{Path: r.URL.Path, RawQuery: q.Encode()}).String()
 }
 
 type timelineData struct {

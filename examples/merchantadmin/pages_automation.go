@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/lumelle/adminkit/audit/httpapi"
+	"github.com/lumelle/adminkit/audit/httpapi/webpage"
 	"github.com/lumelle/adminkit/automation"
 	"github.com/lumelle/adminkit/automation/ruleform"
 	"github.com/lumelle/adminkit/flags/targeting"
@@ -170,7 +171,7 @@ func (a *app) runsPage(w http.ResponseWriter, r *http.Request, who httpapi.Ident
 	if err != nil {
 		return err
 	}
-	data.Rules, data.Items, data.Next = rules.Items, page.Items, nextPage(r, page.Next)
+	data.Rules, data.Items, data.Next = rules.Items, page.Items, webpage.Next(r, page.Next)
 	return a.show(w, r, who, "runs", view{Title: "Runs", Current: "/automations", Data: data})
 }
 

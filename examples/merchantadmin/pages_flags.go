@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/lumelle/adminkit/audit/httpapi"
+	"github.com/lumelle/adminkit/audit/httpapi/webpage"
 	"github.com/lumelle/adminkit/audit/jcs"
 	"github.com/lumelle/adminkit/flags"
 	"github.com/lumelle/adminkit/flags/flagform"
@@ -127,14 +128,14 @@ func (a *app) flagPage(w http.ResponseWriter, r *http.Request, who httpapi.Ident
 	}
 	data := flagData{
 		Flag: f, Environment: env, Environments: a.flags.Environments(), State: f.Environments[env],
-		Warnings: flags.Warnings(f.Flag, a.catalog.Now()), Next: nextPage(r, page.Next),
+		Warnings: flags.Warnings(f.Flag, a.catalog.Now()), Next: webpage.Next(r, page.Next),
 	}
 	for i, v := range page.Items {
 		var before json.RawMessage
 		if i+1 < len(page.Items) {
 			before = flagJSON(page.Items[i+1])
 		}
-		data.Versions = append(data.Versions, flagVersion{v, diffFields(before, flagJSON(v))})
+		data.Versions = append(data.Versions, flagVersion{v, webpage.Changes(before, flagJSON(v))})
 	}
 	return a.show(w, r, who, "flag", view{Title: key, Current: "/flags", Problem: problem, Data: data})
 }
@@ -201,7 +202,7 @@ func (a *app) flagDraft(w http.ResponseWriter, r *http.Request, who httpapi.Iden
 	if err == nil {
 		var impact flags.Impact
 		if impact, err = a.flags.Preview(ctx, who.Tenant, key, env, draft); err == nil {
-			data.Impact, data.Diff = &impact, diffFields(flagJSON(f), flagJSON(flags.FlagVersion{Flag: draft}))
+			data.Impact, data.Diff = &impact, webpage.Changes(flagJSON(f), flagJSON(flags.FlagVersion{Flag: draft}))
 		}
 	}
 	if problem := shown(err); problem != nil || err == nil {

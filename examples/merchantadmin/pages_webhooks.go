@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/lumelle/adminkit/audit/httpapi"
+	"github.com/lumelle/adminkit/audit/httpapi/webpage"
 	"github.com/lumelle/adminkit/storage"
 	"github.com/lumelle/adminkit/webhooks"
 )
@@ -149,7 +150,7 @@ func (a *app) deliveriesPage(w http.ResponseWriter, r *http.Request, who httpapi
 	if err != nil {
 		return err
 	}
-	data.Items, data.Next = page.Items, nextPage(r, page.Next)
+	data.Items, data.Next = page.Items, webpage.Next(r, page.Next)
 	return a.show(w, r, who, "deliveries", view{Title: "Deliveries", Current: "/deliveries", Data: data})
 }
 

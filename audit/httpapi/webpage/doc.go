@@ -20,6 +20,13 @@
 // shows. The function asset gives a static file's address, with the beginning of its
 // hash, so that a browser asks again when it has changed.
 //
+// # Functions
+//
+// Beside asset, templates may call when and rfc3339 (a time in UTC for people and for
+// machines), path (a segment of an address, escaped), inc (the next number), words (a name
+// with spaces for underscores), indent (JSON on lines of its own) and plain (the same, but a
+// string without its quotes).
+//
 // # Parts
 //
 // A script that asks for a part of a page names the id of the element that it fills in

@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"maps"
 	"net/http"
-	"net/url"
 	"path"
 	"slices"
 	"strings"
@@ -17,7 +16,8 @@ import (
 
 // Config adjusts a [Set]. Its zero value works.
 type Config struct {
-	// Funcs are what templates may call beside the function asset.
+	// Funcs are what templates may call beside the functions of the package, which they
+	// may replace but for asset.
 	Funcs template.FuncMap
 }
 
@@ -39,7 +39,7 @@ func New(files fs.FS, cfg Config) (*Set, error) {
 		}
 		return "/static/" + name + "?v=" + versions[name], nil
 	}
-	layout, err := template.New("layout.html").Funcs(cfg.Funcs).Funcs(template.FuncMap{"asset": asset}).ParseFS(files, "templates/layout.html")
+	layout, err := template.New("layout.html").Funcs(functions()).Funcs(cfg.Funcs).Funcs(template.FuncMap{"asset": asset}).ParseFS(files, "templates/layout.html")
 	if err != nil {
 		return nil, err
 	}
@@ -152,15 +152,4 @@ func Secured(next http.Handler) http.Handler {
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		next.ServeHTTP(w, r)
 	})
-}
-
-// Local returns address where it leads to a page of the same site, else "/". It keeps
-// links of others from using a sign-in to send people away.
-func Local(address string) string {
-	u, err := url.Parse(address)
-	if err != nil || u.IsAbs() || u.Host != "" || !strings.HasPrefix(address, "/") || strings.HasPrefix(address, "//") ||
-		strings.ContainsAny(address, "\\\r\n\t") {
-		return "/"
-	}
-	return address
 }
