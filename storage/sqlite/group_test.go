@@ -563,16 +563,24 @@ func faulty(t *testing.T, path string, p *faults.Plan, own bool) *sqlite.Backend
 // hostDB returns a host's own pool for path.
 func hostDB(t *testing.T, path string, wrap func(driver.Connector) driver.Connector) *sql.DB {
 	t.Helper()
-	c, err := driversqlite.NewConnector("file:" + path + "?_pragma=busy_timeout(5000)&_pragma=foreign_keys(1)&_pragma=journal_mode(wal)&_txlock=immediate")
+	db, err := hostOf(path, "", wrap)
 	if err != nil {
 		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	return db
+}
+
+// hostOf opens a host's own pool for path, with more parameters of the driver.
+func hostOf(path, parameters string, wrap func(driver.Connector) driver.Connector) (*sql.DB, error) {
+	c, err := driversqlite.NewConnector("file:" + path + "?_pragma=busy_timeout(5000)&_pragma=foreign_keys(1)&_pragma=journal_mode(wal)&_txlock=immediate" + parameters)
+	if err != nil {
+		return nil, err
 	}
 	if wrap != nil {
 		c = wrap(c)
 	}
-	db := sql.OpenDB(c)
-	t.Cleanup(func() { db.Close() })
-	return db
+	return sql.OpenDB(c), nil
 }
 
 func TestAFunctionThatHangsAloneDoesNotKeepOthersWaiting(t *testing.T) {
