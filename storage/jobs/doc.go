@@ -86,7 +86,8 @@
 //
 // A job that kills its process cannot return anything. So in lanes taken over from a dead
 // process starts are written down before they happen, and a job whose start was lost runs
-// alone in its lane. After [WorkerConfig.MaxLost] lost starts it is buried.
+// alone in its lane. After [WorkerConfig.MaxLost] lost starts it is buried, or handed to
+// the handler that its kind has for this, which ends what waits for the job: see [Lost].
 //
 // # Waking
 //

@@ -95,6 +95,15 @@ var ErrFenced = errors.New("jobs: the lease was lost")
 // task in one transaction with [Task.Complete].
 type Handler func(ctx context.Context, task *Task) error
 
+// Lost returns the kind under which a handler sees the jobs of a kind whose starts were
+// lost [WorkerConfig.MaxLost] times in a row. Where there is such a handler it is called
+// instead of the one that may be killing its process: it ends what waits for the job,
+// without the job's work, and [Task.Lost] says how often that was tried. Where as many
+// starts of it are lost again, or there is no such handler, the job is buried.
+//
+//	handlers := map[string]jobs.Handler{"report": makeReport, jobs.Lost("report"): giveReportUp}
+func Lost(kind string) string { return kind + "/lost" }
+
 type retryError struct {
 	at  time.Time
 	err error

@@ -232,7 +232,7 @@ func (w *Worker) dispatchLocked() {
 		}
 		w.running++
 		switch {
-		case job.Lost >= w.config.MaxLost:
+		case w.hopeless(job):
 			w.endLocked(t, l)
 			w.submitLocked(w.unstarted(t, l, job, Buried, "each start of it was lost with its process or its lease"))
 		case l.suspect(job):

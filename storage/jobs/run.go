@@ -19,7 +19,7 @@ var errExited = errors.New("the handler ended its goroutine")
 // run works one job and sees to its outcome.
 func (w *Worker) run(t *tenure, l *lane, job Fetched) {
 	task := &Task{
-		Job: job.asStarted(), store: w.store, now: w.queue.now,
+		Job: job.asStarted(), Lost: job.Lost, store: w.store, now: w.queue.now,
 		worker: t.worker, fetched: job, started: w.queue.now(),
 	}
 	err := errExited
@@ -31,11 +31,25 @@ func (w *Worker) run(t *tenure, l *lane, job Fetched) {
 		}
 		w.ended(t, l, task, err)
 	}()
-	if handler, ok := w.handlers[job.Kind]; ok {
+	kind := job.Kind
+	if job.Lost >= w.config.MaxLost {
+		kind = Lost(kind)
+	}
+	if handler, ok := w.handlers[kind]; ok {
 		err = handler(t.ctx, task)
 	} else {
-		err = fmt.Errorf("no handler for kind %q", job.Kind)
+		err = fmt.Errorf("no handler for kind %q", kind)
 	}
+}
+
+// hopeless reports whether a job is not started any more, because too many starts of it
+// were lost.
+func (w *Worker) hopeless(job Fetched) bool {
+	limit := w.config.MaxLost
+	if _, ok := w.handlers[Lost(job.Kind)]; ok {
+		limit *= 2
+	}
+	return job.Lost >= limit
 }
 
 // ended frees the slot of a job and takes its outcome on.

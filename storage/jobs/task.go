@@ -28,6 +28,9 @@ import (
 type Task struct {
 	// Job is what is to be done. Its Attempt counts the starts before this one.
 	Job Job
+	// Lost counts the starts in a row that were announced and lost, with their process or
+	// its lease. The first one goes uncounted.
+	Lost int
 
 	store   Store
 	now     func() time.Time

@@ -37,7 +37,8 @@ type WorkerConfig struct {
 	// MaxLost is how many starts in a row may be lost before the job is buried without
 	// another, 3 where it is zero. A start is lost when its process dies, or loses its
 	// lease, before the job is settled. The first one goes uncounted, because starts are
-	// only announced in lanes that lost an owner.
+	// only announced in lanes that lost an owner. A kind may have a handler for such jobs,
+	// see [Lost].
 	MaxLost int
 	// Backoff is how long a job waits that failed with an attempt, counted from zero.
 	// The default doubles from one second to ten minutes, with a tenth of jitter.

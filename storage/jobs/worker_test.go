@@ -760,3 +760,72 @@ func TestAConfigThatMakesNoSenseIsRefused(t *testing.T) {
 		t.Error("a queue without store: no error")
 	}
 }
+
+func TestAJobWhoseStartsWereLostGoesToItsOtherHandler(t *testing.T) {
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	eachtest.Run(t, func(t *testing.T, b eachtest.Backend) {
+		for _, c := range []struct {
+			name   string
+			lost   int
+			handed bool
+		}{
+			{"as often as is allowed", 3, true},
+			{"once less than twice as often, by the other handler too", 5, true},
+			{"twice as often", 6, false},
+		} {
+			t.Run(c.name, func(t *testing.T) {
+				q := newQueue(t, b.Jobs())
+				lane := "lane of " + c.name
+				enqueue(t, q, job(lane))
+				lose(t, b.Jobs(), lane, c.lost)
+				handed, ended := make(chan *jobs.Task, 1), make(chan jobs.Event, 1)
+				w := start(t, q, handlers{
+					"test": func(context.Context, *jobs.Task) error {
+						t.Error("the handler that loses its starts was called again")
+						return nil
+					},
+					jobs.Lost("test"): func(_ context.Context, task *jobs.Task) error {
+						handed <- task
+						return nil
+					},
+				}, jobs.WorkerConfig{OnEvent: func(e jobs.Event) { ended <- e }})
+				defer closeWorker(t, w)
+				if !c.handed {
+					if e := receive(t, ended, "event"); e.Kind != jobs.EventBuried {
+						t.Errorf("got the event %+v, want that the job is buried", e)
+					}
+					return
+				}
+				task := receive(t, handed, "task")
+				if task.Lost != c.lost || task.Job.Kind != "test" {
+					t.Errorf("handed over with %d lost starts as kind %q, want %d as test", task.Lost, task.Job.Kind, c.lost)
+				}
+				eventually(t, "the job is completed", func() bool {
+					list := attemptsOf(t, q, task.Job.ID)
+					return len(list) == 1 && list[0].Result == jobs.Completed
+				})
+			})
+		}
+	})
+}
+
+// lose has a worker announce starts of the one job of a lane and be gone each time.
+func lose(t *testing.T, store jobs.Store, lane string, n int) {
+	t.Helper()
+	p, err := store.Beat(t.Context(), jobs.Beat{Lease: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range n {
+		list, err := store.Fetch(t.Context(), time.Now(), []jobs.LaneFetch{{LaneID: jobs.LaneID{Tenant: "acme", Lane: lane}, Limit: 2}})
+		if err != nil || len(list) != 1 {
+			t.Fatalf("fetched %d jobs, and %v", len(list), err)
+		}
+		if _, err := store.Settle(t.Context(), p.Worker.ID, []jobs.Outcome{{Job: list[0], Result: jobs.Begun}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := store.Beat(t.Context(), jobs.Beat{Worker: p.Worker.ID, Leave: true}); err != nil {
+		t.Fatal(err)
+	}
+}
