@@ -29,20 +29,15 @@ type activation struct {
 
 // prepare makes the state of a new run, and reports whether its trigger fires at all.
 func (a *activation) prepare(ctx context.Context, id, ruleID string, number int, event TriggerEvent) (fires bool, err error) {
-	s, tenant := a.service, event.Tenant
-	v, err := s.store.GetVersion(ctx, tenant, ruleID, number)
+	s := a.service
+	v, err := s.store.GetVersion(ctx, event.Tenant, ruleID, number)
 	if err != nil {
 		return false, err
 	}
 	if a.program, err = s.program(v); err != nil {
 		return false, err
 	}
-	a.event = event
-	a.state, err = NewState(Run{
-		ID: id, Tenant: tenant, RuleID: ruleID, RuleVersion: number, Environment: event.Environment,
-		EventKey: event.Key, EventType: event.Type, Owner: v.CreatedBy, Hops: event.Hops, Trace: event.Trace,
-	}, nil, event.Body)
-	if err != nil {
+	if err := a.conceive(id, v, event); err != nil {
 		return false, err
 	}
 	if err := s.noteAudiences(ctx, a.program, &a.state); err != nil {
@@ -50,6 +45,16 @@ func (a *activation) prepare(ctx context.Context, id, ruleID string, number int,
 	}
 	document, ok := a.state.event.value().(map[string]any)
 	return ok && (a.program.trigger == nil || a.program.trigger.Fires(document)), nil
+}
+
+// conceive makes the state of a new run of a version.
+func (a *activation) conceive(id string, v Version, event TriggerEvent) (err error) {
+	a.event = event
+	a.state, err = NewState(Run{
+		ID: id, Tenant: event.Tenant, RuleID: v.RuleID, RuleVersion: v.Number, Environment: event.Environment,
+		EventKey: event.Key, EventType: event.Type, Owner: v.CreatedBy, Hops: event.Hops, Trace: event.Trace,
+	}, nil, event.Body)
+	return err
 }
 
 // load reads all that belongs to a run, which goes on at its step.
@@ -89,13 +94,18 @@ func (a *activation) loadState(ctx context.Context, r Run) (err error) {
 // where it can be seen.
 func (a *activation) decide(e Event) {
 	if e.Kind == Begin && a.state.Run.Hops >= audit.MaxHops {
-		r := &a.state.Run
-		r.Status, r.StartedAt, r.UpdatedAt, r.EndedAt, r.Level = Failed, e.At, e.At, e.At, slog.LevelError
-		r.Failure = &Failure{Class: ClassLoop, Message: "rules set each other off: the event is the eighth in a row"}
-		a.command = Command{Kind: Finish}
+		a.refuse(e.At, Failure{Class: ClassLoop, Message: "rules set each other off: the event is the eighth in a row"})
 		return
 	}
 	a.state, a.command = Decide(a.program, a.state, e)
+}
+
+// refuse makes a new run one that failed before its first step.
+func (a *activation) refuse(at time.Time, f Failure) {
+	r := &a.state.Run
+	r.Status, r.StartedAt, r.UpdatedAt, r.EndedAt, r.Level = Failed, at, at, at, slog.LevelError
+	r.Failure = &f
+	a.command = Command{Kind: Finish}
 }
 
 // save stores what was decided, in the transaction of ctx, with the work that it asks

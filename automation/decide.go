@@ -27,16 +27,18 @@ const (
 	Overdue
 	// Cancel: somebody ended it.
 	Cancel
+	// Lost: the processes that worked it ended, again and again.
+	Lost
 )
 
 // EventKinds returns what happens to runs.
 func EventKinds() []EventKind {
-	return []EventKind{Begin, Done, Broke, Signalled, Due, Overdue, Cancel}
+	return []EventKind{Begin, Done, Broke, Signalled, Due, Overdue, Cancel, Lost}
 }
 
 // String returns the word of the kind.
 func (k EventKind) String() string {
-	return [...]string{"begin", "done", "broke", "signalled", "due", "overdue", "cancel"}[k]
+	return [...]string{"begin", "done", "broke", "signalled", "due", "overdue", "cancel", "lost"}[k]
 }
 
 // An Event is something that happened to a run. [Decide] says what comes of it.
@@ -50,7 +52,8 @@ type Event struct {
 	Input json.RawMessage
 	// Output is what it answered.
 	Output Output
-	// Failure is what an attempt failed with. Its Step and Attempt are filled in.
+	// Failure is what an attempt failed with, or the run where it was lost. Its Step and
+	// Attempt are filled in.
 	Failure Failure
 	// RetryAfter is how long the next attempt waits at least.
 	RetryAfter time.Duration
@@ -102,6 +105,7 @@ type Command struct {
 //	waiting   due        running at the same step (retry) or the next (timer), as expired
 //	running, waiting  overdue  running on on_failure, or timed out
 //	running, waiting  cancel   cancelled
+//	running, waiting  lost     running on on_failure, or failed
 func Decide(p *Program, s State, e Event) (State, Command) {
 	d := decision{State: s, program: p, event: &e}
 	if !d.concerns() {
@@ -138,7 +142,7 @@ func (d *decision) concerns() bool {
 		return r.Status == Waiting && r.Wait.Gen == e.Gen && !r.Wait.DueAt.IsZero() && !e.At.Before(r.Wait.DueAt)
 	case Overdue:
 		return r.alive() && !r.DeadlineAt.IsZero() && !e.At.Before(r.DeadlineAt)
-	case Cancel:
+	case Cancel, Lost:
 		return r.alive()
 	}
 	return false
@@ -162,6 +166,8 @@ func (d *decision) decide() Command {
 		return d.due()
 	case Overdue:
 		return d.overdue()
+	case Lost:
+		return d.lost()
 	}
 	return d.cancel()
 }
@@ -480,6 +486,22 @@ func (d *decision) overdue() Command {
 		d.Run.DeadlineAt = d.event.At.Add(time.Duration(d.program.definition.Timeout))
 	}
 	return command
+}
+
+// lost ends the step that the run was at whenever its process ended: it is not tried
+// again, whatever its retry policy says.
+func (d *decision) lost() Command {
+	at, _ := d.current()
+	if at < 0 {
+		if d.Run.Failure == nil {
+			d.Run.Failure = &d.event.Failure
+		}
+		return d.end(Failed)
+	}
+	if d.Steps[at].Status == Running {
+		d.Steps[at].Attempts++
+	}
+	return d.fail(at, Failed, d.event.Failure)
 }
 
 func (d *decision) cancel() Command {

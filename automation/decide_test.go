@@ -199,6 +199,12 @@ func (m *model) handle(e automation.Event) string {
 	if !running && !waiting {
 		return "ignore"
 	}
+	if e.Kind == automation.Lost {
+		if running {
+			m.attempts++
+		}
+		return m.fail(e.At, automation.Failed, e.Failure.Class)
+	}
 	m.mark(automation.Cancelled)
 	m.status, m.wait = automation.Cancelled, automation.Wait{Gen: m.wait.Gen}
 	return "finish"
@@ -314,7 +320,7 @@ func randomDefinition(r *rand.Rand) automation.Definition {
 
 // randomEvent draws an event that is often, and not always, for the run as it stands.
 func randomEvent(r *rand.Rand, s automation.State, at time.Time) automation.Event {
-	e := automation.Event{Kind: automation.EventKinds()[r.IntN(7)], At: at, Step: s.Run.Cursor, Gen: s.Run.Wait.Gen, Level: slog.LevelInfo}
+	e := automation.Event{Kind: automation.EventKinds()[r.IntN(len(automation.EventKinds()))], At: at, Step: s.Run.Cursor, Gen: s.Run.Wait.Gen, Level: slog.LevelInfo}
 	if r.IntN(2) == 0 { // help the run on
 		switch {
 		case s.Run.Status == "":
@@ -325,7 +331,7 @@ func randomEvent(r *rand.Rand, s automation.State, at time.Time) automation.Even
 			e.Kind = []automation.EventKind{automation.Signalled, automation.Due}[r.IntN(2)]
 		}
 	}
-	if e.Kind == automation.Cancel && r.IntN(4) > 0 {
+	if (e.Kind == automation.Cancel || e.Kind == automation.Lost) && r.IntN(4) > 0 {
 		e.Kind = automation.Overdue
 	}
 	if r.IntN(10) == 0 {

@@ -81,8 +81,9 @@
 // once, whose steps find at /error what went wrong. Then the run is [Failed], or
 // [TimedOut].
 //
-// A job that kills its process again and again is buried by package jobs, and its run
-// stays as it is until jobs.Queue.Requeue makes it a job again or the run is cancelled.
+// A step that kills its process is started again elsewhere, until jobs.WorkerConfig's
+// MaxLost starts in a row were lost. Then it fails for good, whatever its retry policy
+// says, and the run takes its on_failure route in a job of its own, or ends.
 //
 // # The interpreter
 //

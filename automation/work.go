@@ -68,8 +68,10 @@ func lane(ruleID string) string { return "automation/" + ruleID }
 // several services share needs one worker with the handlers of all of them: join the
 // maps, whose keys differ.
 func (s *Service) Handlers() map[string]jobs.Handler {
+	lost := s.lasting(s.lost)
 	return map[string]jobs.Handler{
 		kindStart: s.lasting(s.start), kindResume: s.lasting(s.resume), kindDeadline: s.lasting(s.timeOut),
+		jobs.Lost(kindStart): lost, jobs.Lost(kindResume): lost, jobs.Lost(kindDeadline): lost,
 	}
 }
 
