@@ -51,7 +51,11 @@ func TestAKilledProcessLosesNothingItAcknowledged(t *testing.T) {
 	r := rand.New(rand.NewPCG(seed, 0))
 	var lines []string
 	var got ledger.Count
-	for range 20 {
+	kills := 20
+	if testing.Short() {
+		kills = 3
+	}
+	for range kills {
 		p, err := process.Start(process.Config{Role: "ledger", Args: []string{path}})
 		if err != nil {
 			t.Fatal(err)
