@@ -45,6 +45,11 @@ var (
 	// ErrUnavailable reports that the store cannot be reached or was closed. The
 	// change did not happen and may be repeated.
 	ErrUnavailable = errors.New("the store is unavailable")
+
+	// ErrNoSpace reports that the store's disk is full. Such an error is
+	// [ErrUnavailable] as well: the change did not happen, and the same change succeeds
+	// as soon as there is space. Nothing needs to be restarted.
+	ErrNoSpace = errors.New("the store has no space left")
 )
 
 // A FieldError says what is wrong with one field of an input.

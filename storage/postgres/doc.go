@@ -39,7 +39,8 @@
 //
 // A taken key is storage.ErrConflict. A connection that cannot be made or was lost, a
 // server that is full or shuts down, a deadlock and a serialization failure are
-// storage.ErrUnavailable: the change did not happen and may be repeated. The
+// storage.ErrUnavailable: the change did not happen and may be repeated. A disk that is
+// full is storage.ErrNoSpace too, and the next change succeeds when there is space. The
 // *pgconn.PgError stays within reach of errors.As.
 //
 // # Other processes

@@ -91,6 +91,12 @@ func transient(code string) bool {
 	return false
 }
 
+// diskFull is the code by which the server tells that it cannot write for want of space.
+const diskFull = "53100"
+
 func unavailable(cause error) error {
+	if sqlState(cause) == diskFull {
+		return fmt.Errorf("postgres: %w: %w: %w", storage.ErrUnavailable, storage.ErrNoSpace, cause)
+	}
 	return fmt.Errorf("postgres: %w: %w", storage.ErrUnavailable, cause)
 }

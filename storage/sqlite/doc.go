@@ -75,8 +75,9 @@
 // # Errors
 //
 // A taken key is storage.ErrConflict. A database that is locked for too long, full, not
-// writable or closed is storage.ErrUnavailable: the change did not happen. The driver's
-// own error stays within reach of errors.As.
+// writable or closed is storage.ErrUnavailable: the change did not happen. A full one is
+// storage.ErrNoSpace too, and goes on by itself when there is space. The driver's own
+// error stays within reach of errors.As.
 //
 // # Migrations
 //

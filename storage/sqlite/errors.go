@@ -98,6 +98,9 @@ func translate(err error) error {
 }
 
 func unavailable(cause error) error {
+	if code(cause)&0xff == codeFull {
+		return fmt.Errorf("sqlite: %w: %w: %w", storage.ErrUnavailable, storage.ErrNoSpace, cause)
+	}
 	return fmt.Errorf("sqlite: %w: %w", storage.ErrUnavailable, cause)
 }
 
