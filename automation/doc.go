@@ -101,6 +101,16 @@
 // with the same inputs. Each attempt is a span "automation.attempt" with the attributes
 // named in this package's constants.
 //
+// # How long it is kept
+//
+// A [Pruner] deletes runs that ended [PrunerConfig].KeepRuns ago, the events and replaced
+// versions that no run is left of, and signals that no run waits for. Without one nothing
+// is ever deleted: a decision that no run asked for is a row too. A program starts one
+// beside its worker; several may run, and share the work:
+//
+//	pruner, err := automation.NewPruner(backend.Automation(), tenants, automation.PrunerConfig{})
+//	go pruner.Run(ctx)
+//
 // # Sub-packages
 //
 //   - automationadmin serves this package as JSON.

@@ -140,6 +140,10 @@ func (s *Service) Rerun(ctx context.Context, tenant, id string, latest bool, rea
 	change := runEvent(ActionRerun, parent)
 	change.Reason, change.Payload = reason, encode(rerunPayload{RunID: id, RuleID: parent.RuleID, Version: number})
 	_, err = s.governor.Change(ctx, change, func(ctx context.Context, _ *audit.Event) error {
+		// While the parent is there, so are its event and its version.
+		if _, err := s.store.GetRun(ctx, tenant, id, true); err != nil {
+			return err
+		}
 		a.state.Run.Trigger, a.state.Run.ParentID = ByRerun, id
 		a.decide(Event{Kind: Begin, At: s.now()})
 		if err := a.save(ctx); err != nil {

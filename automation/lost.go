@@ -77,6 +77,9 @@ func (s *Service) giveUpStart(ctx context.Context, task *jobs.Task, t startTask)
 		return err
 	}
 	event, err := s.store.GetEvent(ctx, tenant, t.Event)
+	if errors.Is(err, storage.ErrNotFound) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}

@@ -165,6 +165,8 @@ func killAtEachCall(t *testing.T, place string) {
 			}
 		}
 	}
+	mu.Lock()
+	defer mu.Unlock()
 	// One start is not counted, then MaxLost are.
 	same(t, "the calls", calls, slices.Concat(slices.Repeat([]string{"/poison"}, 4), []string{"/sorry"}))
 }

@@ -19,6 +19,7 @@ type Store interface {
 	RuleStore
 	RunStore
 	SignalStore
+	RetentionStore
 }
 
 // A RuleStore keeps rules and their versions.

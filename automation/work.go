@@ -134,6 +134,9 @@ func (a *activation) begin(ctx context.Context, t startTask) error {
 		return err
 	}
 	event, err := s.store.GetEvent(ctx, tenant, t.Event)
+	if errors.Is(err, storage.ErrNotFound) {
+		return a.task.Complete(ctx) // it waited for longer than events are kept
+	}
 	if err != nil {
 		return err
 	}

@@ -52,6 +52,10 @@ var storeRules = []storeRule{
 		"A repeated decision changes nothing, and a consumed one is not found again.", signals},
 	{"AM-018", "what a caller holds is its own",
 		"Changing what was saved or returned must not change what is stored.", aliasing},
+	{"AM-019", "the past is deleted, and nothing that somebody waits for or names",
+		"A store that keeps everything fills up. One that deletes a waiting run, its event, its version or its decision leaves work that can never be done.", retention},
+	{"AM-020", "each old row is deleted once and the oldest first",
+		"Several processes prune at the same time, a batch each, and count what they did.", pruneBatches},
 }
 
 var owner = audit.Actor{Type: audit.User, ID: "olivia", Name: "Olivia", ActingAs: "store-1", Authn: &audit.Authn{At: noon, ACR: "gold", AMR: []string{"otp"}}}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/lumelle/adminkit/automation"
 	"github.com/lumelle/adminkit/storage"
@@ -204,6 +205,20 @@ func (s sharesRules) GetRule(ctx context.Context, tenant, id string, lock bool) 
 	return r, err
 }
 
+// A prunesAll store deletes signals whether or not a run waits for them.
+type prunesAll struct{ automation.Store }
+
+func (s prunesAll) PruneSignals(ctx context.Context, tenant string, before time.Time, limit int) (int, error) {
+	n, err := s.Store.PruneSignals(ctx, tenant, before, limit)
+	return n, errors.Join(err, s.Store.SetSignals(ctx, tenant, "key-waits", automation.SignalLate, "s"))
+}
+
+type prunesPastItsLimit struct{ automation.Store }
+
+func (s prunesPastItsLimit) PruneRuns(ctx context.Context, tenant string, before time.Time, _ int) (int, error) {
+	return s.Store.PruneRuns(ctx, tenant, before, 0)
+}
+
 // TestTheStoreRulesFindTheZoo breaks a store in one way for each rule.
 func TestTheStoreRulesFindTheZoo(t *testing.T) {
 	t.Parallel()
@@ -226,6 +241,8 @@ func TestTheStoreRulesFindTheZoo(t *testing.T) {
 		"AM-016": func(s automation.Store) automation.Store { return missesWaiters{s} },
 		"AM-017": func(s automation.Store) automation.Store { return neverSettles{s} },
 		"AM-018": func(s automation.Store) automation.Store { return sharesRules{s, &sync.Map{}} },
+		"AM-019": func(s automation.Store) automation.Store { return prunesAll{s} },
+		"AM-020": func(s automation.Store) automation.Store { return prunesPastItsLimit{s} },
 	}
 	for _, r := range storeRules {
 		t.Run(r.id, func(t *testing.T) {

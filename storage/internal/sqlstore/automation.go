@@ -275,13 +275,18 @@ func (s *automationStore) Listeners(ctx context.Context, tenant, environment str
 	if err != nil {
 		return nil, err
 	}
-	return scanAll(ctx, conn, func(rows storage.Rows) (id string, err error) {
-		return id, rows.Scan(&id)
-	}, `
+	return scanAll(ctx, conn, scanID, `
 SELECT DISTINCT rule_id FROM adminkit_automation_listener
 WHERE tenant = $1 AND environment = $2 AND pattern `+s.Dialect().In(3)+`
 ORDER BY rule_id`,
 		tenant, environment, s.Dialect().List(patterns))
+}
+
+func scanID(rows storage.Rows) (id string, err error) {
+	if err := rows.Scan(&id); err != nil {
+		return "", fmt.Errorf("scan an id: %w", err)
+	}
+	return id, nil
 }
 
 // lockSignals lets nobody else add a signal or a wait for a key until the transaction

@@ -57,6 +57,8 @@ CREATE TABLE adminkit_automation_event (
 	PRIMARY KEY (tenant, event_key)
 );
 
+CREATE INDEX adminkit_automation_event_created ON adminkit_automation_event (tenant, created_at, event_key);
+
 CREATE TABLE adminkit_automation_run (
 	tenant       TEXT    NOT NULL,
 	id           TEXT    NOT NULL,
@@ -93,7 +95,9 @@ CREATE TABLE adminkit_automation_run (
 	PRIMARY KEY (tenant, id)
 );
 
-CREATE UNIQUE INDEX adminkit_automation_run_origin ON adminkit_automation_run (tenant, rule_id, environment, event_key) WHERE parent_id = '';
+CREATE UNIQUE INDEX adminkit_automation_run_origin ON adminkit_automation_run (tenant, event_key, rule_id, environment) WHERE parent_id = '';
+CREATE INDEX adminkit_automation_run_rerun ON adminkit_automation_run (tenant, event_key) WHERE parent_id <> '';
+CREATE INDEX adminkit_automation_run_ended ON adminkit_automation_run (tenant, ended_at, id) WHERE ended_at <> 0;
 CREATE INDEX adminkit_automation_run_started ON adminkit_automation_run (tenant, started_at, id);
 CREATE INDEX adminkit_automation_run_rule ON adminkit_automation_run (tenant, rule_id, started_at, id);
 CREATE INDEX adminkit_automation_run_status ON adminkit_automation_run (tenant, status, started_at, id);
@@ -150,3 +154,5 @@ CREATE TABLE adminkit_automation_signal (
 	state    TEXT    NOT NULL,
 	PRIMARY KEY (tenant, wait_key, id)
 );
+
+CREATE INDEX adminkit_automation_signal_at ON adminkit_automation_signal (tenant, at);
