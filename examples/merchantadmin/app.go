@@ -91,7 +91,7 @@ func openApp(ctx context.Context, cfg config, log *slog.Logger) (_ *app, err err
 	if !cfg.work {
 		return a, nil
 	}
-	if err := a.forgetAnswers(ctx); err != nil {
+	if err := a.forget(ctx); err != nil {
 		return nil, err
 	}
 	worker, err := jobs.NewWorker(queue, join(a.approvals.Handlers(), a.webhooks.Handlers(), a.flags.Handlers(), a.automation.Handlers()), jobs.WorkerConfig{Lease: cfg.lease, Logger: log})
@@ -114,15 +114,20 @@ func openApp(ctx context.Context, cfg config, log *slog.Logger) (_ *app, err err
 	return a, nil
 }
 
-// forgetAnswers deletes the answers to requests that nobody repeats any more, until the
-// app closes.
-func (a *app) forgetAnswers(ctx context.Context) error {
+// forget deletes the answers to requests that nobody repeats any more, and old runs, until
+// the app closes.
+func (a *app) forget(ctx context.Context) error {
 	tenants := func(context.Context) ([]string, error) { return merchants, nil }
-	pruner, err := idempotency.NewPruner(a.db.Idempotency(), tenants, idempotency.PrunerConfig{Logger: a.log})
+	answers, err := idempotency.NewPruner(a.db.Idempotency(), tenants, idempotency.PrunerConfig{Logger: a.log})
 	if err != nil {
 		return err
 	}
-	a.background(ctx, pruner.Run)
+	runs, err := automation.NewPruner(a.db.Automation(), tenants, automation.PrunerConfig{Logger: a.log})
+	if err != nil {
+		return err
+	}
+	a.background(ctx, answers.Run)
+	a.background(ctx, runs.Run)
 	return nil
 }
 
