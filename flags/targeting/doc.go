@@ -60,6 +60,9 @@
 // "ß" is not "ss").
 //
 // [Matcher.Explain] takes the same steps as [Matcher.Match] and tells them.
+// [Matcher.Decide] tells a no that is certain from one that comes of what is missing or
+// cannot be read, for whoever has to err on the other side: a stage of an approval is
+// skipped only where its condition certainly does not hold.
 //
 // # Audiences
 //
