@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/lumelle/adminkit/approvals"
 	"github.com/lumelle/adminkit/audit"
 	"github.com/lumelle/adminkit/audit/cloudevent"
 	"github.com/lumelle/adminkit/audit/schema"
@@ -17,9 +18,9 @@ import (
 	"github.com/lumelle/adminkit/storage/storagetest/eachtest"
 )
 
-// TestAnAudienceMeansTheSameToAFlagAndToARule asks both about the same stores, and then
-// tries to delete the audience under each of them.
-func TestAnAudienceMeansTheSameToAFlagAndToARule(t *testing.T) {
+// TestAnAudienceMeansTheSameToAFlagARuleAndAnApprovalPolicy asks all three about the same
+// stores, and then tries to delete the audience under each of them.
+func TestAnAudienceMeansTheSameToAFlagARuleAndAnApprovalPolicy(t *testing.T) {
 	t.Parallel()
 	eachtest.Run(t, func(t *testing.T, db eachtest.Backend) {
 		ctx := as(t.Context(), "dana")
@@ -29,7 +30,8 @@ func TestAnAudienceMeansTheSameToAFlagAndToARule(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		catalog, err := audit.NewCatalog(audit.CatalogConfig{}, slices.Concat(flags.Actions(), automation.Actions())...)
+		catalog, err := audit.NewCatalog(audit.CatalogConfig{}, append(slices.Concat(flags.Actions(), automation.Actions(), approvals.Actions()),
+			audit.Action{Name: "stores.change"})...)
 		fatal(err)
 		log, err := audit.NewLog(db.Audit(), audit.LogConfig{})
 		fatal(err)
@@ -40,10 +42,27 @@ func TestAnAudienceMeansTheSameToAFlagAndToARule(t *testing.T) {
 		governor, err := audit.NewGovernor(db, audit.Ungated, audit.Tee(log, outbox), catalog)
 		fatal(err)
 		var rules *automation.Service
+		var requests *approvals.Service
 		features, err := flags.New(governor, db.Flags(), queue, flags.Config{InUse: func(ctx context.Context, tenant, audience string) ([]string, error) {
-			return rules.AudienceUsers(ctx, tenant, audience)
+			ofRules, err := rules.AudienceUsers(ctx, tenant, audience)
+			if err != nil {
+				return nil, err
+			}
+			ofPolicies, err := requests.AudienceUsers(ctx, tenant, audience)
+			return slices.Concat(ofRules, ofPolicies), err
 		}})
 		fatal(err)
+		routed := func(when *targeting.Condition) *approvals.Service {
+			t.Helper()
+			people := approvals.DirectoryFunc(func(context.Context, string, audit.Actor) ([]string, error) { return []string{"manager"}, nil })
+			s, err := approvals.New(db, db.Approvals(), queue, people, catalog, log, approvals.Config{
+				Policies:  map[string]approvals.Policy{"stores": {Stages: []approvals.StageRule{{Name: "all"}, {Name: "north", When: when}}}},
+				Audiences: features.AudienceLibrary,
+			})
+			fatal(err)
+			return s
+		}
+		requests = routed(&targeting.Condition{Audience: "northern"})
 		uses, err := automation.NewCatalog(schema.Compile, automation.CatalogConfig{})
 		fatal(err)
 		rules, err = automation.New(governor, db.Automation(), queue, uses, automation.Config{Audiences: features.AudienceLibrary})
@@ -87,9 +106,17 @@ func TestAnAudienceMeansTheSameToAFlagAndToARule(t *testing.T) {
 				`{"id":"1","source":"/s","type":"lumelle.stores.v1.changed","data":{"storeId":%q,"country":%q,"orders":%d}}`,
 				store.id, store.country, store.orders)})
 			fatal(err)
+			draft, err := requests.Draft(ctx, audit.Event{
+				Tenant: "acme", Action: "stores.change", Resource: audit.Resource{Type: "store", ID: store.id},
+				Payload: fmt.Appendf(nil, `{"storeId":%q,"country":%q,"orders":%d}`, store.id, store.country, store.orders),
+			}, "stores")
+			fatal(err)
+			asks, err := requests.Submit(ctx, "acme", draft.ID)
+			fatal(err)
 			flagged, ran := answer.Evaluation.Variant == "on", run.Run.Status != automation.Filtered
-			if flagged != ran {
-				t.Errorf("%+v: of the audience to the flag %t, to the rule %t", store, flagged, ran)
+			asked := asks.Stages[1].Status != approvals.StageSkipped
+			if flagged != ran || flagged != asked {
+				t.Errorf("%+v: of the audience to the flag %t, to the rule %t, to the policy %t", store, flagged, ran, asked)
 			}
 			if flagged {
 				members++
@@ -106,12 +133,14 @@ func TestAnAudienceMeansTheSameToAFlagAndToARule(t *testing.T) {
 				t.Errorf("got %v, want the users %q", err, want)
 			}
 		}
-		refused("flag checkout", "automation "+rule.ID)
+		refused("flag checkout", "automation "+rule.ID, "approval policy stores")
 		fatal(features.Delete(ctx, "acme", "checkout", 0, "done"))
-		refused("automation " + rule.ID)
+		refused("automation "+rule.ID, "approval policy stores")
 		definition.Conditions = targeting.Condition{}
 		_, err = rules.Update(ctx, "acme", rule.ID, 0, definition)
 		fatal(err)
+		refused("approval policy stores")
+		requests = routed(nil) // as the host's next version has it
 		fatal(features.DeleteAudience(ctx, "acme", "northern", 0, ""))
 	})
 }

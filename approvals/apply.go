@@ -254,7 +254,7 @@ func (s *Service) verify(ctx context.Context, r Request, applier Applier) error 
 	if err != nil {
 		return err
 	}
-	if hash != r.ContentHash || !allApproved(Evaluate(r.Policy, r.Revision, r.Authors, h.Decisions)) {
+	if hash != r.ContentHash || !allApproved(Evaluate(r.Policy, r.Stages, r.Revision, r.Authors, h.Decisions)) {
 		return &audit.DeniedError{Verdict: audit.Verdict{Reason: audit.Reason{
 			Code: "not_what_was_approved", Text: "this is not the change that was approved",
 		}}}

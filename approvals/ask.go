@@ -79,7 +79,7 @@ func withAuthor(authors []audit.Actor, a audit.Actor) []audit.Actor {
 
 // submit asks for the approval of r: a draft that is stored, or one that is not yet.
 func (s *Service) submit(ctx context.Context, r Request, by audit.Actor) (Request, error) {
-	if err := r.Policy.feasible(r.Authors); err != nil {
+	if err := s.askAnew(ctx, &r); err != nil {
 		return r, err
 	}
 	m := move{trigger: Submit, actor: by, comment: r.Reason}
@@ -87,15 +87,23 @@ func (s *Service) submit(ctx context.Context, r Request, by audit.Actor) (Reques
 		r.Revision = 1
 		m.revision = s.revisionOf(r, r.Requester)
 	}
-	s.askAnew(&r)
 	return s.move(ctx, r, m)
 }
 
-// askAnew sets what begins with each submission of a content.
-func (s *Service) askAnew(r *Request) {
+// askAnew sets what begins with each submission of a content: whom it asks, and until
+// when.
+func (s *Service) askAnew(ctx context.Context, r *Request) error {
+	route, err := s.route(ctx, r)
+	if err != nil {
+		return err
+	}
+	if err := r.Policy.feasible(route, r.Authors); err != nil {
+		return err
+	}
 	r.SubmittedAt = s.now()
 	r.TimeoutAt = r.SubmittedAt.Add(r.Policy.Timeout)
-	r.Stages = Evaluate(r.Policy, r.Revision, r.Authors, nil)
+	r.Stages = Evaluate(r.Policy, route, r.Revision, r.Authors, nil)
+	return nil
 }
 
 func (s *Service) revisionOf(r Request, editor audit.Actor) *Revision {
@@ -231,10 +239,9 @@ func (s *Service) revise(ctx context.Context, r Request, editor audit.Actor, c C
 	trigger := Edit
 	if r.State != StateDraft {
 		trigger = Revise
-		if err := r.Policy.feasible(r.Authors); err != nil {
+		if err := s.askAnew(ctx, &r); err != nil {
 			return r, err
 		}
-		s.askAnew(&r)
 	}
 	return s.move(ctx, r, move{trigger: trigger, actor: editor, comment: c.Reason, revision: s.revisionOf(r, editor)})
 }

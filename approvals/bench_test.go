@@ -20,7 +20,7 @@ func BenchmarkEvaluate(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		approvals.Evaluate(p, 1, authors, ds)
+		approvals.Evaluate(p, nil, 1, authors, ds)
 	}
 }
 

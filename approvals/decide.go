@@ -139,7 +139,7 @@ func (s *Service) CanDecide(ctx context.Context, r Request, h History) error {
 // d turns out to be.
 func (s *Service) count(r *Request, ds []Decision, d Decision) Trigger {
 	opened := r.Stages
-	r.Stages = Evaluate(r.Policy, r.Revision, r.Authors, ds)
+	r.Stages = Evaluate(r.Policy, opened, r.Revision, r.Authors, ds)
 	for i := range r.Stages {
 		r.Stages[i].OpenedAt = opened[i].OpenedAt
 	}
@@ -149,8 +149,19 @@ func (s *Service) count(r *Request, ds []Decision, d Decision) Trigger {
 	return d.Choice
 }
 
+// allApproved reports whether every stage that was asked approved, and one was.
 func allApproved(stages []Stage) bool {
-	return !slices.ContainsFunc(stages, func(st Stage) bool { return st.Status != StageApproved })
+	approved := false
+	for _, st := range stages {
+		switch st.Status {
+		case StageApproved:
+			approved = true
+		case StageSkipped:
+		default:
+			return false
+		}
+	}
+	return approved
 }
 
 // repeats reports whether d says what the last vote of its actor in the stage said.
@@ -188,6 +199,9 @@ func (s *Service) mayDecide(ctx context.Context, r *Request, stage int, a audit.
 // concerns reports somebody whom no stage of the request asks.
 func (s *Service) concerns(ctx context.Context, r *Request, a audit.Actor) error {
 	for i := range r.Policy.Stages {
+		if r.Policy.skips(r.Stages, i) {
+			continue
+		}
 		ok, err := s.eligible(ctx, r, i, a)
 		if err != nil || ok {
 			return err

@@ -68,6 +68,35 @@
 // person counts once in a stage. One decline rejects. A comment counts as nothing. An
 // attempt by somebody who may not is recorded as denied.
 //
+// # Whom a change asks
+//
+// A stage may have a condition, of package targeting: it is then asked for the changes
+// that the condition is for, by what they are about, who wants them, their payload, or an
+// audience, which means the same here as to a flag and to a rule of an automation.
+//
+//	features, err := flags.New(governor, backend.Flags(), queue, flags.Config{InUse: service.AudienceUsers})
+//	...
+//	approvals.Config{
+//		Policies: map[string]approvals.Policy{"refund": {Stages: []approvals.StageRule{
+//			{Name: "manager", Roles: []string{"manager"}},
+//			{Name: "owner", Roles: []string{"owner"}, When: &targeting.Condition{Any: []targeting.Condition{
+//				{Path: "/payload/amount", Op: targeting.GreaterEqual, Value: targeting.Int(1000)},
+//				{Audience: "new-merchants"},
+//			}}},
+//		}}},
+//		Audiences: func(ctx context.Context, tenant string) (*targeting.Library, error) {
+//			return features.AudienceLibrary(ctx, tenant)
+//		},
+//	}
+//
+// [Route] settles it when a revision is submitted, and [Stage] keeps the answer with its
+// reason: an audience that changes later moves nothing that waits. Where a condition cannot
+// be decided, or every stage would be skipped, more people are asked and never fewer.
+// Nobody of a skipped stage decides. [Service.AudienceUsers] keeps audiences that a policy
+// names from being deleted; a host whose rules use audiences too joins the answers.
+//
+// # What an approval is bound to
+//
 // Decisions belong to a revision and to the hash of its content ([Hash]): tenant,
 // action, resource, payload and base revision. A revision with another content voids
 // them, and they stay on record. [Evaluate] is the pure function behind all of it.

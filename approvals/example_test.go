@@ -8,6 +8,7 @@ import (
 
 	"github.com/lumelle/adminkit/approvals"
 	"github.com/lumelle/adminkit/audit"
+	"github.com/lumelle/adminkit/flags/targeting"
 	"github.com/lumelle/adminkit/storage"
 	"github.com/lumelle/adminkit/storage/jobs"
 	"github.com/lumelle/adminkit/storage/memory"
@@ -98,7 +99,7 @@ func ExampleEvaluate() {
 		{say("ann", approvals.Approve), say("bob", approvals.Approve)},
 		{say("ann", approvals.Approve), say("bob", approvals.Approve), say("ann", approvals.RequestChanges)},
 	} {
-		stage := approvals.Evaluate(policy, 1, author, said)[0]
+		stage := approvals.Evaluate(policy, nil, 1, author, said)[0]
 		fmt.Println(len(stage.ApprovedBy), "of", stage.Required, stage.Status)
 	}
 	// Output:
@@ -106,6 +107,22 @@ func ExampleEvaluate() {
 	// 1 of 2 pending
 	// 2 of 2 approved
 	// 1 of 2 pending
+}
+
+// An owner has to agree to what is large, and to whatever does not say how large it is.
+func ExampleRoute() {
+	large, err := targeting.ParseCondition([]byte(`{"path":"/payload/amount","op":"gte","value":1000}`))
+	check(err)
+	policy := approvals.Policy{Stages: []approvals.StageRule{{Name: "manager"}, {Name: "owner", When: &large}}}
+	for _, payload := range []string{`{"amount":"1500.00"}`, `{"amount":"150.00"}`, `{"amount":"all of it"}`} {
+		r := approvals.Request{Tenant: "acme", Policy: policy, Content: approvals.Content{Payload: []byte(payload)}}
+		owner := approvals.Route(r, nil)[1]
+		fmt.Printf("%s %s %q\n", payload, owner.Status, owner.Reason.Text)
+	}
+	// Output:
+	// {"amount":"1500.00"} pending ""
+	// {"amount":"150.00"} skipped "/payload/amount gte 1000 does not hold"
+	// {"amount":"all of it"} pending "asked all the same: the change does not say all that its condition reads"
 }
 
 // The state machine is a table that can be asked.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/lumelle/adminkit/audit"
+	"github.com/lumelle/adminkit/flags/targeting"
 	"github.com/lumelle/adminkit/storage"
 )
 
@@ -47,6 +48,9 @@ type StageRule struct {
 	// Approver names an [Approver] of the Config that is asked when the stage opens.
 	// Its answer counts as one decision.
 	Approver string `json:"approver,omitempty"`
+	// When says which changes the stage is for, nil for all. It may name audiences. A
+	// change for which it certainly does not hold skips the stage; [Route] has the rules.
+	When *targeting.Condition `json:"when,omitempty"`
 }
 
 // ErrInfeasible reports a policy that the people of the request can never satisfy,
@@ -54,7 +58,7 @@ type StageRule struct {
 var ErrInfeasible = errors.New("approvals: nobody is left who could approve")
 
 // normalize fills in the defaults and reports what is wrong with a policy.
-func (p Policy) normalize(approvers map[string]Approver) (Policy, error) {
+func (p Policy) normalize(cfg Config) (Policy, error) {
 	var bad *storage.InvalidError
 	if len(p.Stages) == 0 {
 		p.Stages = []StageRule{{Name: "approval"}}
@@ -74,11 +78,14 @@ func (p Policy) normalize(approvers map[string]Approver) (Policy, error) {
 			bad = bad.Add(at+"/name", "must be an identifier that no other stage has")
 		}
 		names[s.Name] = true
-		if s.Approver != "" && approvers[s.Approver] == nil {
+		if s.Approver != "" && cfg.Approvers[s.Approver] == nil {
 			bad = bad.Add(at+"/approver", "is not an approver of the configuration")
 		}
 		if n, bounded := s.atMost(nil); bounded && n < s.Required {
 			bad = bad.Add(at+"/required", "is more than could ever approve")
+		}
+		if s.When != nil {
+			s.When, bad = checkWhen(s.When, at+"/when", cfg.Audiences != nil, bad)
 		}
 	}
 	if p.CommentRequired == nil {
@@ -126,10 +133,13 @@ func (s StageRule) atMost(authors []audit.Actor) (n int, bounded bool) {
 	return n, true
 }
 
-// feasible reports ErrInfeasible where the authors leave a stage without enough
-// people.
-func (p Policy) feasible(authors []audit.Actor) error {
-	for _, s := range p.Stages {
+// feasible reports ErrInfeasible where the authors leave a stage that is asked without
+// enough people.
+func (p Policy) feasible(route []Stage, authors []audit.Actor) error {
+	for i, s := range p.Stages {
+		if p.skips(route, i) {
+			continue
+		}
 		if n, bounded := s.atMost(authors); bounded && n < s.Required {
 			return fmt.Errorf("%w: stage %q", ErrInfeasible, s.Name)
 		}
@@ -139,15 +149,25 @@ func (p Policy) feasible(authors []audit.Actor) error {
 
 // Evaluate says how far the decisions ds bring a revision of a request under p. It
 // is a pure function: it reads nothing but its arguments, and the state of a request
-// is always what it answers. OpenedAt is left to the caller.
+// is always what it answers. route is the answer of [Route] for the revision, or an
+// earlier one of Evaluate: who is skipped stays so. Nil skips nobody. OpenedAt is left to
+// the caller.
 //
 // Counted are the decisions on this revision by others than the authors. Of one
 // person in one stage only the last counts, comments aside, so nobody counts twice,
 // and neither do somebody and whoever acts as them.
-func Evaluate(p Policy, revision int, authors []audit.Actor, ds []Decision) []Stage {
+func Evaluate(p Policy, route []Stage, revision int, authors []audit.Actor, ds []Decision) []Stage {
 	stages := make([]Stage, len(p.Stages))
 	for i, rule := range p.Stages {
 		st := Stage{Name: rule.Name, Status: StagePending, Required: rule.Required}
+		if i < len(route) {
+			st.Reason = route[i].Reason
+		}
+		if p.skips(route, i) {
+			st.Status = StageSkipped
+			stages[i] = st
+			continue
+		}
 		for j, d := range ds {
 			if d.Stage != i || d.Revision != revision || d.Choice == Comment || isAuthor(authors, d.Actor) {
 				continue

@@ -136,13 +136,18 @@ const (
 	StagePending  StageStatus = "pending"
 	StageApproved StageStatus = "approved"
 	StageDeclined StageStatus = "declined"
-	StageExpired  StageStatus = "expired"
+	// StageSkipped is a stage that nobody is asked at, because of its [StageRule.When].
+	StageSkipped StageStatus = "skipped"
+	StageExpired StageStatus = "expired"
 )
 
 // A Stage is one step of the approval at the current revision.
 type Stage struct {
 	Name   string      `json:"name"`
 	Status StageStatus `json:"status"`
+	// Reason says why a stage with a condition is skipped, or asked although the
+	// condition does not hold, see [Route]. It is zero for any other.
+	Reason audit.Reason `json:"reason,omitzero"`
 	// Required is how many different people must approve.
 	Required int `json:"required"`
 	// ApprovedBy lists who did, in order.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/lumelle/adminkit/audit"
+	"github.com/lumelle/adminkit/flags/targeting"
 	"github.com/lumelle/adminkit/storage"
 	"github.com/lumelle/adminkit/storage/jobs"
 )
@@ -43,6 +44,10 @@ type Config struct {
 	Policies map[string]Policy
 	// Approvers are asked when a stage that names them opens.
 	Approvers map[string]Approver
+	// Audiences returns the audiences of a tenant, which the conditions of stages may
+	// name; nil knows none. flags.Service.AudienceLibrary is one. It is asked in the
+	// transaction that submits a request, and not at all for a policy that names none.
+	Audiences func(ctx context.Context, tenant string) (*targeting.Library, error)
 	// Notifier is told how each request ended. nil tells nobody.
 	Notifier Notifier
 	// ApplyAttempts is how often an approved request is tried before it fails; 10
@@ -117,7 +122,7 @@ func (cfg Config) normalize(catalog *audit.Catalog) (Config, error) {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(policies)) {
-		p, err := policies[name].normalize(cfg.Approvers)
+		p, err := policies[name].normalize(cfg)
 		if err != nil {
 			return cfg, fmt.Errorf("approvals: policy %q: %w", name, err)
 		}

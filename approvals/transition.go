@@ -88,6 +88,11 @@ func (s *Service) record(ctx context.Context, r Request, step Step, d *Decision)
 	if r.Failure != nil {
 		detail["failure"] = r.Failure
 	}
+	if step.Trigger == Submit || step.Trigger == Revise {
+		if routed := routed(r.Stages); len(routed) > 0 {
+			detail["stages"] = routed
+		}
+	}
 	metadata, err := json.Marshal(detail)
 	if err != nil {
 		return fmt.Errorf("approvals: metadata: %w", err)

@@ -24,6 +24,7 @@
 //   - The DedupeKey is taken only while State.Open holds (CR-007).
 //   - Lists continue behind (CreatedAt, ID) (CR-011).
 //   - Consume is one conditional UPDATE (CR-014, CR-015).
+//   - Policy and Stages are kept as they are, with conditions and reasons (CR-001, CR-029).
 //
 // Common mistakes:
 //

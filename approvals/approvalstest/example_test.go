@@ -117,6 +117,7 @@ func ExampleRules() {
 	// CR-026 a timeout ends what is undecided and nothing else
 	// CR-027 a change that fails leaves nothing
 	// CR-028 a change for a revision that is gone is not made
+	// CR-029 whom a revision asks is settled when it is submitted
 	// AL-001 the approved change is made once and recorded as what was approved
 	// AL-002 what is rolled back is not there
 	// AL-003 a change that the gate refuses is not made

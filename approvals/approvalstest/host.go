@@ -9,6 +9,7 @@ import (
 
 	"github.com/lumelle/adminkit/approvals"
 	"github.com/lumelle/adminkit/audit"
+	"github.com/lumelle/adminkit/flags/targeting"
 	"github.com/lumelle/adminkit/storage"
 	"github.com/lumelle/adminkit/storage/jobs"
 )
@@ -26,6 +27,7 @@ type host struct {
 	fail     error
 	refunds  []int // of committed transactions
 	events   map[string]int
+	large    int // the amount from which a refund is of the audience "large"
 }
 
 type refund struct {
@@ -37,6 +39,12 @@ const action = "orders.refund"
 // host makes the host of a rule; required is how many people have to approve.
 func (e *env) host(required int) *host {
 	e.Helper()
+	return e.hostOf(approvals.StageRule{Name: "s", Required: required})
+}
+
+// hostOf makes the host of a rule whose requests have these stages.
+func (e *env) hostOf(stages ...approvals.StageRule) *host {
+	e.Helper()
 	h := &host{env: e, clock: noon, revision: "1", events: map[string]int{}}
 	catalog, err := audit.NewCatalog(audit.CatalogConfig{Now: h.now}, append(approvals.Actions(), audit.Action{Name: action})...)
 	e.must(err)
@@ -47,7 +55,10 @@ func (e *env) host(required int) *host {
 		return []string{"approver"}, nil
 	})
 	h.service, err = approvals.New(e.b, e.store, noJobs{}, directory, catalog, h, approvals.Config{
-		Policies: map[string]approvals.Policy{"": {Stages: []approvals.StageRule{{Name: "s", Required: required}}, Timeout: time.Hour}},
+		Policies: map[string]approvals.Policy{"": {Stages: stages, Timeout: time.Hour}},
+		Audiences: func(context.Context, string) (*targeting.Library, error) {
+			return targeting.NewLibrary([]targeting.Audience{h.audience()}, targeting.Options{})
+		},
 	})
 	e.must(err)
 	needed := audit.GateFunc(func(context.Context, audit.Event) (audit.Verdict, error) {
@@ -69,6 +80,15 @@ func (h *host) now() time.Time {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.clock
+}
+
+// audience is the one that policies of the host may name.
+func (h *host) audience() targeting.Audience {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return targeting.Audience{Key: "large", When: &targeting.Condition{
+		Path: "amount", Op: targeting.GreaterEqual, Value: targeting.Int(int64(h.large)),
+	}}
 }
 
 func (h *host) pass(d time.Duration) {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/lumelle/adminkit/approvals"
+	"github.com/lumelle/adminkit/flags/targeting"
 	"github.com/lumelle/adminkit/storage"
 )
 
@@ -27,6 +28,38 @@ var serviceRules = []rule{
 		"What the applier wrote before it failed is undone, and the failure is on record.", failureLeavesNothing},
 	{"CR-028", "a change for a revision that is gone is not made",
 		"The approvers saw another resource than the one that is there now.", baseMoved},
+	{"CR-029", "whom a revision asks is settled when it is submitted",
+		"An audience that changes afterwards must neither add people to what waits nor take any away; the next revision is routed anew.", routedOnce},
+}
+
+func routedOnce(e *env) {
+	h := e.hostOf(approvals.StageRule{Name: "all"}, approvals.StageRule{Name: "large", When: &targeting.Condition{Audience: "large"}})
+	stages := func(id string, want ...approvals.StageStatus) {
+		h.Helper()
+		r, _, err := h.service.Get(h.ctx, h.tenant, id)
+		h.must(err)
+		for i, status := range want {
+			if len(r.Stages) != len(want) || r.Stages[i].Status != status {
+				h.Fatalf("the stages are %+v, want %v", r.Stages, want)
+			}
+		}
+	}
+	h.large = 151
+	id := h.ask()
+	stages(id, approvals.StagePending, approvals.StageSkipped)
+	h.large = 1
+	h.must(h.decide("ann", id, approvals.Approve, 1))
+	stages(id, approvals.StageApproved, approvals.StageSkipped)
+	h.expect(id, approvals.StateApproved, 0)
+	h.must(h.revise("author", id, 150_000))
+	stages(id, approvals.StagePending, approvals.StagePending)
+	h.large = 1_000_000
+	h.must(h.decide("ann", id, approvals.Approve, 2))
+	h.expect(id, approvals.StateAwaitingApproval, 0)
+	h.must(h.decide("bob", id, approvals.Approve, 2))
+	_, err := h.service.Apply(h.ctx, h.tenant, id)
+	h.must(err)
+	h.expect(id, approvals.StateApplied, 1)
 }
 
 func authorsDoNotDecide(e *env) {

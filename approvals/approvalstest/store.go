@@ -13,6 +13,7 @@ import (
 	"github.com/lumelle/adminkit/approvals"
 	"github.com/lumelle/adminkit/audit"
 	"github.com/lumelle/adminkit/audit/correlation"
+	"github.com/lumelle/adminkit/flags/targeting"
 	"github.com/lumelle/adminkit/storage"
 )
 
@@ -58,10 +59,19 @@ func (e *env) request(id string) approvals.Request {
 		Content:     approvals.Content{Payload: []byte(`{"amount": 150}`), BaseRevision: "3", Before: []byte(`{"b":1}`), After: []byte(`{"b":2}`), Reason: "damaged"},
 		ContentHash: strings.Repeat("ab", 32), SubmittedAt: noon.Add(time.Microsecond), PolicyName: "strict",
 		Policy: approvals.Policy{
-			Stages:          []approvals.StageRule{{Name: "s", Required: 2, Roles: []string{"r"}, Users: []string{"u"}, Approver: "a"}},
+			Stages: []approvals.StageRule{
+				{Name: "s", Required: 2, Roles: []string{"r"}, Users: []string{"u"}, Approver: "a"},
+				{Name: "large", Required: 1, When: &targeting.Condition{Any: []targeting.Condition{
+					{Path: "/payload/amount", Op: targeting.In, Value: targeting.List(targeting.Int(150), targeting.Number(0.5))},
+					{Audience: "vip"}, {Bucket: &targeting.Bucket{By: []string{"tenant"}, Salt: "s", To: 10}},
+				}}},
+			},
 			CommentRequired: []approvals.Trigger{approvals.Decline}, CancelRoles: []string{"c"}, Timeout: time.Hour,
 		},
-		Stages:    []approvals.Stage{{Name: "s", Status: approvals.StagePending, Required: 2, ApprovedBy: []audit.Actor{marco}, OpenedAt: noon}},
+		Stages: []approvals.Stage{
+			{Name: "s", Status: approvals.StagePending, Required: 2, ApprovedBy: []audit.Actor{marco}, OpenedAt: noon},
+			{Name: "large", Status: approvals.StageSkipped, Required: 1, Reason: audit.Reason{Code: approvals.RoutedElsewhere, Text: "because"}},
+		},
 		Cause:     approvals.Cause{DecisionID: "d", Reason: audit.Reason{Code: "c", Text: "t"}, Rules: []string{"r1"}, PolicyVersion: "7"},
 		CreatedAt: noon, UpdatedAt: noon.Add(2 * time.Microsecond), TimeoutAt: noon.Add(time.Hour),
 		Trace:       correlation.Trace{TraceID: strings.Repeat("1a", 16), SpanID: strings.Repeat("2b", 8), Flags: 1, State: "k=v"},
@@ -281,6 +291,7 @@ func aliasing(e *env) {
 	spoil := func(r approvals.Request) {
 		r.Payload[0], r.Before[0], r.Metadata[0], r.Output[0] = 'X', 'X', 'X', 'X'
 		r.Authors[0].ID, r.Stages[0].Status, r.Stages[0].ApprovedBy[0].ID = "X", "X", "X"
+		r.Policy.Stages[1].When.Any[0].Path, r.Policy.Stages[1].When.Any[2].Bucket.By[0] = "X", "X"
 		r.Policy.Stages[0].Roles[0], r.Cause.Rules[0], r.Requester.Authn.ACR, r.Failure.Code = "X", "X", "X", "X"
 	}
 	spoil(r)

@@ -149,6 +149,20 @@ var zoo = []struct {
 			kept = w.Request.Failure
 		})
 	}},
+	{"forgets the conditions of stages", "CR-001", func(a *animal) {
+		onRead(a, func(r *approvals.Request) {
+			for i := range r.Policy.Stages {
+				r.Policy.Stages[i].When = nil
+			}
+		})
+	}},
+	{"forgets why a stage is skipped", "CR-001", func(a *animal) {
+		onRead(a, func(r *approvals.Request) {
+			for i := range r.Stages {
+				r.Stages[i].Reason = audit.Reason{}
+			}
+		})
+	}},
 	{"ignores the tenant", "CR-002", func(a *animal) {
 		s := a.Store
 		one := func(string) string { return "one" }
@@ -445,6 +459,34 @@ var zoo = []struct {
 		}
 		a.consume = func(context.Context, string, approvals.Grant, time.Time) error { return nil }
 	}},
+	{"forgets that a stage is skipped", "CR-029", func(a *animal) { skipping(a, 1, approvals.StagePending) }},
+	{"keeps skipping what was skipped before an edit", "CR-029", func(a *animal) { skipping(a, 2, approvals.StageSkipped) }},
+	{"hands out the policy without the conditions of its stages", "CR-029", func(a *animal) {
+		onRead(a, func(r *approvals.Request) {
+			for i := range r.Policy.Stages {
+				r.Policy.Stages[i].When = nil
+			}
+		})
+	}},
+	{"hands out the stages of the first revision", "CR-029", func(a *animal) {
+		var first []approvals.Stage
+		onRead(a, func(r *approvals.Request) {
+			if r.Revision == 1 {
+				first = slices.Clone(r.Stages)
+			} else if first != nil {
+				r.Stages = slices.Clone(first)
+			}
+		})
+	}},
+}
+
+// skipping shows the second stage with a status wherever it waits or is skipped.
+func skipping(a *animal, revision int, status approvals.StageStatus) {
+	onRead(a, func(r *approvals.Request) {
+		if len(r.Stages) == 2 && r.Revision >= revision && (r.Stages[1].Status == approvals.StagePending || r.Stages[1].Status == approvals.StageSkipped) {
+			r.Stages[1].Status = status
+		}
+	})
 }
 
 // unapplied shows an applied request as approved.

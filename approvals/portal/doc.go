@@ -17,6 +17,7 @@
 // Authorize to say, and what they may do is decided by the Service. A request of another tenant is 404. An author, an editor
 // and a stranger get 403, with a reason whose code says which; a request that was
 // decided meanwhile and a revision that is not current are 409; a missing comment is
-// 422 and points at the field. The field "you" of a request says beforehand whether
+// 422 and points at the field. A stage that is skipped, because the change is not one that
+// its condition is for, says so in its reason. The field "you" of a request says beforehand whether
 // the person who asks could approve it.
 package portal

@@ -38,6 +38,7 @@ type (
 	stage struct {
 		Name       string                `json:"name"`
 		Status     approvals.StageStatus `json:"status"`
+		Reason     *audit.Reason         `json:"reason,omitzero"`
 		Required   int                   `json:"required"`
 		ApprovedBy []person              `json:"approved_by"`
 	}
@@ -104,6 +105,9 @@ func requestOf(r approvals.Request) request {
 	}
 	for i, st := range r.Stages {
 		out.Stages[i] = stage{Name: st.Name, Status: st.Status, Required: st.Required, ApprovedBy: make([]person, len(st.ApprovedBy))}
+		if st.Reason.Code != "" {
+			out.Stages[i].Reason = &st.Reason
+		}
 		for j, a := range st.ApprovedBy {
 			out.Stages[i].ApprovedBy[j] = personOf(a)
 		}

@@ -16,6 +16,7 @@ import (
 	"github.com/lumelle/adminkit/audit"
 	"github.com/lumelle/adminkit/audit/httpapi"
 	"github.com/lumelle/adminkit/audit/httpapi/httpapitest"
+	"github.com/lumelle/adminkit/flags/targeting"
 	"github.com/lumelle/adminkit/storage/jobs"
 	"github.com/lumelle/adminkit/storage/memory"
 	"github.com/lumelle/adminkit/storage/secrets"
@@ -54,7 +55,10 @@ func newHost(t *testing.T) *host {
 	})
 	h := &host{t: t}
 	h.svc, err = approvals.New(backend, backend.Approvals(), queue, directory, catalog, audit.Disabled, approvals.Config{
-		Policies: map[string]approvals.Policy{"": {Stages: []approvals.StageRule{{Name: "managers", Required: 2, Roles: []string{"manager"}}}}},
+		Policies: map[string]approvals.Policy{"": {Stages: []approvals.StageRule{
+			{Name: "managers", Required: 2, Roles: []string{"manager"}},
+			{Name: "owner", Users: []string{"nina"}, When: &targeting.Condition{Path: "/payload/amount", Op: targeting.Greater, Value: targeting.Int(1000)}},
+		}}},
 	})
 	must(t, err)
 	needed := audit.GateFunc(func(context.Context, audit.Event) (audit.Verdict, error) {
@@ -231,6 +235,13 @@ func TestRequestAsItIsServed(t *testing.T) {
 	stages := body["stages"].([]any)[0].(map[string]any)
 	if stages["status"] != "approved" || len(stages["approved_by"].([]any)) != 2 {
 		t.Errorf("stages %v", stages)
+	}
+	skipped := fmt.Sprint(body["stages"].([]any)[1])
+	if want := "map[approved_by:[] name:owner reason:map[code:condition_false text:/payload/amount gt 1000 does not hold] required:1 status:skipped]"; skipped != want {
+		t.Errorf("the stage that nobody was asked at: %s, want %s", skipped, want)
+	}
+	if _, told := stages["reason"]; told {
+		t.Errorf("a stage without a condition has a reason: %v", stages)
 	}
 	var verbs []string
 	for _, e := range body["timeline"].([]any) {

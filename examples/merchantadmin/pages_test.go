@@ -49,7 +49,10 @@ func fixtures() map[string]view {
 	request := approvals.Request{
 		ID: "q-1", Tenant: "acme", State: approvals.StateFailed, Revision: 2, Action: actionRefund,
 		Resource: audit.Resource{Type: resourceOrder, ID: "acme-1"}, Requester: sam, CreatedAt: at, TimeoutAt: at,
-		Stages:  []approvals.Stage{{Name: "second person", Status: approvals.StageApproved, Required: 1, ApprovedBy: []audit.Actor{sam, sam}}},
+		Stages: []approvals.Stage{
+			{Name: "second person", Status: approvals.StageApproved, Required: 1, ApprovedBy: []audit.Actor{sam, sam}},
+			{Name: "owner", Status: approvals.StageSkipped, Required: 1, Reason: audit.Reason{Code: approvals.RoutedElsewhere, Text: "<b>Ada"}},
+		},
 		Failure: &approvals.Failure{Code: approvals.FailedConflict, Text: "the order moved"},
 		Cause:   approvals.Cause{Reason: audit.Reason{Code: "approval_required", Text: "It is large."}},
 		Content: approvals.Content{Reason: "late"},

@@ -52,6 +52,24 @@ func ExampleMatcher_Explain() {
 	// settled at /all/1
 }
 
+// Decide does not take what is unknown for a no.
+func ExampleMatcher_Decide() {
+	matcher, err := targeting.Compile(targeting.Condition{Path: "amount", Op: targeting.GreaterEqual, Value: targeting.Int(1000)}, targeting.Options{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, s := range []targeting.Attributes{{"amount": targeting.String("1500.00")}, {"amount": targeting.Int(15)}, {"amount": targeting.String("a lot")}, {}} {
+		answer := matcher.Decide(s)
+		fmt.Println(answer == targeting.Holds, answer == targeting.HoldsNot, answer == targeting.Undecided, matcher.Match(s))
+	}
+	// Output:
+	// true false false true
+	// false true false false
+	// false false true false
+	// false false true false
+}
+
 // What is wrong with a definition is told with its places.
 func ExampleCompile() {
 	_, err := targeting.Compile(targeting.Condition{Any: []targeting.Condition{

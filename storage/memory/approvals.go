@@ -9,6 +9,7 @@ import (
 
 	"github.com/lumelle/adminkit/approvals"
 	"github.com/lumelle/adminkit/audit"
+	"github.com/lumelle/adminkit/flags/targeting"
 	"github.com/lumelle/adminkit/storage"
 )
 
@@ -331,6 +332,7 @@ func copyRequest(r approvals.Request) approvals.Request {
 	for i := range r.Stages {
 		r.Stages[i].ApprovedBy = copyActors(r.Stages[i].ApprovedBy)
 		r.Stages[i].OpenedAt = stored(r.Stages[i].OpenedAt)
+		r.Stages[i].Reason.Detail = ""
 	}
 	r.Cause.Rules = slices.Clone(r.Cause.Rules)
 	r.Cause.Reason.Detail = "" // not encoded, so that no store keeps it
@@ -349,8 +351,27 @@ func copyPolicy(p approvals.Policy) approvals.Policy {
 	for i := range p.Stages {
 		p.Stages[i].Roles = slices.Clone(p.Stages[i].Roles)
 		p.Stages[i].Users = slices.Clone(p.Stages[i].Users)
+		if when := p.Stages[i].When; when != nil {
+			c := copyCondition(*when)
+			p.Stages[i].When = &c
+		}
 	}
 	return p
+}
+
+func copyCondition(c targeting.Condition) targeting.Condition {
+	for _, group := range []*[]targeting.Condition{&c.All, &c.Any, &c.None} {
+		*group = slices.Clone(*group)
+		for i, member := range *group {
+			(*group)[i] = copyCondition(member)
+		}
+	}
+	if c.Bucket != nil {
+		b := *c.Bucket
+		b.By = slices.Clone(b.By)
+		c.Bucket = &b
+	}
+	return c
 }
 
 func copyContent(c approvals.Content) approvals.Content {
