@@ -83,6 +83,12 @@ type Secret struct {
 	ExpiresAt time.Time
 }
 
+// An EndpointSecret is a secret with the endpoint it belongs to.
+type EndpointSecret struct {
+	EndpointID string
+	Secret
+}
+
 // EndpointInput is what a caller says of an endpoint.
 type EndpointInput struct {
 	// ID is the id of an endpoint to be created, for callers that repeat a creation

@@ -26,6 +26,9 @@ type Sealer interface {
 // sealPurpose keeps endpoint secrets apart from whatever else a Sealer seals.
 const sealPurpose = "webhooks.secret"
 
+// sealID is what a secret is sealed for beside tenant and purpose.
+func sealID(endpointID, id string) string { return endpointID + "/" + id }
+
 var (
 	// ErrDisabled reports a redelivery to a disabled endpoint. It matches
 	// storage.ErrConflict.
@@ -175,7 +178,7 @@ func (s *Service) now() time.Time { return utc(s.cfg.Now()) }
 // seal encrypts a new signing secret of an endpoint.
 func (s *Service) seal(ctx context.Context, tenant, endpointID, secret string, now time.Time) (Secret, error) {
 	id := s.cfg.NewID()
-	sealed, err := s.sealer.Seal(ctx, tenant, sealPurpose, endpointID+"/"+id, []byte(secret))
+	sealed, err := s.sealer.Seal(ctx, tenant, sealPurpose, sealID(endpointID, id), []byte(secret))
 	if err != nil {
 		return Secret{}, fmt.Errorf("webhooks: seal the secret: %w", err)
 	}
@@ -190,7 +193,7 @@ func (s *Service) keys(ctx context.Context, tenant, endpointID string) ([]signin
 	}
 	var keys []signing.Key
 	for _, secret := range live(all, s.now()) {
-		text, err := s.sealer.Open(ctx, tenant, sealPurpose, endpointID+"/"+secret.ID, secret.Sealed)
+		text, err := s.sealer.Open(ctx, tenant, sealPurpose, sealID(endpointID, secret.ID), secret.Sealed)
 		if err != nil {
 			return nil, fmt.Errorf("webhooks: open the secret: %w", err)
 		}

@@ -43,6 +43,13 @@ type EndpointStore interface {
 	Secrets(ctx context.Context, tenant, endpointID string) ([]Secret, error)
 	// SetSecrets replaces the secrets of an endpoint, which the caller has locked.
 	SetSecrets(ctx context.Context, tenant, endpointID string, all []Secret) error
+	// ListSecrets returns the secrets of all endpoints of a tenant by endpoint and id, for
+	// whoever seals them again under another key.
+	ListSecrets(ctx context.Context, tenant string, q SecretQuery) (storage.Page[EndpointSecret], error)
+	// ReplaceSealed stores fresh in place of what s.Sealed was read as and reports true.
+	// Where the secret is gone, or sealed otherwise by now, it changes nothing and reports
+	// false. It locks the endpoint, and leaves its revision alone.
+	ReplaceSealed(ctx context.Context, tenant string, s EndpointSecret, fresh []byte) (bool, error)
 	// SetHealth replaces the health of an endpoint and leaves its revision alone. It
 	// does nothing where the endpoint is gone.
 	SetHealth(ctx context.Context, tenant, id string, h Health) error
@@ -82,6 +89,12 @@ type EndpointQuery struct {
 	Limit int
 }
 
+// SecretQuery chooses secrets.
+type SecretQuery struct {
+	After storage.Cursor
+	Limit int
+}
+
 // DeliveryQuery chooses deliveries. Empty fields choose all.
 type DeliveryQuery struct {
 	EndpointID string
@@ -109,6 +122,23 @@ func (q EndpointQuery) Position(tenant string) (Position, error) {
 func (q EndpointQuery) Next(tenant string, last Endpoint) storage.Cursor {
 	return Position{last.CreatedAt, last.ID}.cursor(q.list(tenant))
 }
+
+// Position returns the endpoint and the id of the secret behind which the list continues,
+// both empty for its start, or storage.ErrBadCursor.
+func (q SecretQuery) Position(tenant string) (endpointID, id string, err error) {
+	key, err := q.After.Key(q.list(tenant), 2)
+	if err != nil || key == nil {
+		return "", "", err
+	}
+	return key[0], key[1], nil
+}
+
+// Next returns the cursor behind last.
+func (q SecretQuery) Next(tenant string, last EndpointSecret) storage.Cursor {
+	return storage.NewCursor(q.list(tenant), last.EndpointID, last.ID)
+}
+
+func (q SecretQuery) list(tenant string) string { return "webhooks.secrets\x00" + tenant }
 
 func (q EndpointQuery) list(tenant string) string { return "webhooks.endpoints\x00" + tenant }
 

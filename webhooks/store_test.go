@@ -124,6 +124,64 @@ var storeCases = []struct {
 		must(t, err)
 		same(t, got, want)
 	}},
+	{"all secrets of a tenant are listed by endpoint and id, in pages", func(t *testing.T, ctx context.Context, b eachtest.Backend, s webhooks.Store) {
+		var want []string
+		for _, tenant := range []string{"acme", "acme2", "bloom"} {
+			for _, id := range []string{"e2", "e1", "e10"} {
+				must(t, s.InsertEndpoint(ctx, tenant, endpoint(tenant, id, "a.b"), webhooks.Secret{ID: "first", Sealed: []byte(tenant + id), CreatedAt: day}))
+			}
+		}
+		must(t, s.SetSecrets(ctx, "acme", "e1", []webhooks.Secret{{ID: "s2", Sealed: []byte{2}, CreatedAt: day}, {ID: "s1", Sealed: []byte{1}, CreatedAt: day, ExpiresAt: day.Add(time.Hour)}}))
+		want = []string{"e1/s1", "e1/s2", "e10/first", "e2/first"}
+		for _, limit := range []int{1, 3, 4, 0} {
+			var got []string
+			q := webhooks.SecretQuery{Limit: limit}
+			for {
+				page, err := s.ListSecrets(ctx, "acme", q)
+				must(t, err)
+				for _, secret := range page.Items {
+					got = append(got, secret.EndpointID+"/"+secret.ID)
+				}
+				if q.After = page.Next; q.After == "" {
+					break
+				}
+			}
+			same(t, got, want)
+		}
+		page, err := s.ListSecrets(ctx, "acme", webhooks.SecretQuery{Limit: 1})
+		must(t, err)
+		same(t, page.Items[0].Secret, webhooks.Secret{ID: "s1", Sealed: []byte{1}, CreatedAt: day, ExpiresAt: day.Add(time.Hour)})
+		_, err = s.ListSecrets(ctx, "bloom", webhooks.SecretQuery{After: page.Next})
+		wantErr(t, err, storage.ErrBadCursor)
+	}},
+	{"a secret is sealed again for the bytes that were read, and nothing else changes", func(t *testing.T, ctx context.Context, b eachtest.Backend, s webhooks.Store) {
+		old := webhooks.Secret{ID: "s1", Sealed: []byte{1}, CreatedAt: day, ExpiresAt: day.Add(time.Hour)}
+		for _, tenant := range []string{"acme", "bloom"} {
+			must(t, s.InsertEndpoint(ctx, tenant, endpoint(tenant, "e1", "a.b"), old))
+		}
+		replaced := func(tenant, endpointID, id string, was byte, want bool) {
+			t.Helper()
+			got, err := s.ReplaceSealed(ctx, tenant, webhooks.EndpointSecret{EndpointID: endpointID, Secret: webhooks.Secret{ID: id, Sealed: []byte{was}}}, []byte{9})
+			must(t, err)
+			same(t, got, want)
+		}
+		replaced("acme", "e1", "s1", 2, false)
+		replaced("acme", "e1", "s2", 1, false)
+		replaced("acme", "e2", "s1", 1, false)
+		replaced("cobalt", "e1", "s1", 1, false)
+		replaced("acme", "e1", "s1", 1, true)
+		replaced("acme", "e1", "s1", 1, false)
+		secrets, err := s.Secrets(ctx, "bloom", "e1")
+		must(t, err)
+		same(t, secrets, []webhooks.Secret{old})
+		old.Sealed = []byte{9}
+		secrets, err = s.Secrets(ctx, "acme", "e1")
+		must(t, err)
+		same(t, secrets, []webhooks.Secret{old})
+		e, _, err := s.GetEndpoint(ctx, "acme", "e1", false)
+		must(t, err)
+		same(t, e, endpoint("acme", "e1", "a.b"))
+	}},
 	{"a lock needs a transaction", func(t *testing.T, ctx context.Context, b eachtest.Backend, s webhooks.Store) {
 		must(t, s.InsertEndpoint(ctx, "acme", endpoint("acme", "e1", "a.b"), webhooks.Secret{ID: "s1", Sealed: []byte{1}}))
 		_, _, err := s.GetEndpoint(ctx, "acme", "e1", true)

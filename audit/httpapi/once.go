@@ -11,6 +11,7 @@ import (
 	"github.com/lumelle/adminkit/audit"
 	"github.com/lumelle/adminkit/storage"
 	"github.com/lumelle/adminkit/storage/idempotency"
+	"github.com/lumelle/adminkit/storage/secrets/sealed"
 )
 
 // purpose is what the bodies of kept answers are sealed for. Their id is the key, in
@@ -73,7 +74,7 @@ func (a *API) once(w http.ResponseWriter, r *http.Request, who Identity, keys []
 				header[name] = v
 			}
 		}
-		sealed, err := a.cfg.Vault.Seal(ctx, who.Tenant, purpose, key, answer.body.Bytes())
+		keep, err := a.cfg.Vault.Seal(ctx, who.Tenant, purpose, key, answer.body.Bytes())
 		if errors.Is(err, storage.ErrInvalid) {
 			// Our answer is too long to be kept; the request had no fault.
 			return fmt.Errorf("httpapi: seal the answer: %v", err)
@@ -81,7 +82,7 @@ func (a *API) once(w http.ResponseWriter, r *http.Request, who Identity, keys []
 		if err != nil {
 			return err
 		}
-		return a.cfg.Idempotency.Finish(ctx, who.Tenant, actor, key, answer.status, header, sealed)
+		return a.cfg.Idempotency.Finish(ctx, who.Tenant, actor, key, answer.status, header, keep)
 	})
 	if err == nil {
 		err = refusal
@@ -91,6 +92,24 @@ func (a *API) once(w http.ResponseWriter, r *http.Request, who Identity, keys []
 	}
 	answer.copyTo(w)
 	return nil
+}
+
+// SealedAnswers shows the kept answers of a store to whoever seals them again under another key.
+func SealedAnswers(store idempotency.Store) sealed.Source { return answers{store} }
+
+type answers struct{ store idempotency.Store }
+
+func (a answers) List(ctx context.Context, tenant string, after storage.Cursor, limit int) (page storage.Page[sealed.Value], err error) {
+	records, err := a.store.List(ctx, tenant, after, limit)
+	page.Next = records.Next
+	for _, r := range records.Items {
+		page.Items = append(page.Items, sealed.Value{Purpose: purpose, ID: r.Key, Row: []string{r.Actor, r.Key}, Bytes: r.Body})
+	}
+	return page, err
+}
+
+func (a answers) Replace(ctx context.Context, tenant string, old sealed.Value, fresh []byte) (bool, error) {
+	return a.store.ReplaceBody(ctx, tenant, old.Row[0], old.Row[1], old.Bytes, fresh)
 }
 
 // replay gives the answer of the first request again.

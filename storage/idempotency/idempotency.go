@@ -66,7 +66,34 @@ type Store interface {
 	// storage.DefaultLimit, the highest is storage.MaxLimit. It writes in the
 	// transaction of ctx or in one of its own.
 	Delete(ctx context.Context, tenant string, before time.Time, limit int) (int, error)
+
+	// List returns the finished records of a tenant by actor and key, for whoever seals
+	// their bodies again under another key.
+	List(ctx context.Context, tenant string, after storage.Cursor, limit int) (storage.Page[Record], error)
+
+	// ReplaceBody stores fresh as the body of a finished record and reports true. Where
+	// there is no such record, or its body is not old by now, it changes nothing and
+	// reports false. Both bodies are not empty. It writes in the transaction of ctx or in
+	// one of its own.
+	ReplaceBody(ctx context.Context, tenant, actor, key string, old, fresh []byte) (bool, error)
 }
+
+// Next returns the cursor behind a record of [Store.List].
+func (r Record) Next(tenant string) storage.Cursor {
+	return storage.NewCursor(list(tenant), r.Actor, r.Key)
+}
+
+// Position returns the actor and the key that [Store.List] continues behind, both empty for
+// its start, or storage.ErrBadCursor.
+func Position(tenant string, after storage.Cursor) (actor, key string, err error) {
+	k, err := after.Key(list(tenant), 2)
+	if err != nil || k == nil {
+		return "", "", err
+	}
+	return k[0], k[1], nil
+}
+
+func list(tenant string) string { return "idempotency.records\x00" + tenant }
 
 // Fingerprint returns what distinguishes one request from another: its method, its
 // target (path and query) and its body. Credentials and trace headers are left out

@@ -353,3 +353,90 @@ func TestFingerprintsTellRequestsApart(t *testing.T) {
 		seen[f] = strings.Join(r[:], " ")
 	}
 }
+
+func TestFinishedRecordsAreListedByActorAndKey(t *testing.T) {
+	eachtest.Run(t, func(t *testing.T, b eachtest.Backend) {
+		s := b.Idempotency()
+		for _, r := range [][3]string{{"acme", "sam", "k2"}, {"acme", "sam", "k1"}, {"acme", "dana", "k9"}, {"acme2", "dana", "k0"}} {
+			finish(t, b, r[0], r[1], r[2], noon)
+		}
+		for _, limit := range []int{1, 2, 3, 0} {
+			var got []string
+			for after := storage.Cursor(""); ; {
+				page, err := s.List(t.Context(), "acme", after, limit)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, r := range page.Items {
+					got = append(got, r.Actor+"/"+r.Key)
+					if r.Tenant != "acme" || r.Status != 202 || string(r.Body) != `{"id":"1"}` || r.Header["Location"] != "/requests/1" || r.Fingerprint != ask || !r.CreatedAt.Equal(noon) {
+						t.Errorf("got %+v", r)
+					}
+				}
+				if after = page.Next; after == "" {
+					break
+				}
+			}
+			if strings.Join(got, " ") != "dana/k9 sam/k1 sam/k2" {
+				t.Errorf("in pages of %d: got %q", limit, got)
+			}
+		}
+		page, err := s.List(t.Context(), "acme", "", 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.List(t.Context(), "acme2", page.Next, 1); !errors.Is(err, storage.ErrBadCursor) {
+			t.Errorf("another tenant's cursor: got %v, want ErrBadCursor", err)
+		}
+		err = b.InTx(t.Context(), func(ctx context.Context) error {
+			if _, err := s.Begin(ctx, "acme", "anna", "open", ask, noon); err != nil {
+				return err
+			}
+			page, err := s.List(ctx, "acme", "", 1)
+			if err == nil && page.Items[0].Actor != "dana" {
+				t.Errorf("a claimed key is listed: %+v", page.Items[0])
+			}
+			return errors.Join(err, s.Release(ctx, "acme", "anna", "open"))
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+func TestABodyIsReplacedForTheOneThatWasRead(t *testing.T) {
+	eachtest.Run(t, func(t *testing.T, b eachtest.Backend) {
+		s := b.Idempotency()
+		for _, tenant := range []string{"acme", "bloom"} {
+			finish(t, b, tenant, "sam", "k", noon)
+		}
+		was := `{"id":"1"}`
+		for _, c := range []struct {
+			name, tenant, actor, key, old string
+			want                          bool
+		}{
+			{"another body", "acme", "sam", "k", "x", false},
+			{"another key", "acme", "sam", "k2", was, false},
+			{"another actor", "acme", "dana", "k", was, false},
+			{"another tenant", "cobalt", "sam", "k", was, false},
+			{"the body that is there", "acme", "sam", "k", was, true},
+			{"the body of before", "acme", "sam", "k", was, false},
+		} {
+			if got, err := s.ReplaceBody(t.Context(), c.tenant, c.actor, c.key, []byte(c.old), []byte("fresh")); got != c.want || err != nil {
+				t.Errorf("%s: got %t, %v, want %t", c.name, got, err, c.want)
+			}
+		}
+		for tenant, want := range map[string]string{"acme": "fresh", "bloom": was} {
+			got, err := begin(t, b, tenant, "sam", "k", ask)
+			if err != nil || got == nil || string(got.Body) != want || got.Status != 202 || got.Header["Location"] != "/requests/1" {
+				t.Errorf("%s: got %+v, %v, want the body %s", tenant, got, err, want)
+			}
+		}
+		if _, err := s.ReplaceBody(t.Context(), "", "sam", "k", []byte(was), []byte("fresh")); !errors.Is(err, storage.ErrInvalid) {
+			t.Errorf("no tenant: got %v, want ErrInvalid", err)
+		}
+		if _, err := s.ReplaceBody(t.Context(), "acme", "sam", "k", []byte(was), make([]byte, idempotency.MaxBody+1)); !errors.Is(err, storage.ErrInvalid) {
+			t.Errorf("too long: got %v, want ErrInvalid", err)
+		}
+	})
+}

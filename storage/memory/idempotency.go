@@ -137,3 +137,51 @@ func (s idempotencyStore) Delete(ctx context.Context, tenant string, before time
 	}
 	return n, nil
 }
+
+func (s idempotencyStore) List(ctx context.Context, tenant string, after storage.Cursor, limit int) (page storage.Page[idempotency.Record], err error) {
+	if limit, err = storage.Limit(limit); err != nil {
+		return page, err
+	}
+	from := idempotency.Record{Tenant: tenant}
+	if from.Actor, from.Key, err = idempotency.Position(tenant, after); err != nil {
+		return page, err
+	}
+	err = s.b.read(ctx, "idempotency.List", func(v view) error {
+		for r := range idempotencyTable.ascend(v, 0, from) {
+			if r.Tenant != tenant {
+				break
+			}
+			if r.Status == 0 || compareIdempotencyKey(&r, &from) == 0 {
+				continue
+			}
+			if len(page.Items) == limit {
+				page.Next = page.Items[limit-1].Next(tenant)
+				break
+			}
+			r.Header, r.Body = maps.Clone(r.Header), bytes.Clone(r.Body)
+			page.Items = append(page.Items, r)
+		}
+		return nil
+	})
+	return page, err
+}
+
+func (s idempotencyStore) ReplaceBody(ctx context.Context, tenant, actor, key string, old, fresh []byte) (replaced bool, err error) {
+	if err := idempotency.CheckKey(tenant, actor, key); err != nil {
+		return false, err
+	}
+	if err := idempotency.CheckAnswer(100, nil, fresh); err != nil {
+		return false, err
+	}
+	err = s.b.write(ctx, "idempotency.ReplaceBody", func(v view) error {
+		r, ok := idempotencyTable.get(v, idempotency.Record{Tenant: tenant, Actor: actor, Key: key})
+		if !ok || r.Status == 0 || !bytes.Equal(r.Body, old) {
+			return nil
+		}
+		r.Body = bytes.Clone(fresh)
+		idempotencyTable.put(v, r)
+		replaced = true
+		return nil
+	})
+	return replaced && err == nil, err
+}

@@ -226,6 +226,49 @@ func (s webhookStore) SetSecrets(ctx context.Context, tenant, endpointID string,
 	})
 }
 
+func (s webhookStore) ListSecrets(ctx context.Context, tenant string, q webhooks.SecretQuery) (page storage.Page[webhooks.EndpointSecret], err error) {
+	limit, err := storage.Limit(q.Limit)
+	if err != nil {
+		return page, err
+	}
+	from := secretRow{tenant: tenant}
+	if from.endpoint, from.ID, err = q.Position(tenant); err != nil {
+		return page, err
+	}
+	err = s.b.read(ctx, "webhooks.ListSecrets", func(v view) error {
+		for row := range secretTable.ascend(v, 0, from) {
+			if row.tenant != tenant {
+				break
+			}
+			if row.endpoint == from.endpoint && row.ID == from.ID {
+				continue
+			}
+			if len(page.Items) == limit {
+				page.Next = q.Next(tenant, page.Items[limit-1])
+				break
+			}
+			row.Sealed = bytes.Clone(row.Sealed)
+			page.Items = append(page.Items, webhooks.EndpointSecret{EndpointID: row.endpoint, Secret: row.Secret})
+		}
+		return nil
+	})
+	return page, err
+}
+
+func (s webhookStore) ReplaceSealed(ctx context.Context, tenant string, secret webhooks.EndpointSecret, fresh []byte) (replaced bool, err error) {
+	err = s.b.write(ctx, "webhooks.ReplaceSealed", func(v view) error {
+		row, ok := secretTable.get(v, secretRow{tenant, secret.EndpointID, secret.Secret})
+		if !ok || !bytes.Equal(row.Sealed, secret.Sealed) || !endpointTable.has(v, endpointKey(tenant, secret.EndpointID)) {
+			return nil
+		}
+		row.Sealed = bytes.Clone(fresh)
+		secretTable.put(v, row)
+		replaced = true
+		return nil
+	})
+	return replaced && err == nil, err
+}
+
 func (s webhookStore) SetHealth(ctx context.Context, tenant, id string, h webhooks.Health) error {
 	return s.b.write(ctx, "webhooks.SetHealth", func(v view) error {
 		row, ok := endpointTable.get(v, endpointKey(tenant, id))

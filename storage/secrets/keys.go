@@ -11,6 +11,8 @@ import (
 	"github.com/tink-crypto/tink-go/v2/insecurecleartextkeyset"
 	"github.com/tink-crypto/tink-go/v2/keyset"
 	"github.com/tink-crypto/tink-go/v2/tink"
+
+	"github.com/lumelle/adminkit/storage/secrets/sealed"
 )
 
 // maxKeys bounds the text of keys in bytes. A key takes about 300.
@@ -158,7 +160,7 @@ func (k *Keys) has(n uint32) bool {
 	return err == nil
 }
 
-func formatID(n uint32) string { return fmt.Sprintf("%08x", n) }
+func formatID(n uint32) string { return sealed.FormatKey(n) }
 
 // String names the keys without showing them.
 func (k *Keys) String() string {

@@ -18,6 +18,7 @@ import (
 	"github.com/lumelle/adminkit/storage"
 	"github.com/lumelle/adminkit/storage/idempotency"
 	"github.com/lumelle/adminkit/storage/jobs"
+	"github.com/lumelle/adminkit/storage/secrets/credentials"
 	"github.com/lumelle/adminkit/webhooks"
 )
 
@@ -31,7 +32,7 @@ const (
 )
 
 // accessors are the methods by which backends offer stores.
-var accessors = []string{"Audit", "Authz", "Approvals", "Automation", "Flags", "Webhooks", "Jobs", "Idempotency"}
+var accessors = []string{"Audit", "Authz", "Approvals", "Automation", "Flags", "Webhooks", "Jobs", "Idempotency", "Credentials"}
 
 // A call is one method of a store that takes a tenant.
 type call struct {
@@ -140,7 +141,7 @@ func fill(v reflect.Value, variant, depth int) {
 func owned(ctx context.Context, b Backend, tenant string) error {
 	return b.InTx(ctx, func(ctx context.Context) error {
 		for _, add := range []func(ctx context.Context, b Backend, tenant string) error{
-			ownAudit, ownAuthz, ownApprovals, ownAutomation, ownFlags, ownWebhooks, ownJobs, ownIdempotency,
+			ownAudit, ownAuthz, ownApprovals, ownAutomation, ownFlags, ownWebhooks, ownJobs, ownIdempotency, ownCredentials,
 		} {
 			if err := add(ctx, b, tenant); err != nil {
 				return err
@@ -325,6 +326,17 @@ func ownIdempotency(ctx context.Context, b Backend, tenant string) error {
 		return err
 	}
 	return s.Finish(ctx, tenant, matrixID, matrixID, 200, nil, []byte(matrixSecret))
+}
+
+func ownCredentials(ctx context.Context, b Backend, tenant string) error {
+	c, ok := b.(interface{ Credentials() credentials.Store })
+	if !ok {
+		return nil
+	}
+	return c.Credentials().Insert(ctx, tenant, credentials.Record{
+		Credential: credentials.Credential{Name: matrixID, Kind: matrixID, KeyID: matrixSecret, Revision: 1, CreatedAt: noon, UpdatedAt: noon},
+		Sealed:     []byte(matrixSecret),
+	})
 }
 
 // picture is everything that calls show a tenant of its own records. What the calls

@@ -18,6 +18,7 @@ import (
 	"github.com/lumelle/adminkit/storage"
 	"github.com/lumelle/adminkit/storage/idempotency"
 	"github.com/lumelle/adminkit/storage/jobs"
+	"github.com/lumelle/adminkit/storage/secrets/credentials"
 	"github.com/lumelle/adminkit/webhooks"
 )
 
@@ -85,6 +86,9 @@ func probes(b Backend) []probe {
 	}
 	if b, ok := b.(interface{ Idempotency() idempotency.Store }); ok {
 		all = append(all, idempotencyProbe(b.Idempotency()))
+	}
+	if b, ok := b.(interface{ Credentials() credentials.Store }); ok {
+		all = append(all, credentialsProbe(b.Credentials()))
 	}
 	if c, ok := b.(conn); ok {
 		all = append(all, connProbe(b, c))
@@ -464,6 +468,51 @@ func idempotencyProbe(s idempotency.Store) probe {
 				return nil
 			}
 			return err
+		},
+	}
+}
+
+func credentialsProbe(s credentials.Store) probe {
+	record := func(id string, revision int64) credentials.Record {
+		return credentials.Record{
+			Credential: credentials.Credential{Name: id, Kind: "api_key", KeyID: "k", Revision: revision, CreatedAt: noon, UpdatedAt: noon},
+			Sealed:     []byte(id),
+		}
+	}
+	return probe{
+		name:  "credentials",
+		reads: true,
+		order: byID,
+		put: func(ctx context.Context, tenant, id string) error {
+			return s.Insert(ctx, tenant, record(id, 1))
+		},
+		has: func(ctx context.Context, tenant, id string) (bool, error) {
+			r, err := s.Get(ctx, tenant, id)
+			want := record(id, r.Revision)
+			want.Tenant = tenant
+			return found(reflect.DeepEqual(r, want), err)
+		},
+		get: func(ctx context.Context, tenant, id string) error {
+			_, err := s.Get(ctx, tenant, id)
+			return err
+		},
+		list: func(ctx context.Context, tenant string, after storage.Cursor, limit int) ([]string, storage.Cursor, error) {
+			page, err := s.List(ctx, tenant, credentials.Query{After: after, Limit: limit})
+			var ids []string
+			for _, r := range page.Items {
+				ids = append(ids, r.Name)
+			}
+			return ids, page.Next, err
+		},
+		drop: func(ctx context.Context, tenant, id string) error {
+			return s.Delete(ctx, tenant, id, 1)
+		},
+		revision: func(ctx context.Context, tenant, id string) (int64, error) {
+			r, err := s.Get(ctx, tenant, id)
+			return r.Revision, err
+		},
+		bump: func(ctx context.Context, tenant, id string, revision int64) error {
+			return s.Update(ctx, tenant, record(id, revision+1), revision)
 		},
 	}
 }

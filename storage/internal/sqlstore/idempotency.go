@@ -1,6 +1,7 @@
 package sqlstore
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -54,28 +55,40 @@ func (s idempotencyStore) Begin(ctx context.Context, tenant, actor, key string, 
 
 func (s idempotencyStore) get(ctx context.Context, c storage.Conn, tenant, actor, key string) (*idempotency.Record, error) {
 	r := idempotency.Record{Tenant: tenant, Actor: actor, Key: key}
-	var fingerprint, header []byte
-	var created int64
+	var row storedRecord
 	err := storage.QueryRow(ctx, c, `
 		SELECT fingerprint, status, header, body, created_at
 		FROM adminkit_idempotency_record
 		WHERE tenant = $1 AND actor = $2 AND idempotency_key = $3`,
-		[]any{tenant, actor, key}, &fingerprint, &r.Status, &header, &r.Body, &created)
+		[]any{tenant, actor, key}, &row.fingerprint, &r.Status, &row.header, &row.body, &row.created)
+	if err == nil {
+		err = row.into(&r)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read idempotency record: %w", err)
 	}
-	if len(fingerprint) != len(r.Fingerprint) {
-		return nil, errors.New("read idempotency record: the stored fingerprint has a wrong length")
-	}
-	r.Fingerprint = [32]byte(fingerprint)
-	if err := json.Unmarshal(header, &r.Header); err != nil {
-		return nil, fmt.Errorf("read idempotency record: header: %w", err)
-	}
-	if len(r.Body) == 0 {
-		r.Body = nil
-	}
-	r.CreatedAt = fromMicros(created)
 	return &r, nil
+}
+
+// A storedRecord is what a row keeps in another form than a Record has it.
+type storedRecord struct {
+	fingerprint, header, body []byte
+	created                   int64
+}
+
+func (row storedRecord) into(r *idempotency.Record) error {
+	if len(row.fingerprint) != len(r.Fingerprint) {
+		return errors.New("the stored fingerprint has a wrong length")
+	}
+	r.Fingerprint = [32]byte(row.fingerprint)
+	if err := json.Unmarshal(row.header, &r.Header); err != nil {
+		return fmt.Errorf("header: %w", err)
+	}
+	if len(row.body) > 0 {
+		r.Body = bytes.Clone(row.body)
+	}
+	r.CreatedAt = fromMicros(row.created)
+	return nil
 }
 
 func (s idempotencyStore) Finish(ctx context.Context, tenant, actor, key string, status int, header map[string]string, body []byte) error {
@@ -166,4 +179,67 @@ func (s idempotencyStore) Delete(ctx context.Context, tenant string, before time
 		return 0, fmt.Errorf("delete idempotency records: %w", err)
 	}
 	return int(n), nil
+}
+
+func (s idempotencyStore) List(ctx context.Context, tenant string, after storage.Cursor, limit int) (page storage.Page[idempotency.Record], err error) {
+	limit, err = storage.Limit(limit)
+	if err != nil {
+		return page, err
+	}
+	actor, key, err := idempotency.Position(tenant, after)
+	if err != nil {
+		return page, err
+	}
+	conn, err := s.db.Reader(ctx)
+	if err != nil {
+		return page, err
+	}
+	err = each(ctx, conn, `
+		SELECT actor, idempotency_key, fingerprint, status, header, body, created_at
+		FROM adminkit_idempotency_record
+		WHERE tenant = $1 AND (actor, idempotency_key) > ($2, $3) AND status <> 0
+		ORDER BY actor, idempotency_key LIMIT $4`,
+		[]any{tenant, actor, key, limit + 1}, func(rows storage.Rows) error {
+			r := idempotency.Record{Tenant: tenant}
+			var row storedRecord
+			if err := rows.Scan(&r.Actor, &r.Key, &row.fingerprint, &r.Status, &row.header, &row.body, &row.created); err != nil {
+				return err
+			}
+			err := row.into(&r)
+			page.Items = append(page.Items, r)
+			return err
+		})
+	if err != nil {
+		return storage.Page[idempotency.Record]{}, fmt.Errorf("list idempotency records: %w", err)
+	}
+	if len(page.Items) > limit {
+		page.Items = page.Items[:limit]
+		page.Next = page.Items[limit-1].Next(tenant)
+	}
+	return page, nil
+}
+
+func (s idempotencyStore) ReplaceBody(ctx context.Context, tenant, actor, key string, old, fresh []byte) (bool, error) {
+	if err := idempotency.CheckKey(tenant, actor, key); err != nil {
+		return false, err
+	}
+	if err := idempotency.CheckAnswer(100, nil, fresh); err != nil {
+		return false, err
+	}
+	var n int64
+	err := s.db.InTx(ctx, func(ctx context.Context) error {
+		c, err := s.db.Conn(ctx)
+		if err != nil {
+			return err
+		}
+		n, err = c.Exec(ctx, `
+			UPDATE adminkit_idempotency_record SET body = $5
+			WHERE tenant = $1 AND actor = $2 AND idempotency_key = $3 AND body = $4 AND status <> 0`,
+			tenant, actor, key, old, fresh)
+		return err
+	})
+	if err != nil {
+		return false, fmt.Errorf("replace the body of an idempotency record: %w", err)
+	}
+	return n == 1, nil
 }

@@ -256,6 +256,68 @@ func (s *webhookStore) SetSecrets(ctx context.Context, tenant, endpointID string
 	})
 }
 
+func (s *webhookStore) ListSecrets(ctx context.Context, tenant string, q webhooks.SecretQuery) (page storage.Page[webhooks.EndpointSecret], err error) {
+	limit, err := storage.Limit(q.Limit)
+	if err != nil {
+		return page, err
+	}
+	endpointID, id, err := q.Position(tenant)
+	if err != nil {
+		return page, err
+	}
+	conn, err := s.Reader(ctx)
+	if err != nil {
+		return page, err
+	}
+	err = each(ctx, conn, `
+SELECT endpoint_id, id, sealed, created_at, expires_at FROM adminkit_webhooks_secret
+WHERE tenant = $1 AND (endpoint_id, id) > ($2, $3)
+ORDER BY endpoint_id, id LIMIT $4`,
+		[]any{tenant, endpointID, id, limit + 1}, func(rows storage.Rows) error {
+			var secret webhooks.EndpointSecret
+			var created, expires int64
+			if err := rows.Scan(&secret.EndpointID, &secret.ID, &secret.Sealed, &created, &expires); err != nil {
+				return fmt.Errorf("scan a secret: %w", err)
+			}
+			secret.Sealed = bytes.Clone(secret.Sealed)
+			secret.CreatedAt, secret.ExpiresAt = fromMicros(created), fromMicros(expires)
+			page.Items = append(page.Items, secret)
+			return nil
+		})
+	if err != nil {
+		return storage.Page[webhooks.EndpointSecret]{}, err
+	}
+	if len(page.Items) > limit {
+		page.Items = page.Items[:limit]
+		page.Next = q.Next(tenant, page.Items[limit-1])
+	}
+	return page, nil
+}
+
+// ReplaceSealed locks the endpoint first: whoever reads its secrets to write them back, as
+// a rotation does, holds that lock.
+func (s *webhookStore) ReplaceSealed(ctx context.Context, tenant string, secret webhooks.EndpointSecret, fresh []byte) (replaced bool, err error) {
+	err = s.write(ctx, func(ctx context.Context, conn storage.Conn) error {
+		var locked int
+		err := storage.QueryRow(ctx, conn, `
+SELECT 1 FROM adminkit_webhooks_endpoint WHERE tenant = $1 AND id = $2`+s.Dialect().ForUpdate,
+			[]any{tenant, secret.EndpointID}, &locked)
+		if errors.Is(err, storage.ErrNotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		n, err := conn.Exec(ctx, `
+UPDATE adminkit_webhooks_secret SET sealed = $5
+WHERE tenant = $1 AND endpoint_id = $2 AND id = $3 AND sealed = $4`,
+			tenant, secret.EndpointID, secret.ID, secret.Sealed, fresh)
+		replaced = n == 1
+		return err
+	})
+	return replaced && err == nil, err
+}
+
 func deleteSecrets(ctx context.Context, conn storage.Conn, tenant, endpointID string) error {
 	_, err := conn.Exec(ctx, `
 DELETE FROM adminkit_webhooks_secret WHERE tenant = $1 AND endpoint_id = $2`,

@@ -38,6 +38,7 @@ import (
 	"github.com/lumelle/adminkit/storage/jobs"
 	"github.com/lumelle/adminkit/storage/memory"
 	"github.com/lumelle/adminkit/storage/postgres"
+	"github.com/lumelle/adminkit/storage/secrets/credentials"
 	"github.com/lumelle/adminkit/storage/sqlite"
 	"github.com/lumelle/adminkit/webhooks"
 )
@@ -52,6 +53,7 @@ type Backend interface {
 	Audit() audit.Store             // events
 	Authz() authz.Store             // versions of policies
 	Automation() automation.Store   // rules, runs and signals
+	Credentials() credentials.Store // what integrations sign in with
 	Flags() flags.Store             // flags and audiences
 	Idempotency() idempotency.Store // keys of repeated requests
 	Jobs() jobs.Store               // work that is due

@@ -1,0 +1,163 @@
+package sqlstore
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/lumelle/adminkit/storage"
+	"github.com/lumelle/adminkit/storage/secrets/credentials"
+)
+
+type credentialStore struct{ db DB }
+
+var _ credentials.Store = credentialStore{}
+
+// Credentials returns the store of package credentials.
+func (s *Stores) Credentials() credentials.Store { return credentialStore{s.db} }
+
+// write runs fn with the connection of the transaction of ctx, or of one of its own.
+func (s credentialStore) write(ctx context.Context, what string, fn func(ctx context.Context, conn storage.Conn) error) error {
+	err := s.db.InTx(ctx, func(ctx context.Context) error {
+		conn, err := s.db.Conn(ctx)
+		if err != nil {
+			return err
+		}
+		return fn(ctx, conn)
+	})
+	if err != nil {
+		return fmt.Errorf("%s a credential: %w", what, err)
+	}
+	return nil
+}
+
+func (s credentialStore) Insert(ctx context.Context, tenant string, r credentials.Record) error {
+	return s.write(ctx, "insert", func(ctx context.Context, conn storage.Conn) error {
+		n, err := conn.Exec(ctx, `
+INSERT INTO adminkit_credential (tenant, name, kind, sealed, key_id, revision, created_at, updated_at, last_used_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+ON CONFLICT (tenant, name) DO NOTHING`,
+			tenant, r.Name, r.Kind, r.Sealed, r.KeyID, r.Revision, micros(r.CreatedAt), micros(r.UpdatedAt), micros(r.LastUsedAt))
+		if err == nil && n == 0 {
+			err = storage.ErrConflict
+		}
+		return err
+	})
+}
+
+func (s credentialStore) Update(ctx context.Context, tenant string, r credentials.Record, revision int64) error {
+	return s.write(ctx, "update", func(ctx context.Context, conn storage.Conn) error {
+		n, err := conn.Exec(ctx, `
+UPDATE adminkit_credential SET kind = $4, sealed = $5, key_id = $6, revision = $7, updated_at = $8
+WHERE tenant = $1 AND name = $2 AND revision = $3`,
+			tenant, r.Name, revision, r.Kind, r.Sealed, r.KeyID, r.Revision, micros(r.UpdatedAt))
+		if err == nil && n == 0 {
+			err = s.moved(ctx, conn, tenant, r.Name)
+		}
+		return err
+	})
+}
+
+func (s credentialStore) Delete(ctx context.Context, tenant, name string, revision int64) error {
+	return s.write(ctx, "delete", func(ctx context.Context, conn storage.Conn) error {
+		n, err := conn.Exec(ctx, `
+DELETE FROM adminkit_credential WHERE tenant = $1 AND name = $2 AND revision = $3`,
+			tenant, name, revision)
+		if err == nil && n == 0 {
+			err = s.moved(ctx, conn, tenant, name)
+		}
+		return err
+	})
+}
+
+// moved explains a write that found no credential at its revision.
+func (s credentialStore) moved(ctx context.Context, conn storage.Conn, tenant, name string) error {
+	var one int
+	if err := storage.QueryRow(ctx, conn, `
+SELECT 1 FROM adminkit_credential WHERE tenant = $1 AND name = $2`,
+		[]any{tenant, name}, &one); err != nil {
+		return err
+	}
+	return storage.ErrConflict
+}
+
+const credentialColumns = `
+SELECT name, kind, sealed, key_id, revision, created_at, updated_at, last_used_at FROM adminkit_credential`
+
+func scanCredential(rows storage.Rows, tenant string) (credentials.Record, error) {
+	r := credentials.Record{Credential: credentials.Credential{Tenant: tenant}}
+	var created, updated, used int64
+	if err := rows.Scan(&r.Name, &r.Kind, &r.Sealed, &r.KeyID, &r.Revision, &created, &updated, &used); err != nil {
+		return r, fmt.Errorf("scan a credential: %w", err)
+	}
+	r.Sealed = bytes.Clone(r.Sealed)
+	r.CreatedAt, r.UpdatedAt, r.LastUsedAt = fromMicros(created), fromMicros(updated), fromMicros(used)
+	return r, nil
+}
+
+func (s credentialStore) Get(ctx context.Context, tenant, name string) (r credentials.Record, err error) {
+	conn, err := s.db.Reader(ctx)
+	if err != nil {
+		return r, err
+	}
+	err = one(ctx, conn, credentialColumns+`
+WHERE tenant = $1 AND name = $2`, []any{tenant, name}, func(rows storage.Rows) error {
+		r, err = scanCredential(rows, tenant)
+		return err
+	})
+	return r, err
+}
+
+func (s credentialStore) List(ctx context.Context, tenant string, q credentials.Query) (page storage.Page[credentials.Record], err error) {
+	limit, err := storage.Limit(q.Limit)
+	if err != nil {
+		return page, err
+	}
+	after, err := q.Position(tenant)
+	if err != nil {
+		return page, err
+	}
+	conn, err := s.db.Reader(ctx)
+	if err != nil {
+		return page, err
+	}
+	err = each(ctx, conn, credentialColumns+`
+WHERE tenant = $1 AND name > $2 AND ($3 = '' OR kind = $3)
+ORDER BY name LIMIT $4`,
+		[]any{tenant, after, q.Kind, limit + 1}, func(rows storage.Rows) error {
+			r, err := scanCredential(rows, tenant)
+			page.Items = append(page.Items, r)
+			return err
+		})
+	if err != nil {
+		return storage.Page[credentials.Record]{}, err
+	}
+	if len(page.Items) > limit {
+		page.Items = page.Items[:limit]
+		page.Next = q.Next(tenant, page.Items[limit-1])
+	}
+	return page, nil
+}
+
+func (s credentialStore) Touch(ctx context.Context, tenant, name string, at time.Time) error {
+	return s.write(ctx, "touch", func(ctx context.Context, conn storage.Conn) error {
+		_, err := conn.Exec(ctx, `
+UPDATE adminkit_credential SET last_used_at = $3
+WHERE tenant = $1 AND name = $2 AND last_used_at < $3`,
+			tenant, name, micros(at))
+		return err
+	})
+}
+
+func (s credentialStore) ReplaceSealed(ctx context.Context, tenant string, r credentials.Record, fresh []byte, keyID string) (replaced bool, err error) {
+	err = s.write(ctx, "seal again", func(ctx context.Context, conn storage.Conn) error {
+		n, err := conn.Exec(ctx, `
+UPDATE adminkit_credential SET sealed = $4, key_id = $5
+WHERE tenant = $1 AND name = $2 AND sealed = $3`,
+			tenant, r.Name, r.Sealed, fresh, keyID)
+		replaced = n == 1
+		return err
+	})
+	return replaced && err == nil, err
+}

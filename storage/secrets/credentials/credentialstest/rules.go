@@ -1,0 +1,269 @@
+package credentialstest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/lumelle/adminkit/storage"
+	"github.com/lumelle/adminkit/storage/secrets/credentials"
+)
+
+var rules = []rule{
+	{"CV-001", "a record is kept as it is",
+		"Sealed bytes open only as they were made, and times tell which value is older: every field comes back, with times to the microsecond.", keptAsItIs},
+	{"CV-002", "other tenants find nothing",
+		"A credential of another tenant does not exist: it is not read, listed, changed, removed or sealed again, whatever the caller knows of it.", otherTenants},
+	{"CV-003", "a transaction that is rolled back leaves nothing",
+		"A credential is made in the transaction of the decision that allowed it.", rollback},
+	{"CV-004", "a name is taken once",
+		"Who uses a reference must not get another's value. The conflict leaves the transaction usable.", takenName},
+	{"CV-005", "a write for another revision is refused",
+		"Of two people who rotate at once, the later must be told: else the value of one is lost without a word.", staleRevision},
+	{"CV-006", "an update keeps when the credential was made and used",
+		"An inventory asks how old credentials are and which are not used any more; a rotation must not answer that anew.", updateKeeps},
+	{"CV-007", "a touch only moves forward and leaves the revision alone",
+		"Uses on several machines arrive in any order, and a use must not refuse somebody's rotation.", touch},
+	{"CV-008", "sealed bytes are replaced for those that were read, and nothing else",
+		"A rotation of keys runs beside people who rotate values. It must never put an old value in place of a new one, and nobody may notice it otherwise.", replace},
+	{"CV-009", "of several writers at once one wins",
+		"Comparing and writing are one step. In two, both writers find their revision, or their bytes, and one write is lost.", oneWins},
+	{"CV-010", "a list is by name, whole, and read page by page",
+		"A rotation of keys goes through the list: what it leaves out is lost with the old key.", pages},
+	{"CV-011", "what a caller holds is its own",
+		"Whoever opens a value may overwrite the bytes it was given. That must not change what is stored.", aliasing},
+}
+
+func keptAsItIs(e *env) {
+	e.stored(e.insert("shop/main"))
+	bare := credentials.Record{
+		Credential: credentials.Credential{Name: "bare", Tenant: e.tenant, Kind: "k", Revision: 1, CreatedAt: noon, UpdatedAt: noon},
+		Sealed:     []byte{1},
+	}
+	e.must(e.Insert(e.ctx, e.tenant, bare))
+	e.stored(bare)
+	_, err := e.Get(e.ctx, e.tenant, "none")
+	e.wantErr(err, storage.ErrNotFound)
+}
+
+func otherTenants(e *env) {
+	r, stranger := e.insert("shop/main"), e.tenant+"x"
+	_, err := e.Get(e.ctx, stranger, r.Name)
+	e.wantErr(err, storage.ErrNotFound)
+	page, err := e.List(e.ctx, stranger, credentials.Query{})
+	if err != nil || len(page.Items) != 0 {
+		e.Errorf("a stranger lists %v, %v", page.Items, err)
+	}
+	next := r
+	next.Revision = 2
+	e.wantErr(e.Update(e.ctx, stranger, next, 1), storage.ErrNotFound)
+	e.wantErr(e.Delete(e.ctx, stranger, r.Name, 1), storage.ErrNotFound)
+	e.must(e.Touch(e.ctx, stranger, r.Name, noon.Add(2*time.Hour)))
+	if replaced, err := e.ReplaceSealed(e.ctx, stranger, r, []byte{2}, "other"); replaced || err != nil {
+		e.Errorf("a stranger's ReplaceSealed: got %t, %v", replaced, err)
+	}
+	e.stored(r)
+	// The name is free for the stranger, and the two do not meet.
+	e.must(e.Insert(e.ctx, stranger, r))
+	e.must(e.Delete(e.ctx, stranger, r.Name, 1))
+	e.stored(r)
+}
+
+var errRollback = errors.New("rolled back")
+
+func rollback(e *env) {
+	r := e.insert("kept")
+	err := e.b.InTx(e.ctx, func(ctx context.Context) error {
+		e.must(e.Insert(ctx, e.tenant, e.record("new")))
+		next := r
+		next.Revision, next.Sealed = 2, []byte{2}
+		e.must(e.Update(ctx, e.tenant, next, 1))
+		e.must(e.Touch(ctx, e.tenant, "kept", noon.Add(2*time.Hour)))
+		if replaced, err := e.ReplaceSealed(ctx, e.tenant, next, []byte{3}, "k"); !replaced || err != nil {
+			e.Errorf("ReplaceSealed in the transaction: got %t, %v", replaced, err)
+		}
+		e.must(e.Delete(ctx, e.tenant, "kept", 2))
+		return errRollback
+	})
+	e.wantErr(err, errRollback)
+	e.stored(r)
+	_, err = e.Get(e.ctx, e.tenant, "new")
+	e.wantErr(err, storage.ErrNotFound)
+}
+
+func takenName(e *env) {
+	r := e.insert("shop/main")
+	err := e.b.InTx(e.ctx, func(ctx context.Context) error {
+		second := e.record("shop/main")
+		second.Sealed = []byte{2}
+		e.wantErr(e.Insert(ctx, e.tenant, second), storage.ErrConflict)
+		return e.Insert(ctx, e.tenant, e.record("beside"))
+	})
+	e.must(err)
+	e.stored(r)
+	e.stored(e.record("beside"))
+}
+
+func staleRevision(e *env) {
+	r := e.insert("shop/main")
+	next := r
+	next.Revision, next.Kind, next.Sealed, next.KeyID, next.UpdatedAt = 2, "token", []byte{2}, "5e6f7a8b", noon.Add(time.Minute)
+	e.must(e.Update(e.ctx, e.tenant, next, 1))
+	e.stored(next)
+	err := e.b.InTx(e.ctx, func(ctx context.Context) error {
+		late := r
+		late.Revision, late.Sealed = 2, []byte{9}
+		e.wantErr(e.Update(ctx, e.tenant, late, 1), storage.ErrConflict)
+		e.wantErr(e.Update(ctx, e.tenant, late, 3), storage.ErrConflict)
+		e.wantErr(e.Delete(ctx, e.tenant, r.Name, 1), storage.ErrConflict)
+		e.wantErr(e.Update(ctx, e.tenant, e.record("none"), 1), storage.ErrNotFound)
+		e.wantErr(e.Delete(ctx, e.tenant, "none", 1), storage.ErrNotFound)
+		return nil
+	})
+	e.must(err)
+	e.stored(next)
+	e.must(e.Delete(e.ctx, e.tenant, r.Name, 2))
+	_, err = e.Get(e.ctx, e.tenant, r.Name)
+	e.wantErr(err, storage.ErrNotFound)
+}
+
+func updateKeeps(e *env) {
+	r := e.insert("shop/main")
+	next := r
+	next.Revision, next.CreatedAt, next.LastUsedAt = 2, noon.Add(time.Hour), time.Time{}
+	e.must(e.Update(e.ctx, e.tenant, next, 1))
+	next.CreatedAt, next.LastUsedAt = r.CreatedAt, r.LastUsedAt
+	e.stored(next)
+}
+
+func touch(e *env) {
+	r := e.insert("shop/main")
+	e.must(e.Touch(e.ctx, e.tenant, r.Name, r.LastUsedAt.Add(time.Minute)))
+	e.must(e.Touch(e.ctx, e.tenant, r.Name, r.LastUsedAt.Add(time.Second)))
+	e.must(e.Touch(e.ctx, e.tenant, "none", noon))
+	r.LastUsedAt = r.LastUsedAt.Add(time.Minute)
+	e.stored(r)
+}
+
+func replace(e *env) {
+	r := e.insert("shop/main")
+	replaced := func(what string, old credentials.Record, want bool) {
+		e.Helper()
+		if got, err := e.ReplaceSealed(e.ctx, e.tenant, old, []byte("fresh"), "5e6f7a8b"); got != want || err != nil {
+			e.Errorf("%s: got %t, %v, want %t", what, got, err, want)
+		}
+	}
+	changed := r
+	changed.Sealed = append(bytes.Clone(r.Sealed), 0)
+	replaced("bytes that are others by now", changed, false)
+	gone := r
+	gone.Name = "none"
+	replaced("a record that is gone", gone, false)
+	e.stored(r)
+
+	// Only the name and the bytes say which record is meant.
+	replaced("the bytes that are there", credentials.Record{Credential: credentials.Credential{Name: r.Name}, Sealed: r.Sealed}, true)
+	want := r
+	want.Sealed, want.KeyID = []byte("fresh"), "5e6f7a8b"
+	e.stored(want)
+	replaced("the bytes of before", r, false)
+	e.stored(want)
+}
+
+func oneWins(e *env) {
+	const writers = 8
+	r := e.insert("shop/main")
+	race := func(what string, write func(i int) (bool, error)) {
+		e.Helper()
+		var won atomic.Int32
+		var wg sync.WaitGroup
+		for i := range writers {
+			wg.Go(func() {
+				ok, err := write(i)
+				if err != nil {
+					e.Errorf("%s: %v", what, err)
+				}
+				if ok {
+					won.Add(1)
+				}
+			})
+		}
+		wg.Wait()
+		if won.Load() != 1 {
+			e.Errorf("%s: %d of %d writers won", what, won.Load(), writers)
+		}
+	}
+	race("ReplaceSealed", func(i int) (bool, error) {
+		return e.ReplaceSealed(e.ctx, e.tenant, r, []byte{byte(i), 'r'}, "k")
+	})
+	race("Update", func(i int) (bool, error) {
+		next := r
+		next.Revision, next.Sealed = 2, []byte{byte(i), 'u'}
+		err := e.Update(e.ctx, e.tenant, next, 1)
+		if errors.Is(err, storage.ErrConflict) {
+			return false, nil
+		}
+		return err == nil, err
+	})
+}
+
+func pages(e *env) {
+	var want, tokens []string
+	for i, name := range []string{"shop/main", "a", "shop", "b.c", "shop-2", "0", "z_z", "shop/main/2"} {
+		r := e.record(name)
+		if i%2 == 1 {
+			r.Kind = "token"
+			tokens = append(tokens, name)
+		}
+		e.must(e.Insert(e.ctx, e.tenant, r))
+		want = append(want, name)
+	}
+	slices.Sort(want)
+	slices.Sort(tokens)
+	neighbour := e.record("aa")
+	e.must(e.Insert(e.ctx, e.tenant+"x", neighbour))
+	for _, limit := range []int{1, 3, 8, 0} {
+		if got := e.list("", limit); !slices.Equal(got, want) {
+			e.Errorf("in pages of %d: got %q, want %q", limit, got, want)
+		}
+		if got := e.list("token", limit); !slices.Equal(got, tokens) {
+			e.Errorf("tokens in pages of %d: got %q, want %q", limit, got, tokens)
+		}
+	}
+	page, err := e.List(e.ctx, e.tenant, credentials.Query{Limit: 2})
+	e.must(err)
+	_, err = e.List(e.ctx, e.tenant+"x", credentials.Query{After: page.Next})
+	e.wantErr(err, storage.ErrBadCursor)
+	_, err = e.List(e.ctx, e.tenant, credentials.Query{After: page.Next, Kind: "token"})
+	e.wantErr(err, storage.ErrBadCursor)
+	_, err = e.List(e.ctx, e.tenant, credentials.Query{Limit: -1})
+	e.wantErr(err, storage.ErrInvalid)
+}
+
+func aliasing(e *env) {
+	r := e.record("shop/main")
+	given := r
+	given.Sealed = bytes.Clone(r.Sealed)
+	e.must(e.Insert(e.ctx, e.tenant, given))
+	clear(given.Sealed)
+	e.stored(r)
+	got, err := e.Get(e.ctx, e.tenant, r.Name)
+	e.must(err)
+	clear(got.Sealed)
+	page, err := e.List(e.ctx, e.tenant, credentials.Query{})
+	e.must(err)
+	for _, listed := range page.Items {
+		clear(listed.Sealed)
+	}
+	e.stored(r)
+	fresh := []byte("fresh")
+	_, err = e.ReplaceSealed(e.ctx, e.tenant, r, fresh, r.KeyID)
+	e.must(err)
+	clear(fresh)
+	r.Sealed = []byte("fresh")
+	e.stored(r)
+}
