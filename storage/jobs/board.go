@@ -278,6 +278,22 @@ func (b *board) settled(l *lane, id int64, now time.Time) {
 	}
 }
 
+// drop forgets a job that was removed from the store, unless it was started: then it is
+// held until settled, as any.
+func (b *board) drop(l *lane, id int64, now time.Time) {
+	i := slices.IndexFunc(l.ready, func(f Fetched) bool { return f.ID == id })
+	if _, held := l.held[id]; held && i < 0 {
+		return
+	}
+	if i >= 0 {
+		l.ready = slices.Delete(l.ready, i, i+1)
+		b.buffered--
+	}
+	b.settled(l, id, now)
+	b.enturn(l)
+	b.refill(l)
+}
+
 // poll has every lane read that has room.
 func (b *board) poll() {
 	for _, l := range b.lanes {

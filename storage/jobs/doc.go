@@ -30,6 +30,12 @@
 //
 // A job may be due ahead. Until then it is a row; no goroutine waits for it.
 //
+// A job with a [Job.Key] is asked for once: while it is unfinished, others of the tenant
+// under its key are dropped. So a change that asks for a report ten times a minute causes
+// one. [Queue.Lookup] finds the job of a key, [Queue.Jobs] lists those of a lane, and
+// [Queue.Cancel] calls one off: a handler that works it sees its ctx end with
+// [ErrCancelled], and nothing that it settles afterwards counts.
+//
 // # Lanes
 //
 // A lane is what jobs queue behind: an endpoint, a rule, a destination. The jobs of a
@@ -80,7 +86,10 @@
 // What a handler returns decides. Nil completes the job. [RetryAt] and [Bury] say what is
 // to happen; any other error, and a panic, retries the job after [WorkerConfig.Backoff]
 // until it was started [WorkerConfig.MaxAttempts] times, and then buries it. Buried jobs
-// are dead letters: [Queue.DeadJobs] lists them, [Queue.Requeue] makes one a job again.
+// are dead letters: [Queue.DeadJobs] lists them, [Queue.Requeue] makes one a job again and
+// [Queue.RequeueAll] those of a lane or a kind, [Queue.Discard] and [Queue.DiscardAll]
+// delete them. A dead letter does not hold its key; it cannot come back while another job
+// has it.
 // Each attempt is recorded with its result, its times and the text of its error, and kept
 // for [WorkerConfig.KeepAttempts].
 //
@@ -101,7 +110,8 @@
 // # What a host sees
 //
 // The package records nothing in the audit log, which it does not know; it reports
-// through [WorkerConfig.OnEvent] what a host may want to record, and logs what an
+// through [WorkerConfig.OnEvent] and [Config.OnEvent] what a host may want to record (see
+// [EventKind]), and logs what an
 // operator should see with these keys: worker, job, tenant, lane, kind, attempt, reason,
 // jobs, error, panic, stack. The trace a job was asked for under is carried as text; its
 // handler continues it.

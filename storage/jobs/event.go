@@ -6,6 +6,14 @@ type EventKind string
 const (
 	// EventBuried tells that a job was moved to the dead letters.
 	EventBuried EventKind = "buried"
+	// EventCancelled tells that a job was cancelled. It comes from the [Queue] when the
+	// job was removed, without a worker, and from the worker that had started it once that
+	// run has ended for nothing.
+	EventCancelled EventKind = "cancelled"
+	// EventRequeued tells that a dead letter was made a job again.
+	EventRequeued EventKind = "requeued"
+	// EventDiscarded tells that a dead letter was deleted.
+	EventDiscarded EventKind = "discarded"
 	// EventFenced tells that the outcome of a job was refused, because the lease it ran
 	// under was lost. The owner of its lane runs the job again.
 	EventFenced EventKind = "fenced"
@@ -16,13 +24,16 @@ const (
 	// EventLeaseLost tells that the worker lost its lease and with it all its lanes. It
 	// names no job. The worker goes on under a new one.
 	EventLeaseLost EventKind = "lease_lost"
+
+	// eventMissed is an outcome that found its job settled, which may have been by itself.
+	eventMissed EventKind = "missed"
 )
 
 // An Event is something an operator wants to hear of. Package jobs records nothing
 // itself; the host's wiring turns events into audit records and alarms.
 type Event struct {
 	Kind EventKind
-	// Worker is the id of the worker as the store knows it.
+	// Worker is the id of the worker as the store knows it, zero where a [Queue] tells.
 	Worker int64
 	// Job is the job it is about, zero for none.
 	Job Job

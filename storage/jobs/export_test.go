@@ -3,5 +3,5 @@ package jobs
 // Share returns a Queue over another view of q's store whose workers hear of what is
 // enqueued through q.
 func Share(q *Queue, store Store) *Queue {
-	return &Queue{store: store, now: q.now, listeners: q.listeners}
+	return &Queue{store: store, now: q.now, onEvent: q.onEvent, listeners: q.listeners}
 }

@@ -29,6 +29,11 @@ type Job struct {
 	Lane string
 	// Kind chooses the handler.
 	Kind string
+	// Key keeps the work from being asked for twice, where it is not empty: while a job
+	// of the tenant with this key is unfinished, another one that is enqueued with it is
+	// dropped. A job holds its key from its enqueueing, over all retries, until it is
+	// completed, buried or cancelled. At most 255 bytes.
+	Key string
 	// Due is the earliest start, now where it is zero.
 	Due time.Time
 	// Payload is what the handler needs: at most 64 KiB, usually a few ids.
@@ -52,6 +57,12 @@ func (j Job) check() error {
 	}
 	if len(j.Payload) > MaxPayload {
 		bad = bad.Add("/payload", "must be at most 64 KiB long")
+	}
+	if j.Key != "" {
+		var invalid *storage.InvalidError
+		if errors.As(storage.CheckID("/key", j.Key), &invalid) {
+			bad = bad.Add(invalid.Fields[0].Pointer, invalid.Fields[0].Message)
+		}
 	}
 	if j.Due.Year() > 9999 {
 		bad = bad.Add("/due", "must be before the year 10000")
@@ -90,7 +101,8 @@ var ErrFenced = errors.New("jobs: the lease was lost")
 // letters, and any other error retries it by the worker's backoff until its attempts
 // are used up. A panic counts as an error.
 //
-// ctx ends when the lease is lost and when [Worker.Close] runs out of time. A job runs
+// ctx ends when the lease is lost, when the job is cancelled, with the cause
+// [ErrCancelled], and when [Worker.Close] runs out of time. A job runs
 // at least once. To make its effect exactly once, write the effect and settle the
 // task in one transaction with [Task.Complete].
 type Handler func(ctx context.Context, task *Task) error

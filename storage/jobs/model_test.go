@@ -44,7 +44,7 @@ func TestStoresAnswerAsMemoryDoes(t *testing.T) {
 		rt.Repeat(map[string]func(*rapid.T){
 			"enqueue": m.enqueue, "set lane": m.setLane, "enrol": m.enrol, "beat": m.beat, "leave": m.leave,
 			"claim": m.claim, "fetch": m.fetch, "settle": m.settle, "inspect": m.inspect, "requeue": m.requeue,
-			"pass time": m.passTime,
+			"pass time": m.passTime, "list": m.list, "cancel": m.cancel, "requeue all": m.requeueAll, "discard": m.discard,
 		})
 	})
 }
@@ -136,7 +136,7 @@ func ask[R any](m *model, t *rapid.T, undo bool, call func(ctx context.Context, 
 
 // sentinel reduces an error to the one that it is.
 func sentinel(err error) error {
-	for _, s := range []error{jobs.ErrFenced, storage.ErrNotFound} {
+	for _, s := range []error{jobs.ErrFenced, storage.ErrNotFound, storage.ErrConflict} {
 		if errors.Is(err, s) {
 			return s
 		}
@@ -175,7 +175,8 @@ func (m *model) enqueue(t *rapid.T) {
 	for range rapid.IntRange(1, 4).Draw(t, "jobs") {
 		l := m.lane(t)
 		list = append(list, jobs.Job{
-			Tenant: l.Tenant, Lane: l.Lane, Kind: "test", Due: m.moment(t),
+			Tenant: l.Tenant, Lane: l.Lane, Kind: rapid.SampledFrom([]string{"a", "b"}).Draw(t, "kind"), Due: m.moment(t),
+			Key:     rapid.SampledFrom([]string{"", "", "key", "Key"}).Draw(t, "key"),
 			Payload: rapid.SampledFrom([][]byte{nil, {0}, []byte("payload")}).Draw(t, "payload"),
 			Trace:   rapid.SampledFrom([]string{"", "trace"}).Draw(t, "trace"),
 		})
@@ -326,10 +327,11 @@ func (m *model) inspect(t *rapid.T) {
 	ask(m, t, false, func(ctx context.Context, s jobs.Store) ([]jobs.Attempt, error) {
 		return s.Attempts(ctx, tenant, id, 3)
 	})
+	filter := m.filter(t)
 	var after jobs.Position
 	for {
 		list, err := ask(m, t, false, func(ctx context.Context, s jobs.Store) ([]jobs.DeadJob, error) {
-			return s.ListDead(ctx, tenant, after, 2)
+			return s.ListDead(ctx, tenant, filter, after, 2)
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -339,4 +341,60 @@ func (m *model) inspect(t *rapid.T) {
 		}
 		after = jobs.Position{At: list[len(list)-1].Died, ID: list[len(list)-1].ID}
 	}
+}
+
+// filter draws a filter, which may let all through.
+func (m *model) filter(t *rapid.T) jobs.Filter {
+	return jobs.Filter{
+		Lane: rapid.SampledFrom([]string{"", "x", "X", "y "}).Draw(t, "lane of the filter"),
+		Kind: rapid.SampledFrom([]string{"", "a", "b"}).Draw(t, "kind of the filter"),
+	}
+}
+
+func (m *model) list(t *rapid.T) {
+	l, key := m.lane(t), rapid.SampledFrom([]string{"key", "Key", "none"}).Draw(t, "key")
+	ask(m, t, false, func(ctx context.Context, s jobs.Store) (jobs.Job, error) { return s.Lookup(ctx, l.Tenant, key) })
+	filter := jobs.Filter{Lane: l.Lane, Kind: m.filter(t).Kind}
+	var after jobs.Position
+	for {
+		list, err := ask(m, t, false, func(ctx context.Context, s jobs.Store) ([]jobs.Job, error) {
+			return s.ListJobs(ctx, l.Tenant, filter, after, 2)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(list) == 0 {
+			return
+		}
+		for _, j := range list {
+			ask(m, t, false, func(ctx context.Context, s jobs.Store) (jobs.Job, error) { return s.Job(ctx, l.Tenant, j.ID) })
+		}
+		after = jobs.Position{At: list[len(list)-1].Due, ID: list[len(list)-1].ID}
+	}
+}
+
+func (m *model) cancel(t *rapid.T) {
+	if len(m.fetched) == 0 {
+		t.Skip("no job")
+	}
+	id := rapid.SampledFrom(slices.Sorted(maps.Keys(m.fetched))).Draw(t, "job")
+	tenant, at := rapid.SampledFrom(m.tenants).Draw(t, "tenant"), m.moment(t)
+	ask(m, t, undo(t), func(ctx context.Context, s jobs.Store) (jobs.Job, error) { return s.Cancel(ctx, tenant, id, at) })
+	ask(m, t, false, func(ctx context.Context, s jobs.Store) ([]jobs.Attempt, error) { return s.Attempts(ctx, tenant, id, 3) })
+}
+
+func (m *model) requeueAll(t *rapid.T) {
+	tenant, filter, due := rapid.SampledFrom(m.tenants).Draw(t, "tenant"), m.filter(t), m.moment(t)
+	limit := rapid.IntRange(1, 4).Draw(t, "limit")
+	ask(m, t, undo(t), func(ctx context.Context, s jobs.Store) ([]jobs.Job, error) {
+		return s.RequeueAll(ctx, tenant, filter, due, limit)
+	})
+}
+
+func (m *model) discard(t *rapid.T) {
+	tenant, id := m.letter(t)
+	_, other := m.letter(t)
+	ask(m, t, undo(t), func(ctx context.Context, s jobs.Store) ([]jobs.DeadJob, error) {
+		return s.Discard(ctx, tenant, []int64{id, other})
+	})
 }

@@ -238,7 +238,7 @@ func (w *Worker) dispatchLocked() {
 		case l.suspect(job):
 			w.submitLocked(w.unstarted(t, l, job, Begun, ""))
 		default:
-			go w.run(t, l, job)
+			w.startLocked(t, l, job)
 		}
 	}
 	if len(t.board.dirty) > 0 {

@@ -17,6 +17,11 @@ type Config struct {
 	// Now is the clock that decides what is due. It defaults to time.Now. Processes
 	// that share a store should agree on the time to within what a job may be late.
 	Now func() time.Time
+	// OnEvent is told what people did with jobs through this Queue: that one was
+	// cancelled, requeued or discarded. It is called after the commit and should return
+	// soon. Who did it stands in the ctx of their call, so a host that records it in the
+	// same transaction does so beside the call.
+	OnEvent func(Event)
 }
 
 // A Queue takes jobs in and shows the dead letters. It is safe for concurrent use and
@@ -25,6 +30,7 @@ type Queue struct {
 	store   Store
 	signals storage.Signals // nil where the store has none
 	now     func() time.Time
+	onEvent func(Event)
 
 	mu        sync.Mutex
 	listeners map[listener]struct{}
@@ -39,6 +45,8 @@ type listener interface {
 	freed()
 	// configured tells that the config of a lane was committed.
 	configured()
+	// cancelled tells that a job of a lane was removed by [Queue.Cancel].
+	cancelled(lane LaneID, id int64)
 }
 
 // NewQueue makes a Queue over the jobs of a store.
@@ -49,13 +57,26 @@ func NewQueue(store Store, config Config) (*Queue, error) {
 	if config.Now == nil {
 		config.Now = time.Now
 	}
+	if config.OnEvent == nil {
+		config.OnEvent = func(Event) {}
+	}
 	signals, _ := store.(storage.Signals)
-	return &Queue{store: store, signals: signals, now: config.Now, listeners: map[listener]struct{}{}}, nil
+	return &Queue{
+		store: store, signals: signals, now: config.Now, onEvent: config.OnEvent, listeners: map[listener]struct{}{},
+	}, nil
 }
+
+// Now returns the time by the clock of the Queue, which decides what is due.
+func (q *Queue) Now() time.Time { return q.now() }
+
+// tell reports an event to the host.
+func (q *Queue) tell(e Event) { q.onEvent(e) }
 
 // Enqueue stores jobs in the transaction of ctx, or in one of its own where ctx
 // carries none: all of them or none. Their IDs and Attempts are ignored; a zero Due is
-// now.
+// now. A job with the Key of an unfinished one is dropped. On Postgres a call whose key
+// another transaction has enqueued and not yet committed waits for that one; so two
+// transactions that enqueue the same keys should do so in the same order.
 //
 // Workers learn of the jobs when the transaction commits, those of other processes too
 // where the store is a [storage.Signals]. Where a host's own transaction was joined

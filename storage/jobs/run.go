@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"runtime/debug"
@@ -16,8 +17,15 @@ func (f Fetched) asStarted() Job {
 // errExited is what became of a handler that ended its goroutine.
 var errExited = errors.New("the handler ended its goroutine")
 
+// startLocked has a job worked. Its ctx ends with the tenure, or when it is cancelled.
+func (w *Worker) startLocked(t *tenure, l *lane, job Fetched) {
+	ctx, cancel := context.WithCancelCause(t.ctx)
+	t.runs[job.ID] = cancel
+	go w.run(ctx, t, l, job)
+}
+
 // run works one job and sees to its outcome.
-func (w *Worker) run(t *tenure, l *lane, job Fetched) {
+func (w *Worker) run(ctx context.Context, t *tenure, l *lane, job Fetched) {
 	task := &Task{
 		Job: job.asStarted(), Lost: job.Lost, store: w.store, now: w.queue.now,
 		worker: t.worker, fetched: job, started: w.queue.now(),
@@ -36,7 +44,7 @@ func (w *Worker) run(t *tenure, l *lane, job Fetched) {
 		kind = Lost(kind)
 	}
 	if handler, ok := w.handlers[kind]; ok {
-		err = handler(t.ctx, task)
+		err = handler(ctx, task)
 	} else {
 		err = fmt.Errorf("no handler for kind %q", kind)
 	}
@@ -57,6 +65,8 @@ func (w *Worker) ended(t *tenure, l *lane, task *Task, err error) {
 	outcome, committed := task.settled()
 	var event *Event
 	w.mu.Lock()
+	t.runs[task.Job.ID](nil)
+	delete(t.runs, task.Job.ID)
 	w.endLocked(t, l)
 	if committed {
 		event = w.noteLocked(&settlement{tenure: t, lane: l, outcome: outcome}, false)

@@ -120,8 +120,27 @@ func (w *Worker) wrote(batch []*settlement, missed []int64) {
 	w.dispatchLocked()
 	w.mu.Unlock()
 	for _, e := range events {
-		w.tell(e)
+		w.tell(w.explain(e))
 	}
+}
+
+// explain finds out why an outcome was missed: mostly because its job was cancelled. It
+// returns nil where there is nothing to tell.
+func (w *Worker) explain(e *Event) *Event {
+	if e.Kind != eventMissed && e.Kind != EventDouble {
+		return e
+	}
+	last, err := w.store.Attempts(w.ctx, e.Job.Tenant, e.Job.ID, 1)
+	switch {
+	case err != nil:
+		w.config.Logger.Warn("looking for why an outcome was missed failed", "worker", e.Worker, "job", e.Job.ID, "error", err)
+	case len(last) > 0 && last[0].Result == Cancelled:
+		e.Kind = EventCancelled
+	}
+	if e.Kind == eventMissed {
+		return nil
+	}
+	return e
 }
 
 // noteLocked takes note of one outcome that is in the store, or was missed there. It
@@ -130,7 +149,7 @@ func (w *Worker) noteLocked(s *settlement, missed bool) *Event {
 	o := &s.outcome
 	if o.Result == Begun {
 		if !missed {
-			go w.run(s.tenure, s.lane, o.Job)
+			w.startLocked(s.tenure, s.lane, o.Job)
 			return nil
 		}
 		w.endLocked(s.tenure, s.lane)
@@ -143,7 +162,7 @@ func (w *Worker) noteLocked(s *settlement, missed bool) *Event {
 	case missed && !s.doubtful:
 		return s.event(EventDouble)
 	case missed:
-		return nil
+		return s.event(eventMissed)
 	case o.Result == Buried:
 		return s.event(EventBuried)
 	case o.Result == Retried:

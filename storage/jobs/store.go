@@ -16,12 +16,14 @@ type Store interface {
 	Producer
 	Consumer
 	Inspector
+	DeadLetters
 }
 
 // A Producer is the part of a [Store] that takes work in.
 type Producer interface {
 	// Enqueue stores jobs, all or none, and gives them rising ids that are never used
-	// again. It makes the lanes that do not exist yet.
+	// again. It makes the lanes that do not exist yet. A job whose Key another one of its
+	// tenant has, or an earlier one of the list, is left out.
 	Enqueue(ctx context.Context, jobs []Job) error
 
 	// SetLane stores how a lane is worked, and makes the lane where it does not exist.
@@ -59,22 +61,58 @@ type Consumer interface {
 	Prune(ctx context.Context, before time.Time, limit int) (int, error)
 }
 
-// An Inspector is the part of a [Store] that people ask.
+// An Inspector is the part of a [Store] that people ask about jobs. A job that runs is
+// one that waits to the store: only its worker knows that it was started.
 type Inspector interface {
-	// Dead returns a dead letter, or storage.ErrNotFound.
-	Dead(ctx context.Context, tenant string, id int64) (DeadJob, error)
+	// Job returns a job, or storage.ErrNotFound.
+	Job(ctx context.Context, tenant string, id int64) (Job, error)
 
-	// ListDead returns at most limit dead letters of a tenant behind a position,
-	// ordered by Died and ID from the latest on. The zero position is the start.
-	ListDead(ctx context.Context, tenant string, after Position, limit int) ([]DeadJob, error)
+	// Lookup returns the job with a key, or storage.ErrNotFound.
+	Lookup(ctx context.Context, tenant, key string) (Job, error)
 
-	// Requeue makes a dead letter a job again, under its id, due at a time and with
-	// its attempts counted from zero, or answers storage.ErrNotFound.
-	Requeue(ctx context.Context, tenant string, id int64, due time.Time) (Job, error)
+	// ListJobs returns at most limit jobs of a lane behind a position, ordered by Due
+	// and ID. The zero position is the start. A kind that is not empty leaves out the
+	// jobs of others.
+	ListJobs(ctx context.Context, tenant string, filter Filter, after Position, limit int) ([]Job, error)
+
+	// Cancel removes a job and records an attempt with the result [Cancelled], which was
+	// started and ended at a time and has no worker, or answers storage.ErrNotFound.
+	Cancel(ctx context.Context, tenant string, id int64, at time.Time) (Job, error)
 
 	// Attempts returns at most limit attempts of a job, the latest first. They outlive
 	// the job until they are pruned.
 	Attempts(ctx context.Context, tenant string, job int64, limit int) ([]Attempt, error)
+}
+
+// DeadLetters is the part of a [Store] that keeps jobs which were given up.
+type DeadLetters interface {
+	// Dead returns a dead letter, or storage.ErrNotFound.
+	Dead(ctx context.Context, tenant string, id int64) (DeadJob, error)
+
+	// ListDead returns at most limit dead letters that a filter lets through behind a
+	// position, ordered by Died and ID from the latest on. The zero position is the
+	// start.
+	ListDead(ctx context.Context, tenant string, filter Filter, after Position, limit int) ([]DeadJob, error)
+
+	// Requeue makes a dead letter a job again, under its id, due at a time and with its
+	// attempts counted from zero. It answers storage.ErrNotFound, or storage.ErrConflict
+	// where a job has its key.
+	Requeue(ctx context.Context, tenant string, id int64, due time.Time) (Job, error)
+
+	// RequeueAll does the same with at most limit dead letters that a filter lets
+	// through, those that died first. It leaves those whose key a job has, and may leave
+	// those that another call holds at this moment.
+	RequeueAll(ctx context.Context, tenant string, filter Filter, due time.Time, limit int) ([]Job, error)
+
+	// Discard deletes dead letters for good and answers those that it deleted. Ids of
+	// which there is none are passed over.
+	Discard(ctx context.Context, tenant string, ids []int64) ([]DeadJob, error)
+}
+
+// A Filter chooses jobs or dead letters by where they belong. An empty field lets all
+// through.
+type Filter struct {
+	Lane, Kind string
 }
 
 // A Beat is one sign of life of a worker.
@@ -183,6 +221,8 @@ const (
 	Retried Result = "retried"
 	// Buried moves the job to the dead letters.
 	Buried Result = "buried"
+	// Cancelled is of jobs that were removed by [Queue.Cancel]. No [Outcome] has it.
+	Cancelled Result = "cancelled"
 	// Begun announces a start before it happens, so that the starts of a job that ends
 	// its process are counted. It records no attempt.
 	Begun Result = "begun"
@@ -209,9 +249,9 @@ type Attempt struct {
 	Job int64
 	// Number counts the job's attempts from zero.
 	Number int
-	// Worker is the id of the worker that ran it.
+	// Worker is the id of the worker that ran it, zero for one that records a cancelling.
 	Worker int64
-	// Result is Completed, Retried or Buried.
+	// Result is Completed, Retried, Buried or Cancelled.
 	Result Result
 	// Reason is the text of the error, empty for none. It is for operators, not for
 	// end users.

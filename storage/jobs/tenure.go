@@ -21,6 +21,8 @@ type tenure struct {
 	until time.Time
 	board *board
 	peers int
+	// runs ends the ctx of the handlers at work, by the ids of their jobs.
+	runs map[int64]context.CancelCauseFunc
 
 	poll    bool                // look at everything: nobody knows what changed
 	scan    bool                // a lane that is not ours has work
@@ -36,7 +38,7 @@ type tenure struct {
 func newTenure(worker int64, until time.Time, peers int) *tenure {
 	return &tenure{
 		worker: worker, until: until, peers: peers, board: newBoard(), scan: true, sync: true,
-		foreign: map[LaneID]struct{}{}, awaited: map[LaneID]struct{}{},
+		foreign: map[LaneID]struct{}{}, awaited: map[LaneID]struct{}{}, runs: map[int64]context.CancelCauseFunc{},
 	}
 }
 

@@ -214,7 +214,12 @@ func (w *Worker) Start(ctx context.Context) error {
 	w.unlisten = w.queue.listen(w)
 	w.unsignal = func() {}
 	if w.queue.signals != nil {
-		w.unsignal = w.queue.signals.Listen(topic, w.queue, w.heard)
+		work := w.queue.signals.Listen(topic, w.queue, w.heard)
+		cancels := w.queue.signals.Listen(cancelTopic, w.queue, w.heardCancel)
+		w.unsignal = func() {
+			work()
+			cancels()
+		}
 	}
 	w.loops.Go(func() { w.keep(peers) })
 	w.loops.Go(w.pick)

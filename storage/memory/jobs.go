@@ -55,6 +55,35 @@ var jobTable = table[jobRow]{
 
 const jobsByDue = 1
 
+// A jobKeyRow says whose a key is. Jobs without a key have none.
+type jobKeyRow struct {
+	Tenant, Key string
+	Job         int64
+}
+
+var jobKeyTable = table[jobKeyRow]{
+	func(a, b *jobKeyRow) int {
+		return cmp.Or(cmp.Compare(a.Tenant, b.Tenant), cmp.Compare(a.Key, b.Key))
+	},
+}
+
+// insertJob adds a job, and reports false where another one has its key.
+func insertJob(v view, row jobRow) bool {
+	if row.Key != "" && jobKeyTable.insert(v, jobKeyRow{row.Tenant, row.Key, row.ID}) != nil {
+		return false
+	}
+	jobTable.put(v, row)
+	return true
+}
+
+// removeJob deletes a job and gives up its key.
+func removeJob(v view, row jobRow) {
+	jobTable.delete(v, row)
+	if row.Key != "" {
+		jobKeyTable.delete(v, jobKeyRow{Tenant: row.Tenant, Key: row.Key})
+	}
+}
+
 type jobAttemptRow struct {
 	ID     int64
 	Tenant string
@@ -85,9 +114,15 @@ var deadJobTable = table[deadJobRow]{
 	func(a, b *deadJobRow) int {
 		return cmp.Or(cmp.Compare(a.Tenant, b.Tenant), a.Died.Compare(b.Died), cmp.Compare(a.ID, b.ID))
 	},
+	func(a, b *deadJobRow) int {
+		return cmp.Or(cmp.Compare(a.Tenant, b.Tenant), cmp.Compare(a.Lane, b.Lane), a.Died.Compare(b.Died), cmp.Compare(a.ID, b.ID))
+	},
 }
 
-const deadJobsByDeath = 1
+const (
+	deadJobsByDeath = 1
+	deadJobsByLane  = 2
+)
 
 // A jobSequenceRow holds the last id that was given to a kind of row. Ids of deleted
 // rows are not given again.
@@ -124,9 +159,12 @@ func (s jobStore) Enqueue(ctx context.Context, list []jobs.Job) error {
 			if !jobLaneTable.has(v, jobLaneRow{LaneID: lane}) {
 				jobLaneTable.put(v, jobLaneRow{LaneID: lane})
 			}
+			if j.Key != "" && jobKeyTable.has(v, jobKeyRow{Tenant: j.Tenant, Key: j.Key}) {
+				continue
+			}
 			j.ID, j.Attempt = nextJobID(v, "job"), 0
 			j.Due, j.Payload = stored(j.Due), bytes.Clone(j.Payload)
-			jobTable.put(v, jobRow{Job: j})
+			insertJob(v, jobRow{Job: j})
 		}
 		return nil
 	})
@@ -304,12 +342,12 @@ func settleJob(v view, worker int64, row jobRow, o jobs.Outcome) {
 		jobTable.put(v, row)
 		return
 	case jobs.Completed:
-		jobTable.delete(v, row)
+		removeJob(v, row)
 	case jobs.Retried:
 		row.Attempt, row.Lost, row.Due = number+1, 0, stored(o.Due)
 		jobTable.put(v, row)
 	case jobs.Buried:
-		jobTable.delete(v, row)
+		removeJob(v, row)
 		row.Attempt = number + 1
 		deadJobTable.put(v, deadJobRow{Job: row.Job, Reason: o.Reason, Died: stored(o.Ended)})
 	}
@@ -332,69 +370,4 @@ func (s jobStore) Prune(ctx context.Context, before time.Time, limit int) (n int
 		return nil
 	})
 	return n, err
-}
-
-func (s jobStore) Dead(ctx context.Context, tenant string, id int64) (dead jobs.DeadJob, err error) {
-	err = s.b.read(ctx, "jobs.Dead", func(v view) error {
-		row, ok := deadJobTable.get(v, deadJobRow{Job: jobs.Job{Tenant: tenant, ID: id}})
-		if !ok {
-			return storage.ErrNotFound
-		}
-		dead = copyDeadJob(row)
-		return nil
-	})
-	return dead, err
-}
-
-func copyDeadJob(row deadJobRow) jobs.DeadJob {
-	row.Payload = bytes.Clone(row.Payload)
-	return jobs.DeadJob(row)
-}
-
-func (s jobStore) ListDead(ctx context.Context, tenant string, after jobs.Position, limit int) (list []jobs.DeadJob, err error) {
-	err = s.b.read(ctx, "jobs.ListDead", func(v view) error {
-		list = nil
-		from := deadJobRow{Job: jobs.Job{Tenant: tenant, ID: after.ID - 1}, Died: stored(after.At)}
-		if after == (jobs.Position{}) {
-			from.Tenant += "\x00" // the place behind the tenant's last row
-		}
-		for row := range deadJobTable.descend(v, deadJobsByDeath, from) {
-			if row.Tenant != tenant || len(list) == limit {
-				break
-			}
-			list = append(list, copyDeadJob(row))
-		}
-		return nil
-	})
-	return list, err
-}
-
-func (s jobStore) Requeue(ctx context.Context, tenant string, id int64, due time.Time) (job jobs.Job, err error) {
-	err = s.b.write(ctx, "jobs.Requeue", func(v view) error {
-		row, ok := deadJobTable.get(v, deadJobRow{Job: jobs.Job{Tenant: tenant, ID: id}})
-		if !ok {
-			return storage.ErrNotFound
-		}
-		deadJobTable.delete(v, row)
-		job = row.Job
-		job.Due, job.Attempt, job.Payload = stored(due), 0, bytes.Clone(row.Payload)
-		jobTable.put(v, jobRow{Job: job})
-		return nil
-	})
-	return job, err
-}
-
-func (s jobStore) Attempts(ctx context.Context, tenant string, job int64, limit int) (list []jobs.Attempt, err error) {
-	err = s.b.read(ctx, "jobs.Attempts", func(v view) error {
-		list = nil
-		from := jobAttemptRow{Tenant: tenant, Attempt: jobs.Attempt{Job: job + 1}}
-		for row := range jobAttemptTable.descend(v, jobAttemptsByJob, from) {
-			if row.Tenant != tenant || row.Job != job || len(list) == limit {
-				break
-			}
-			list = append(list, row.Attempt)
-		}
-		return nil
-	})
-	return list, err
 }

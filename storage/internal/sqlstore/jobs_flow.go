@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/lumelle/adminkit/storage"
@@ -32,15 +33,61 @@ func (s jobStore) Enqueue(ctx context.Context, list []jobs.Job) error {
 	})
 }
 
+// unlessKeyed leaves out a job whose key is taken. Postgres writes more for each row of a
+// statement with it, so batches without a key go without.
+const unlessKeyed = `
+		ON CONFLICT (tenant, key) WHERE key <> '' DO NOTHING`
+
+// freeKey leaves out the jobs x of a batch whose key is known to be taken, before they use
+// up an id.
+const freeKey = `
+		WHERE NOT EXISTS (
+			SELECT 1 FROM adminkit_jobs_job j
+			WHERE j.tenant = x.tenant COLLATE "C" AND j.key = x.key COLLATE "C" AND j.key <> '')`
+
+// firstOfKey leaves out the jobs that have the key of one before them.
+func firstOfKey(list []jobs.Job) []jobs.Job {
+	type id struct{ tenant, key string }
+	var seen map[id]bool
+	var twice bool
+	for _, j := range list {
+		if j.Key == "" {
+			continue
+		}
+		if seen == nil {
+			seen = map[id]bool{}
+		}
+		twice = twice || seen[id{j.Tenant, j.Key}]
+		seen[id{j.Tenant, j.Key}] = true
+	}
+	if !twice {
+		return list
+	}
+	clear(seen)
+	return slices.DeleteFunc(slices.Clone(list), func(j jobs.Job) bool {
+		if j.Key == "" {
+			return false
+		}
+		known := seen[id{j.Tenant, j.Key}]
+		seen[id{j.Tenant, j.Key}] = true
+		return known
+	})
+}
+
 // enqueueBatch inserts lanes in their order, so that two batches do not wait for each
 // other in a circle, and jobs in theirs, which is the order of their ids.
 func enqueueBatch(ctx context.Context, c storage.Conn, list []jobs.Job) error {
+	list = firstOfKey(list)
 	n := len(list)
 	tenants, lanes, kinds, traces := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
+	keys, keyed := make([]string, n), [2]string{}
 	due, payloads := make([]int64, n), make([][]byte, n)
 	for i, j := range list {
 		tenants[i], lanes[i], kinds[i], traces[i] = j.Tenant, j.Lane, j.Kind, j.Trace
-		due[i], payloads[i] = micros(j.Due), notNull(j.Payload)
+		keys[i], due[i], payloads[i] = j.Key, micros(j.Due), notNull(j.Payload)
+		if j.Key != "" {
+			keyed = [2]string{freeKey, unlessKeyed}
+		}
 	}
 	_, err := c.Exec(ctx, `
 		WITH new_lane AS (
@@ -48,18 +95,20 @@ func enqueueBatch(ctx context.Context, c storage.Conn, list []jobs.Job) error {
 			SELECT DISTINCT x.tenant, x.lane FROM unnest($1::text[], $2::text[]) AS x (tenant, lane)
 			ORDER BY x.tenant, x.lane
 			ON CONFLICT (tenant, lane) DO NOTHING)
-		INSERT INTO adminkit_jobs_job (tenant, lane, kind, due, attempt, lost, trace, payload)
-		SELECT x.tenant, x.lane, x.kind, x.due, 0, 0, x.trace, x.payload
-		FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::bytea[])
-			WITH ORDINALITY AS x (tenant, lane, kind, due, trace, payload, number)
-		ORDER BY x.number`,
-		tenants, lanes, kinds, due, traces, payloads)
+		INSERT INTO adminkit_jobs_job (tenant, lane, kind, key, due, attempt, lost, trace, payload)
+		SELECT x.tenant, x.lane, x.kind, x.key, x.due, 0, 0, x.trace, x.payload
+		FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::bytea[])
+			WITH ORDINALITY AS x (tenant, lane, kind, key, due, trace, payload, number)`+keyed[0]+`
+		ORDER BY x.number`+keyed[1],
+		tenants, lanes, kinds, keys, due, traces, payloads)
 	if err != nil {
 		return fmt.Errorf("insert jobs: %w", err)
 	}
 	return nil
 }
 
+// enqueueRows asks for each key before it inserts the job: with one writer the answer
+// stays true, and no id is used up.
 func enqueueRows(ctx context.Context, c storage.Conn, list []jobs.Job) error {
 	for _, j := range list {
 		if _, err := c.Exec(ctx, `
@@ -68,9 +117,10 @@ func enqueueRows(ctx context.Context, c storage.Conn, list []jobs.Job) error {
 			return fmt.Errorf("insert lane: %w", err)
 		}
 		if _, err := c.Exec(ctx, `
-			INSERT INTO adminkit_jobs_job (tenant, lane, kind, due, attempt, lost, trace, payload)
-			VALUES ($1, $2, $3, $4, 0, 0, $5, $6)`,
-			j.Tenant, j.Lane, j.Kind, micros(j.Due), j.Trace, notNull(j.Payload)); err != nil {
+			INSERT INTO adminkit_jobs_job (tenant, lane, kind, key, due, attempt, lost, trace, payload)
+			SELECT $1, $2, $3, $4, $5, 0, 0, $6, $7 WHERE $4 = '' OR NOT EXISTS (
+				SELECT 1 FROM adminkit_jobs_job j WHERE j.tenant = $1 AND j.key = $4 AND j.key <> '')`,
+			j.Tenant, j.Lane, j.Kind, j.Key, micros(j.Due), j.Trace, notNull(j.Payload)); err != nil {
 			return fmt.Errorf("insert job: %w", err)
 		}
 	}
@@ -89,7 +139,7 @@ func (s jobStore) Fetch(ctx context.Context, now time.Time, lanes []jobs.LaneFet
 	var list []jobs.Fetched
 	for _, f := range lanes {
 		rows, err := c.Query(ctx, `
-			SELECT id, tenant, lane, kind, due, attempt, lost, trace, payload FROM adminkit_jobs_job
+			SELECT id, tenant, lane, kind, key, due, attempt, lost, trace, payload FROM adminkit_jobs_job
 			WHERE tenant = $1 AND lane = $2 AND (due, id) > ($3, $4) AND due <= $5
 			ORDER BY due, id LIMIT $6`,
 			f.Tenant, f.Lane, micros(f.After.At), f.After.ID, micros(now), f.Limit)
@@ -112,7 +162,7 @@ func fetchBatch(ctx context.Context, c storage.Conn, now time.Time, lanes []jobs
 		due[i], ids[i], limits[i] = micros(f.After.At), f.After.ID, int64(f.Limit)
 	}
 	rows, err := c.Query(ctx, `
-		SELECT j.id, j.tenant, j.lane, j.kind, j.due, j.attempt, j.lost, j.trace, j.payload
+		SELECT j.id, j.tenant, j.lane, j.kind, j.key, j.due, j.attempt, j.lost, j.trace, j.payload
 		FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[])
 			WITH ORDINALITY AS f (tenant, lane, due, id, max, number)
 		CROSS JOIN LATERAL (
@@ -133,7 +183,7 @@ func scanJobs(rows storage.Rows, list []jobs.Fetched) ([]jobs.Fetched, error) {
 	for rows.Next() {
 		var f jobs.Fetched
 		var due int64
-		if err := rows.Scan(&f.ID, &f.Tenant, &f.Lane, &f.Kind, &due, &f.Attempt, &f.Lost, &f.Trace, &f.Payload); err != nil {
+		if err := rows.Scan(&f.ID, &f.Tenant, &f.Lane, &f.Kind, &f.Key, &due, &f.Attempt, &f.Lost, &f.Trace, &f.Payload); err != nil {
 			return nil, fmt.Errorf("read jobs: %w", err)
 		}
 		f.Due, f.Payload = fromMicros(due), orNil(f.Payload)
@@ -172,8 +222,8 @@ func settleRow(ctx context.Context, c storage.Conn, worker int64, o jobs.Outcome
 	number := o.Job.Attempt + o.Job.Lost
 	if o.Result == jobs.Buried {
 		if _, err := c.Exec(ctx, `
-			INSERT INTO adminkit_jobs_dead (id, tenant, lane, kind, due, attempt, trace, payload, reason, died)
-			SELECT id, tenant, lane, kind, due, $4, trace, payload, $5, $6 FROM adminkit_jobs_job
+			INSERT INTO adminkit_jobs_dead (id, tenant, lane, kind, key, due, attempt, trace, payload, reason, died)
+			SELECT id, tenant, lane, kind, key, due, $4, trace, payload, $5, $6 FROM adminkit_jobs_job
 			WHERE id = $1 AND tenant = $2 AND attempt = $3`,
 			o.Job.ID, o.Job.Tenant, o.Job.Attempt, number+1, o.Reason, micros(o.Ended)); err != nil {
 			return false, fmt.Errorf("bury job: %w", err)
@@ -235,7 +285,7 @@ func settleBatch(ctx context.Context, c storage.Conn, worker int64, outcomes []j
 			DELETE FROM adminkit_jobs_job j USING x
 			WHERE j.id = x.job AND j.tenant = x.tenant COLLATE "C" AND j.attempt = x.attempt
 				AND x.result IN ('completed', 'buried')
-			RETURNING j.id, j.tenant, j.lane, j.kind, j.due, j.trace, j.payload,
+			RETURNING j.id, j.tenant, j.lane, j.kind, j.key, j.due, j.trace, j.payload,
 				x.attempt + x.lost AS number, x.result, x.reason, x.started, x.ended),
 		retried AS (
 			UPDATE adminkit_jobs_job j SET attempt = x.attempt + x.lost + 1, lost = 0, due = x.due FROM x
@@ -246,8 +296,8 @@ func settleBatch(ctx context.Context, c storage.Conn, worker int64, outcomes []j
 			WHERE j.id = x.job AND j.tenant = x.tenant COLLATE "C" AND j.attempt = x.attempt AND x.result = 'begun'
 			RETURNING j.id),
 		dead AS (
-			INSERT INTO adminkit_jobs_dead (id, tenant, lane, kind, due, attempt, trace, payload, reason, died)
-			SELECT id, tenant, lane, kind, due, number + 1, trace, payload, reason, ended
+			INSERT INTO adminkit_jobs_dead (id, tenant, lane, kind, key, due, attempt, trace, payload, reason, died)
+			SELECT id, tenant, lane, kind, key, due, number + 1, trace, payload, reason, ended
 			FROM removed WHERE result = 'buried'),
 		settled AS (
 			SELECT id, tenant, number, result, reason, started, ended FROM removed

@@ -74,4 +74,21 @@ func ExampleRules() {
 	// JS-063 a requeued dead letter is the same job with no attempts
 	// JS-064 attempts are pruned by age and only so many at a time
 	// JS-065 no more attempts are answered than asked for
+	// JS-080 a job whose key is taken is left out
+	// JS-081 a key is its job's until that ends
+	// JS-082 a key is its tenant's, byte for byte
+	// JS-083 a rolled back enqueueing takes no key
+	// JS-084 a key that was given up in a transaction is free in it
+	// JS-085 a job is found by its id and by its key
+	// JS-086 the jobs of a lane are listed by due time and id, in pages
+	// JS-087 a list of jobs keeps to the kind that is asked for
+	// JS-088 jobs of another tenant do not exist
+	// JS-089 a cancelled job is gone, and its attempts say so
+	// JS-090 what a handler settles after its job was cancelled is missed
+	// JS-091 a rolled back cancelling leaves the job
+	// JS-092 dead letters are listed by lane, by kind and by both
+	// JS-093 a dead letter holds no key, and comes back only to a free one
+	// JS-094 dead letters are requeued in bulk, those that died first before others
+	// JS-095 requeueing in bulk leaves those whose key is taken
+	// JS-096 a discarded dead letter is gone and its attempts are not
 }

@@ -23,7 +23,7 @@ var inspectorRules = []rule{
 	{"JS-060", "dead letters are listed from the latest death on", "an operator looks at what died last", func(e *env) {
 		w := e.worker()
 		early, late, tie := e.bury(w, noon), e.bury(w, noon.Add(time.Hour)), e.bury(w, noon)
-		list, err := e.store.ListDead(e.ctx, e.tenant, jobs.Position{}, 10)
+		list, err := e.store.ListDead(e.ctx, e.tenant, jobs.Filter{}, jobs.Position{}, 10)
 		e.must(err, "list")
 		var got []int64
 		for _, d := range list {
@@ -41,7 +41,7 @@ var inspectorRules = []rule{
 		}
 		var after jobs.Position
 		for range 10 {
-			list, err := e.store.ListDead(e.ctx, e.tenant, after, 2)
+			list, err := e.store.ListDead(e.ctx, e.tenant, jobs.Filter{}, after, 2)
 			e.must(err, "list")
 			if len(list) > 2 {
 				e.Fatalf("got %d dead letters, want at most 2", len(list))
@@ -70,7 +70,7 @@ var inspectorRules = []rule{
 		if _, err := e.store.Requeue(e.ctx, other, f.ID, noon); !errors.Is(err, storage.ErrNotFound) {
 			e.Errorf("requeue: got %v, want ErrNotFound", err)
 		}
-		if list, err := e.store.ListDead(e.ctx, other, jobs.Position{}, 10); err != nil || len(list) != 0 {
+		if list, err := e.store.ListDead(e.ctx, other, jobs.Filter{}, jobs.Position{}, 10); err != nil || len(list) != 0 {
 			e.Errorf("list: got %d and %v, want none", len(list), err)
 		}
 		if list, err := e.store.Attempts(e.ctx, other, f.ID, 10); err != nil || len(list) != 0 {

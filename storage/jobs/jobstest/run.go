@@ -71,7 +71,7 @@ func Rules() []ruletest.Rule {
 }
 
 func rules() []rule {
-	return slices.Concat(producerRules, workerRules, laneRules, settlementRules, inspectorRules)
+	return slices.Concat(producerRules, workerRules, laneRules, settlementRules, inspectorRules, keyRules, registerRules, deadRules)
 }
 
 // noon is the now of all rules.

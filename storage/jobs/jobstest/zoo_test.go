@@ -30,9 +30,10 @@ type animal struct {
 	settle   func(ctx context.Context, worker int64, outcomes []jobs.Outcome) ([]int64, error)
 	prune    func(ctx context.Context, before time.Time, limit int) (int, error)
 	dead     func(ctx context.Context, tenant string, id int64) (jobs.DeadJob, error)
-	listDead func(ctx context.Context, tenant string, after jobs.Position, limit int) ([]jobs.DeadJob, error)
+	listDead func(ctx context.Context, tenant string, filter jobs.Filter, after jobs.Position, limit int) ([]jobs.DeadJob, error)
 	requeue  func(ctx context.Context, tenant string, id int64, due time.Time) (jobs.Job, error)
 	attempts func(ctx context.Context, tenant string, job int64, limit int) ([]jobs.Attempt, error)
+	register
 }
 
 func (a *animal) Enqueue(ctx context.Context, list []jobs.Job) error {
@@ -91,11 +92,11 @@ func (a *animal) Dead(ctx context.Context, tenant string, id int64) (jobs.DeadJo
 	return a.Store.Dead(ctx, tenant, id)
 }
 
-func (a *animal) ListDead(ctx context.Context, tenant string, after jobs.Position, limit int) ([]jobs.DeadJob, error) {
+func (a *animal) ListDead(ctx context.Context, tenant string, filter jobs.Filter, after jobs.Position, limit int) ([]jobs.DeadJob, error) {
 	if a.listDead != nil {
-		return a.listDead(ctx, tenant, after, limit)
+		return a.listDead(ctx, tenant, filter, after, limit)
 	}
-	return a.Store.ListDead(ctx, tenant, after, limit)
+	return a.Store.ListDead(ctx, tenant, filter, after, limit)
 }
 
 func (a *animal) Requeue(ctx context.Context, tenant string, id int64, due time.Time) (jobs.Job, error) {
@@ -194,10 +195,13 @@ func claimAs(before func(c *jobs.Claim), after func(c *jobs.Claimed)) func(a *an
 	}
 }
 
-var zoo = []struct {
+// A mutant breaks a store so that a rule has to catch it.
+type mutant struct {
 	rule, name string
 	breaks     func(a *animal)
-}{
+}
+
+var zoo = []mutant{
 	{"JS-001", "cuts times to the second", fetchedAs(func(f *jobs.Fetched) { f.Due = f.Due.Truncate(time.Second) })},
 	{"JS-001", "forgets the trace", fetchedAs(func(f *jobs.Fetched) { f.Trace = "" })},
 	{"JS-001", "answers local time", fetchedAs(func(f *jobs.Fetched) { f.Due = f.Due.In(time.FixedZone("", 3600)) })},
@@ -589,18 +593,18 @@ var zoo = []struct {
 		}
 	}},
 	{"JS-060", "lists the earliest death first", func(a *animal) {
-		a.listDead = func(ctx context.Context, tenant string, after jobs.Position, limit int) ([]jobs.DeadJob, error) {
-			list, err := a.Store.ListDead(ctx, tenant, after, limit)
+		a.listDead = func(ctx context.Context, tenant string, filter jobs.Filter, after jobs.Position, limit int) ([]jobs.DeadJob, error) {
+			list, err := a.Store.ListDead(ctx, tenant, filter, after, limit)
 			slices.Reverse(list)
 			return list, err
 		}
 	}},
 	{"JS-061", "goes on behind a time instead of a place", func(a *animal) {
-		a.listDead = func(ctx context.Context, tenant string, after jobs.Position, limit int) ([]jobs.DeadJob, error) {
+		a.listDead = func(ctx context.Context, tenant string, filter jobs.Filter, after jobs.Position, limit int) ([]jobs.DeadJob, error) {
 			if after != (jobs.Position{}) {
 				after.ID = 0
 			}
-			return a.Store.ListDead(ctx, tenant, after, limit)
+			return a.Store.ListDead(ctx, tenant, filter, after, limit)
 		}
 	}},
 	{"JS-062", "finds dead letters of other tenants", func(a *animal) {
@@ -614,8 +618,8 @@ var zoo = []struct {
 		}
 	}},
 	{"JS-062", "lists dead letters of other tenants", func(a *animal) {
-		a.listDead = func(ctx context.Context, tenant string, after jobs.Position, limit int) ([]jobs.DeadJob, error) {
-			return a.Store.ListDead(ctx, strings.TrimSuffix(tenant, "-other"), after, limit)
+		a.listDead = func(ctx context.Context, tenant string, filter jobs.Filter, after jobs.Position, limit int) ([]jobs.DeadJob, error) {
+			return a.Store.ListDead(ctx, strings.TrimSuffix(tenant, "-other"), filter, after, limit)
 		}
 	}},
 	{"JS-062", "tells attempts of other tenants", func(a *animal) {
@@ -659,7 +663,7 @@ func TestEachBrokenStoreIsCaughtByItsRule(t *testing.T) {
 		all[r.id] = r
 	}
 	proven := map[string]bool{}
-	for _, m := range zoo {
+	for _, m := range slices.Concat(zoo, registerZoo) {
 		proven[m.rule] = true
 		t.Run(m.rule+" a store that "+m.name, func(t *testing.T) {
 			t.Parallel()

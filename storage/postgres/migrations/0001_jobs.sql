@@ -24,6 +24,7 @@ CREATE TABLE adminkit_jobs_job (
 	tenant  TEXT   COLLATE "C" NOT NULL,
 	lane    TEXT   COLLATE "C" NOT NULL,
 	kind    TEXT   COLLATE "C" NOT NULL,
+	key     TEXT   COLLATE "C" NOT NULL,
 	due     BIGINT NOT NULL,
 	attempt BIGINT NOT NULL, -- settled attempts
 	lost    BIGINT NOT NULL, -- starts since then that were announced and never settled
@@ -32,6 +33,8 @@ CREATE TABLE adminkit_jobs_job (
 );
 
 CREATE INDEX adminkit_jobs_job_head ON adminkit_jobs_job (tenant, lane, due, id);
+-- A key is one unfinished job's. Jobs without one pay nothing for it.
+CREATE UNIQUE INDEX adminkit_jobs_job_key ON adminkit_jobs_job (tenant, key) WHERE key <> '';
 -- The polls ask it whether anything is due at all.
 CREATE INDEX adminkit_jobs_job_due ON adminkit_jobs_job (due);
 
@@ -55,6 +58,7 @@ CREATE TABLE adminkit_jobs_dead (
 	tenant  TEXT   COLLATE "C" NOT NULL,
 	lane    TEXT   COLLATE "C" NOT NULL,
 	kind    TEXT   COLLATE "C" NOT NULL,
+	key     TEXT   COLLATE "C" NOT NULL,
 	due     BIGINT NOT NULL,
 	attempt BIGINT NOT NULL,
 	trace   TEXT   NOT NULL,
@@ -64,3 +68,5 @@ CREATE TABLE adminkit_jobs_dead (
 );
 
 CREATE INDEX adminkit_jobs_dead_order ON adminkit_jobs_dead (tenant, died, id);
+CREATE INDEX adminkit_jobs_dead_lane ON adminkit_jobs_dead (tenant, lane, died, id);
+CREATE INDEX adminkit_jobs_dead_kind ON adminkit_jobs_dead (tenant, kind, died, id);

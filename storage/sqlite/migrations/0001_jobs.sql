@@ -23,6 +23,7 @@ CREATE TABLE adminkit_jobs_job (
 	tenant  TEXT    NOT NULL,
 	lane    TEXT    NOT NULL,
 	kind    TEXT    NOT NULL,
+	key     TEXT    NOT NULL,
 	due     INTEGER NOT NULL,
 	attempt INTEGER NOT NULL, -- settled attempts
 	lost    INTEGER NOT NULL, -- starts since then that were announced and never settled
@@ -31,6 +32,8 @@ CREATE TABLE adminkit_jobs_job (
 ) STRICT;
 
 CREATE INDEX adminkit_jobs_job_head ON adminkit_jobs_job (tenant, lane, due, id);
+-- A key is one unfinished job's. Jobs without one pay nothing for it.
+CREATE UNIQUE INDEX adminkit_jobs_job_key ON adminkit_jobs_job (tenant, key) WHERE key <> '';
 -- The polls ask it whether anything is due at all.
 CREATE INDEX adminkit_jobs_job_due ON adminkit_jobs_job (due);
 
@@ -54,6 +57,7 @@ CREATE TABLE adminkit_jobs_dead (
 	tenant  TEXT    NOT NULL,
 	lane    TEXT    NOT NULL,
 	kind    TEXT    NOT NULL,
+	key     TEXT    NOT NULL,
 	due     INTEGER NOT NULL,
 	attempt INTEGER NOT NULL,
 	trace   TEXT    NOT NULL,
@@ -63,3 +67,5 @@ CREATE TABLE adminkit_jobs_dead (
 ) STRICT;
 
 CREATE INDEX adminkit_jobs_dead_order ON adminkit_jobs_dead (tenant, died, id);
+CREATE INDEX adminkit_jobs_dead_lane ON adminkit_jobs_dead (tenant, lane, died, id);
+CREATE INDEX adminkit_jobs_dead_kind ON adminkit_jobs_dead (tenant, kind, died, id);
