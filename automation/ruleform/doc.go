@@ -7,6 +7,7 @@
 //		// a button of the form was pressed: show f again
 //	}
 //	definition, err := f.Definition()            // for Service.TestDefinition, Create and Update
+//	event := f.Sample(catalog.Triggers())        // to test it where nobody typed an event
 //
 // A [Step] is the name of an action and its input as JSON. One that has more than that,
 // such as a choice, a policy or a route of its own, is edited as JSON as a whole. What

@@ -75,7 +75,7 @@ func openApp(ctx context.Context, cfg config, log *slog.Logger) (_ *app, err err
 	if a.vault, err = openVault(cfg, log); err != nil {
 		return nil, err
 	}
-	if a.pages, err = newPages(); err != nil {
+	if a.pages, err = newPages(actions()); err != nil {
 		return nil, err
 	}
 	if err := a.openShop(ctx); err != nil {
@@ -167,10 +167,7 @@ func (a *app) openShop(ctx context.Context) (err error) {
 // approval, and the sinks after it, the log and the webhooks' outbox. All of it works
 // in the transaction of the change.
 func (a *app) govern(ctx context.Context, queue *jobs.Queue) (err error) {
-	a.catalog, err = audit.NewCatalog(
-		audit.CatalogConfig{Source: eventSource, Compile: schema.Compile},
-		slices.Concat(authz.Actions(), approvals.Actions(), webhooks.Actions(), flags.Actions(), automation.Actions(),
-			[]audit.Action{refundAction(), publishAction(), stepAction()})...)
+	a.catalog, err = audit.NewCatalog(audit.CatalogConfig{Source: eventSource, Compile: schema.Compile}, actions()...)
 	if err != nil {
 		return err
 	}
@@ -225,6 +222,12 @@ func (a *app) govern(ctx context.Context, queue *jobs.Queue) (err error) {
 		return err
 	}
 	return a.seedFlags(ctx, sink, queue)
+}
+
+// actions are what can be done and is recorded.
+func actions() []audit.Action {
+	return slices.Concat(authz.Actions(), approvals.Actions(), webhooks.Actions(), flags.Actions(), automation.Actions(),
+		[]audit.Action{refundAction(), publishAction(), stepAction()})
 }
 
 // tell is where a host would write to the requester. This one has nobody's address.

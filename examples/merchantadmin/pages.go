@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"embed"
 	"errors"
@@ -26,14 +27,19 @@ import (
 //go:embed web
 var web embed.FS
 
-// newPages reads the pages of the admin.
-func newPages() (*webpage.Set, error) {
+// newPages reads the pages of the admin, which name actions by their labels.
+func newPages(actions []audit.Action) (*webpage.Set, error) {
+	labels := map[string]string{}
+	for _, action := range actions {
+		labels[action.Name] = action.Label
+	}
 	files, err := fs.Sub(web, "web")
 	if err != nil {
 		return nil, err
 	}
 	return webpage.New(files, webpage.Config{Funcs: template.FuncMap{
 		"money":      func(m shop.Money) string { return m.String() },
+		"label":      func(action string) string { return cmp.Or(labels[action], action) },
 		"field":      func(pointer string) string { return strings.TrimPrefix(pointer, "/") },
 		"tone":       tone,
 		"state":      stateOf,
@@ -127,7 +133,7 @@ func (v view) FieldErrors() map[string]string {
 	messages := map[string]string{}
 	if v.Problem != nil {
 		for _, e := range v.Problem.Errors {
-			messages[e.Pointer] = e.Message
+			messages[e.Pointer] = strings.TrimPrefix(messages[e.Pointer]+", "+e.Message, ", ")
 		}
 	}
 	return messages

@@ -81,8 +81,12 @@ func (a *app) requestPage(w http.ResponseWriter, r *http.Request, who httpapi.Id
 	if err != nil {
 		return err
 	}
+	diff := webpage.Changes(request.Before, request.After)
+	if diff == nil { // what is asked for changes no resource of the shop
+		diff = webpage.Changes(nil, request.Payload)
+	}
 	data := requestData{
-		Request: request, Steps: history.Steps, Diff: webpage.Changes(request.Before, request.After),
+		Request: request, Steps: history.Steps, Diff: diff,
 		Open:       request.State.Undecided(),
 		May:        a.approvals.CanDecide(r.Context(), request, history) == nil,
 		Mine:       slices.ContainsFunc(request.Authors, who.Actor.Same),

@@ -61,7 +61,26 @@ type ruleData struct {
 	Rule       automation.Rule
 	Definition automation.Definition
 	Versions   []automation.Version
-	Runs       []automation.Run
+	Runs       []runRow
+}
+
+// A runRow is a run in a list, with the name of its rule where the list is of many.
+type runRow struct {
+	automation.Run
+	Rule string
+}
+
+func runRows(runs []automation.Run, rules []automation.Rule) (rows []runRow) {
+	for _, run := range runs {
+		row := runRow{Run: run}
+		for _, rule := range rules {
+			if rule.ID == run.RuleID {
+				row.Rule = rule.Name
+			}
+		}
+		rows = append(rows, row)
+	}
+	return rows
 }
 
 func (a *app) rulePage(w http.ResponseWriter, r *http.Request, who httpapi.Identity, problem *httpapi.Problem) (err error) {
@@ -78,7 +97,7 @@ func (a *app) rulePage(w http.ResponseWriter, r *http.Request, who httpapi.Ident
 	if err != nil {
 		return err
 	}
-	data.Versions, data.Runs = versions.Items, runs.Items
+	data.Versions, data.Runs = versions.Items, runRows(runs.Items, nil)
 	return a.show(w, r, who, "automation", view{Title: data.Rule.Name, Current: "/automations", Problem: problem, Data: data})
 }
 
@@ -126,7 +145,12 @@ func (a *app) ruleForm(w http.ResponseWriter, r *http.Request, who httpapi.Ident
 	case err != nil:
 	case do != "save":
 		var test automation.RunDetail
-		if test, err = a.automation.TestDefinition(ctx, who.Tenant, d, automation.TestInput{Event: json.RawMessage(data.Event)}); err == nil {
+		event := json.RawMessage(data.Event)
+		if data.Event == "" {
+			event = sent.Sample(data.Triggers)
+		}
+		if test, err = a.automation.TestDefinition(ctx, who.Tenant, d, automation.TestInput{Event: event}); err == nil {
+			a.hideErrors(r, who, test.Steps)
 			data.Test = &test
 			return show(nil)
 		}
@@ -154,7 +178,7 @@ type runsData struct {
 	Filter   automation.RunQuery
 	Statuses []automation.Status
 	Rules    []automation.Rule
-	Items    []automation.Run
+	Items    []runRow
 	Next     string
 }
 
@@ -171,8 +195,13 @@ func (a *app) runsPage(w http.ResponseWriter, r *http.Request, who httpapi.Ident
 	if err != nil {
 		return err
 	}
-	data.Rules, data.Items, data.Next = rules.Items, page.Items, webpage.Next(r, page.Next)
+	data.Rules, data.Items, data.Next = rules.Items, runRows(page.Items, rules.Items), webpage.Next(r, page.Next)
 	return a.show(w, r, who, "runs", view{Title: "Runs", Current: "/automations", Data: data})
+}
+
+type runData struct {
+	automation.RunDetail
+	Rule automation.Rule
 }
 
 func (a *app) runPage(w http.ResponseWriter, r *http.Request, who httpapi.Identity, problem *httpapi.Problem) error {
@@ -180,7 +209,24 @@ func (a *app) runPage(w http.ResponseWriter, r *http.Request, who httpapi.Identi
 	if err != nil {
 		return err
 	}
-	return a.show(w, r, who, "run", view{Title: "Run", Current: "/automations", Problem: problem, Data: run})
+	rule, _, err := a.automation.Get(r.Context(), who.Tenant, run.Run.RuleID)
+	if err != nil {
+		return err
+	}
+	a.hideErrors(r, who, run.Steps)
+	return a.show(w, r, who, "run", view{Title: "Run of " + rule.Name, Current: "/automations", Problem: problem, Data: runData{run, rule}})
+}
+
+// hideErrors takes causes and stacks from what is shown to those who may not read them.
+func (a *app) hideErrors(r *http.Request, who httpapi.Identity, steps []automation.StepDetail) {
+	if a.reading(readErrors)(r.Context(), who) == nil {
+		return
+	}
+	for _, step := range steps {
+		for i := range step.Log {
+			step.Log[i].Detail = ""
+		}
+	}
 }
 
 // changeRun repeats a run or ends it.

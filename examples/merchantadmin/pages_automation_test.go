@@ -79,7 +79,7 @@ func TestBuilderOfAutomationsSaysWhatIsWrongAndKeepsWhatWasTyped(t *testing.T) {
 	}{
 		"no name":                  {"save", url.Values{"name": {""}}, http.StatusUnprocessableEntity, "name-error"},
 		"an input that is none":    {"test", url.Values{"step.0.with": {"{oops"}}, http.StatusUnprocessableEntity, "{oops"},
-		"an input that is lacking": {"save", url.Values{"step.0.with": {"{}"}}, http.StatusUnprocessableEntity, "steps/0"},
+		"an input that is lacking": {"save", url.Values{"step.0.with": {"{}"}}, http.StatusUnprocessableEntity, `id="step.0-error"`},
 		"an event that is none":    {"test", url.Values{"event": {"[]"}}, http.StatusUnprocessableEntity, "event"},
 		"a button that fails":      {"step.up.0", nil, http.StatusOK, "Test run"},
 		"a condition as JSON":      {"when.json", nil, http.StatusOK, "&#34;path&#34;"},

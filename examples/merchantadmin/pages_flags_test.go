@@ -149,9 +149,9 @@ func TestDraftSaysWhatIsWrongAndKeepsWhatWasTyped(t *testing.T) {
 		status int
 		says   string
 	}{
-		"a list without values":        {"preview", url.Values{"rule.0.when.value": {"a,,b"}}, http.StatusUnprocessableEntity, "environments/prod/rules/0/when"},
+		"a list without values":        {"preview", url.Values{"rule.0.when.value": {"a,,b"}}, http.StatusUnprocessableEntity, "environments, prod, rules 1, when"},
 		"variants that are no JSON":    {"publish", url.Values{"variants": {"{oops"}}, http.StatusUnprocessableEntity, "{oops"},
-		"a rule without a name":        {"publish", url.Values{"rule.0.name": {""}}, http.StatusUnprocessableEntity, "rules/0/name"},
+		"a rule without a name":        {"publish", url.Values{"rule.0.name": {""}}, http.StatusUnprocessableEntity, "rules 1, name"},
 		"a revision of the past":       {"publish", url.Values{"revision": {"77"}, "owner": {"else"}}, http.StatusConflict, "not in the state"},
 		"a revision that is no number": {"preview", url.Values{"revision": {"x"}}, http.StatusBadRequest, "revision"},
 		"a rule as JSON":               {"rule.0.json", nil, http.StatusOK, "&#34;support first&#34;"},

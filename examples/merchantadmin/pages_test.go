@@ -91,7 +91,7 @@ func fixtures() map[string]view {
 		panic(err)
 	}
 	failure := automation.Failure{Step: "s", Class: automation.ClassTimeout, Message: "<b>Ada"}
-	attempt := automation.Attempt{Step: "s", N: 1, At: at, Class: automation.ClassTimeout, Error: "<b>Ada", Logs: []automation.LogLine{{At: at, Text: "<b>Ada"}}}
+	attempt := automation.Attempt{Step: "s", N: 1, At: at, Class: automation.ClassTimeout, Error: "<b>Ada", Detail: "<b>Ada", Logs: []automation.LogLine{{At: at, Text: "<b>Ada"}}}
 	run := automation.RunDetail{
 		Run:   automation.Run{ID: "n-1", RuleID: "u-1", RuleVersion: 2, Status: automation.Waiting, Trigger: automation.ByRerun, EventType: typeRefunded, ParentID: "n-0", Cursor: "q", Wait: automation.Wait{Kind: automation.ForSignal, Key: "q-1", DueAt: at}, Failure: &failure, Reason: "<b>Ada", StartedAt: at, EndedAt: at},
 		Event: automation.TriggerEvent{Body: json.RawMessage(`{"id":"<b>Ada"}`)},
@@ -103,10 +103,10 @@ func fixtures() map[string]view {
 	kinds := []automation.Descriptor{{Name: "notify.log", Label: "Log", SampleInput: json.RawMessage(`{}`)}}
 	data := map[string]any{
 		"automations": storage.Page[automation.Rule]{Items: []automation.Rule{rule, {ID: "u-2"}}, Next: "c"},
-		"automation":  ruleData{Rule: rule, Definition: definition, Versions: []automation.Version{{Number: 2, Document: json.RawMessage(`{}`), CreatedBy: sam, CreatedAt: at}}, Runs: []automation.Run{run.Run, {ID: "n-0"}}},
+		"automation":  ruleData{Rule: rule, Definition: definition, Versions: []automation.Version{{Number: 2, Document: json.RawMessage(`{}`), CreatedBy: sam, CreatedAt: at}}, Runs: runRows([]automation.Run{run.Run, {ID: "n-0"}}, nil)},
 		"rule":        ruleFormData{Path: "/automations/new", Rule: rule, Form: ruleform.Of(definition), Environments: []string{"prod"}, Triggers: []automation.TriggerDescriptor{orderRefunded()}, Actions: kinds, Event: "{", Test: &run},
-		"runs":        runsData{Filter: automation.RunQuery{RuleID: "u-1", Status: automation.Waiting}, Statuses: automation.Statuses(), Rules: []automation.Rule{rule}, Items: []automation.Run{run.Run}, Next: "/runs?after=c"},
-		"run":         run,
+		"runs":        runsData{Filter: automation.RunQuery{RuleID: "u-1", Status: automation.Waiting}, Statuses: automation.Statuses(), Rules: []automation.Rule{rule}, Items: runRows([]automation.Run{run.Run}, []automation.Rule{rule}), Next: "/runs?after=c"},
+		"run":         runData{run, rule},
 		"flags":       flagsData{Environments: []string{"prod"}, Types: flags.Types(), Items: []flags.FlagVersion{flag}, Next: "c", Form: url.Values{"key": {"<b>Ada"}, "variants": {"{"}}},
 		"flag":        flagData{Flag: flag, Environment: "prod", Environments: []string{"prod", "dev"}, State: killed, Warnings: flags.Warnings(flag.Flag, at), Versions: []flagVersion{{flag, diff}}, Next: "/flags?after=c"},
 		"draft":       draftData{Flag: flag, Form: draft, Reason: "<b>Ada", Revision: 2, Impact: &impact, Diff: diff},
@@ -140,7 +140,7 @@ var inline = regexp.MustCompile(`(?i)<style|<script(?: defer)?>|\sstyle=|\son[a-
 
 func TestEveryTemplateRendersWhateverItIsGiven(t *testing.T) {
 	t.Parallel()
-	p, err := newPages()
+	p, err := newPages(actions())
 	if err != nil {
 		t.Fatal(err)
 	}

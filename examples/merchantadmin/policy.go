@@ -37,7 +37,7 @@ func vocabulary() casbinengine.Vocabulary {
 	return casbinengine.Vocabulary{
 		Roles: []string{owner, manager, support, auditor, developer},
 		Actions: slices.Concat(
-			[]string{actionRefund, actionPublish, actionStep, readApprovals, readAudit, readAutomation, readFlags, readWebhooks},
+			[]string{actionRefund, actionPublish, actionStep, readApprovals, readAudit, readAutomation, readErrors, readFlags, readWebhooks},
 			namesOf(webhooks.Actions()), namesOf(flags.Actions()), namesOf(automation.Actions())),
 	}
 }
@@ -85,6 +85,7 @@ func policyRules() []casbinengine.Rule {
 	allow(readApprovals, owner, manager, support, auditor, developer)
 	allow(readAudit, owner, manager, support, auditor, developer)
 	allow(readAutomation, owner, manager, support, auditor, developer)
+	allow(readErrors, owner, developer)
 	allow(readFlags, owner, manager, support, auditor, developer)
 	allow(readWebhooks, owner, manager, auditor, developer)
 	return rules

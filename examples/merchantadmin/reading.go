@@ -15,6 +15,7 @@ const (
 	readApprovals  = "approvals.read"
 	readAudit      = "audit.read"
 	readAutomation = "automation.read"
+	readErrors     = "automation.read_errors" // with causes and stacks, which name hosts
 	readFlags      = "flags.read"
 	readWebhooks   = "webhooks.read"
 )

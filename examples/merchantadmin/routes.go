@@ -81,7 +81,10 @@ func (a *app) surfaces(mux *http.ServeMux, cfg httpapi.Config) error {
 	if err := mount("/ofrep/v1", evaluations, err); err != nil {
 		return err
 	}
-	rules, err := automationadmin.New(a.automation, automationadmin.Config{Config: cfg, Authorize: a.reading(readAutomation), ApprovalID: pendingID})
+	rules, err := automationadmin.New(a.automation, automationadmin.Config{
+		Config: cfg, Authorize: a.reading(readAutomation), ApprovalID: pendingID,
+		Operator: func(ctx context.Context, who httpapi.Identity) bool { return a.reading(readErrors)(ctx, who) == nil },
+	})
 	if err := mount("/api/v1/automation", rules, err); err != nil {
 		return err
 	}

@@ -25,7 +25,7 @@
 // Beside asset, templates may call when and rfc3339 (a time in UTC for people and for
 // machines), path (a segment of an address, escaped), inc (the next number), words (a name
 // with spaces for underscores), indent (JSON on lines of its own) and plain (the same, but a
-// string without its quotes).
+// string without its quotes) and place (a JSON pointer, with numbers counted from one).
 //
 // # Parts
 //

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"html/template"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -20,10 +21,31 @@ func functions() template.FuncMap {
 		"path":    url.PathEscape,
 		"inc":     func(i int) int { return i + 1 },
 		"words":   func(s any) string { return strings.ReplaceAll(fmt.Sprint(s), "_", " ") },
+		"place":   place,
 		"plain":   plain,
 		"indent":  Indented,
 	}
 }
+
+// place is a JSON pointer for people, who count from one: "steps 2, with" for
+// "/steps/1/with". It is empty for the whole document.
+func place(pointer string) string {
+	var b strings.Builder
+	for i, segment := range strings.Split(strings.TrimPrefix(pointer, "/"), "/") {
+		n, err := strconv.Atoi(segment)
+		switch {
+		case err == nil && i > 0:
+			b.WriteString(" " + strconv.Itoa(n+1))
+			continue
+		case i > 0:
+			b.WriteString(", ")
+		}
+		b.WriteString(strings.ReplaceAll(unescape.Replace(segment), "_", " "))
+	}
+	return b.String()
+}
+
+var unescape = strings.NewReplacer("~1", "/", "~0", "~")
 
 // plain is a JSON value for people: a string without its quotes, and what has members
 // on lines of its own.

@@ -14,16 +14,21 @@ import (
 func TestTemplatesHaveTheFunctionsOfThePackage(t *testing.T) {
 	t.Parallel()
 	for call, want := range map[string]string{
-		`{{when .At}}`:             "2026-11-23 11:00:00",
-		`{{rfc3339 .At}}`:          "2026-11-23T11:00:00Z",
-		`{{path "a/b c"}}`:         "a%2Fb%20c",
-		`{{inc 1}}`:                "2",
-		`{{words "needs_a_look"}}`: "needs a look",
-		`{{plain .Text}}`:          "it is",
-		`{{plain .Doc}}`:           "{\n  &#34;a&#34;: 1\n}",
-		`{{plain .Torn}}`:          "{",
-		`{{indent .Doc}}`:          "{\n  &#34;a&#34;: 1\n}",
-		`{{indent .Torn}}`:         "",
+		`{{when .At}}`:              "2026-11-23 11:00:00",
+		`{{rfc3339 .At}}`:           "2026-11-23T11:00:00Z",
+		`{{path "a/b c"}}`:          "a%2Fb%20c",
+		`{{inc 1}}`:                 "2",
+		`{{words "needs_a_look"}}`:  "needs a look",
+		`{{place "/steps/1/with"}}`: "steps 2, with",
+		`{{place "/environments/a~1b/rules/0/when/all/1"}}`: "environments, a/b, rules 1, when, all 2",
+		`{{place "/default_variant"}}`:                      "default variant",
+		`{{place "/7"}}`:                                    "7",
+		`{{place ""}}`:                                      "",
+		`{{plain .Text}}`:                                   "it is",
+		`{{plain .Doc}}`:                                    "{\n  &#34;a&#34;: 1\n}",
+		`{{plain .Torn}}`:                                   "{",
+		`{{indent .Doc}}`:                                   "{\n  &#34;a&#34;: 1\n}",
+		`{{indent .Torn}}`:                                  "",
 	} {
 		s, err := webpage.New(fstest.MapFS{
 			"templates/layout.html": {Data: []byte(`{{define "layout"}}{{template "main" .}}{{end}}`)},
