@@ -19,6 +19,6 @@
 // event_type and rest. Its conditions are the form named when (package
 // flags/targeting/form). Those of the step N, counted from 0, begin with step.N: name,
 // action and with, or json in place of all. Buttons have the values step.add,
-// step.add.ACTION, step.remove.N, step.up.N, step.down.N, step.N.json, and those of the
-// conditions.
+// step.add.ACTION, step.remove.N, step.up.N, step.down.N, step.N.json, step.N.fields (back
+// from it, where the fields hold the step), and those of the conditions.
 package ruleform

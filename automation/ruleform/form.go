@@ -54,17 +54,22 @@ func Of(d automation.Definition) Form {
 		f.Rest = ""
 	}
 	for i, s := range d.Steps {
-		step := Step{Field: field(i), Name: s.Name, Action: s.Action, With: indented(s.With)}
-		if s.With == nil {
-			step.With = ""
-		}
-		plain := automation.Step{Name: s.Name, Action: s.Action, With: s.With}
-		if whole := indented(s); s.Action == "" || whole != indented(plain) {
-			step = Step{Field: field(i), JSON: whole}
-		}
-		f.Steps = append(f.Steps, step)
+		f.Steps = append(f.Steps, stepOf(field(i), s))
 	}
 	return f
+}
+
+// stepOf returns the fields of a step, or its JSON where they do not hold it.
+func stepOf(name string, s automation.Step) Step {
+	step := Step{Field: name, Name: s.Name, Action: s.Action, With: indented(s.With)}
+	if s.With == nil {
+		step.With = ""
+	}
+	plain := automation.Step{Name: s.Name, Action: s.Action, With: s.With}
+	if whole := indented(s); s.Action == "" || whole != indented(plain) {
+		return Step{Field: name, JSON: whole}
+	}
+	return step
 }
 
 // Read returns the form that a browser sent, with at most automation.MaxSteps steps.
@@ -110,18 +115,22 @@ func (f Form) Do(button string, actions []automation.Descriptor) (Form, bool) {
 		}
 		return f.with(append(slices.Clone(f.Steps), Step{Name: f.freeName(), Action: actions[i].Name, With: indented(actions[i].SampleInput)})), true
 	}
-	if number, ok := strings.CutSuffix(command, ".json"); ok {
-		i, err := strconv.Atoi(number)
-		if err != nil || i < 0 || i >= len(f.Steps) {
-			return f, false
-		}
-		step, err := f.Steps[i].step()
-		steps := slices.Clone(f.Steps)
-		steps[i] = Step{JSON: indented(step)}
-		return f.with(steps), err == nil
+	number, shape, _ := strings.Cut(command, ".")
+	if shape != "json" && shape != "fields" {
+		steps, ok := form.Move(f.Steps, command)
+		return f.with(steps), ok
 	}
-	steps, ok := form.Move(f.Steps, command)
-	return f.with(steps), ok
+	i, err := strconv.Atoi(number)
+	if err != nil || i < 0 || i >= len(f.Steps) {
+		return f, false
+	}
+	step, err := f.Steps[i].step()
+	steps := slices.Clone(f.Steps)
+	steps[i] = stepOf(field(i), step)
+	if shape == "json" {
+		steps[i] = Step{JSON: indented(step)}
+	}
+	return f.with(steps), err == nil && (shape == "json" || steps[i].JSON == "")
 }
 
 // with returns the form with other steps, whose fields are named by their places.

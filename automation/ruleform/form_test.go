@@ -2,6 +2,7 @@ package ruleform_test
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -111,6 +112,16 @@ func TestButtonsChangeTheSteps(t *testing.T) {
 	for _, button := range []string{"", "test", "step", "step.up.0", "step.7.json", "step.x.json", "step.add.rocket", "when.remove.9"} {
 		if _, ok := start.Do(button, actions); ok {
 			t.Errorf("%q does something", button)
+		}
+	}
+	whole, _ := start.Do("step.0.json", actions)
+	if back, ok := whole.Do("step.0.fields", actions); !ok || !slices.Equal(back.Steps, start.Steps) {
+		t.Errorf("back from JSON the steps are %s", names(back))
+	}
+	for _, text := range []string{"{oops", `{"name":"s","action":"stop","retry":{"attempts":2}}`} {
+		whole.Steps[0].JSON = text
+		if _, ok := whole.Do("step.0.fields", actions); ok {
+			t.Errorf("%s has fields", text)
 		}
 	}
 	added, _ := start.Do("step.add.wait", actions)

@@ -181,3 +181,32 @@ func checkWholeTimeline(t *testing.T, a *admin, trace string) {
 		t.Errorf("the timeline has %d steps, want 2", count["step"])
 	}
 }
+
+func TestCausesOfAttemptsAreForOwnersAndDevelopers(t *testing.T) {
+	t.Parallel()
+	a := startAdmin(t, "memory:")
+	rule := a.as("dana", "POST", "/api/v1/automation/rules", `{
+		"name": "tell nobody", "automation_environment": "prod", "trigger": {"type": "order.refunded"}, "retry": {"attempts": 1},
+		"steps": [{"name": "post", "action": "http.post", "with": {"url": "http://10.1.2.3:7/"}}]
+	}`).want(http.StatusCreated).text("id")
+	a.as("dana", "POST", "/api/v1/automation/rules/"+rule+"/enable", `{}`).want(http.StatusOK)
+	a.refund("sam", a.order(50_00).ID, "7.00").want(http.StatusOK)
+	run := ""
+	eventually(t, "the run to fail", func() bool {
+		for _, r := range a.runs(rule) {
+			if r.Status == "failed" {
+				run = r.ID
+			}
+		}
+		return run != ""
+	})
+	const cause = "egress: the destination may not be reached"
+	for person, may := range map[string]bool{"olivia": true, "dana": true, "marco": false, "sam": false, "audra": false} {
+		if got := strings.Contains(string(a.as(person, "GET", "/api/v1/automation/runs/"+run, "").want(http.StatusOK).body), cause); got != may {
+			t.Errorf("%s reads the cause over the API: %t, want %t", person, got, may)
+		}
+		if got := strings.Contains(a.signIn(person).see("/runs/"+run), cause); got != may {
+			t.Errorf("%s reads the cause on the page: %t, want %t", person, got, may)
+		}
+	}
+}

@@ -19,5 +19,6 @@
 // of the rule N, counted from 0, begin with rule.N: name, serve, by, salt, and weight with
 // weight.variant for each variant in order, or json in place of all. Its condition is the
 // form named rule.N.when. Buttons have the values rule.add, rule.remove.N, rule.up.N,
-// rule.down.N, rule.N.json, and those of the conditions.
+// rule.down.N, rule.N.json and rule.N.fields (back from it, where the fields hold the rule), and those of
+// the conditions.
 package flagform

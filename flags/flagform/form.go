@@ -127,10 +127,15 @@ func (f Form) Do(button string) (Form, bool) {
 		return f, false
 	}
 	rules := slices.Clone(f.Rules)
-	if rest == "json" {
+	switch rest {
+	case "json":
 		r, err := rules[i].rule()
 		rules[i] = Rule{JSON: indented(r)}
 		return f.with(rules), err == nil
+	case "fields":
+		r, err := rules[i].rule()
+		rules[i] = ruleOf(field(i), r, f.Choices)
+		return f.with(rules), err == nil && rules[i].JSON == ""
 	}
 	rules[i].When, ok = rules[i].When.Do(button)
 	return f.with(rules), ok

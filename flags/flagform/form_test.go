@@ -3,6 +3,7 @@ package flagform_test
 import (
 	"encoding/json"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -143,6 +144,16 @@ func TestButtonsChangeTheRules(t *testing.T) {
 	got, ok = start.Do("rule.1.json")
 	if !ok || !strings.Contains(got.Rules[1].JSON, `"weight": 25`) {
 		t.Errorf("the JSON of the second rule is %q", got.Rules[1].JSON)
+	}
+	back, ok := got.Do("rule.1.fields")
+	if !ok || names(back) != names(start) || !slices.Equal(back.Rules[1].Weights, start.Rules[1].Weights) {
+		t.Errorf("back from JSON the rules are %s", names(back))
+	}
+	for _, text := range []string{"{oops", `{"name":"s","strategy":{"name":"always_on"}}`} {
+		got.Rules[1].JSON = text
+		if _, ok := got.Do("rule.1.fields"); ok {
+			t.Errorf("%s has fields", text)
+		}
 	}
 	full := start
 	for range flags.MaxRules {

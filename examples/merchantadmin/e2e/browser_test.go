@@ -138,6 +138,9 @@ type tab struct {
 	ctx  context.Context
 	look look
 
+	// clicks are those since a page was opened by its address.
+	clicks int
+
 	mu     sync.Mutex
 	errors []string
 }
@@ -213,9 +216,10 @@ func (b *tab) address() string {
 	return strings.TrimPrefix(at, site)
 }
 
-// visit opens a page of the admin.
+// visit opens a page of the admin by its address, where a task begins.
 func (b *tab) visit(path string) {
 	b.t.Helper()
+	b.clicks = 0
 	b.do(chromedp.Navigate(site + path))
 }
 
@@ -234,6 +238,7 @@ func (b *tab) on(name, selector string) {
 func (b *tab) click(selector string) {
 	b.t.Helper()
 	b.do(chromedp.Click(chromedp.CSS(selector)))
+	b.clicks++
 }
 
 // fill replaces the text of a field.
