@@ -250,6 +250,10 @@ func (b *tab) fill(selector, text string) {
 // audit runs axe-core and returns what it finds, one line a violation.
 const audit = `axe.run().then(r => r.violations.map(v => v.id + ": " + v.help + " (" + v.nodes.map(n => n.target.join(" ")).join(", ") + ")").join("\n"))`
 
+// wideCards tells the cards that hold more than they show.
+const wideCards = `[...document.querySelectorAll("main .card")].filter(e => e.scrollWidth > e.clientWidth + 1)
+	.map(e => " " + (e.id || e.className) + " " + e.innerText.slice(0, 40)).join(";")`
+
 // check wants of a page what every page owes.
 func (b *tab) check(name string) {
 	b.t.Helper()
@@ -272,6 +276,13 @@ func (b *tab) check(name string) {
 	}
 	if wide > b.look.width {
 		b.t.Errorf("%s: it is %d px wide and scrolls sideways", name, wide)
+	}
+	cut, err := chromedp.Run(b.ctx, chromedp.Evaluate[string](wideCards))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if cut != "" {
+		b.t.Errorf("%s: cards cut off what does not fit:%s", name, cut)
 	}
 	b.mu.Lock()
 	complaints := b.errors

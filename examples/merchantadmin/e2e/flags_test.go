@@ -80,6 +80,9 @@ func flag(t *testing.T, l look, key string) {
 	dana.on("draft of a flag that is killed", ".rule")
 	dana.click(`button[value="rule.0.when.add"]`)
 	dana.on("draft with a second clause", ".clause:nth-of-type(2) input")
+	if l.script && dana.text(":focus", "id") != "rule.0.when.add" {
+		t.Error("whoever adds a clause loses the place in the form")
+	}
 	dana.click(`button[value="rule.0.when.remove.1"]`)
 	dana.on("draft with one clause", ".clause:first-of-type + .buttons")
 	dana.click(`button[value="rule.0.json"]`)

@@ -2,10 +2,37 @@ package e2e
 
 import (
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/chromedp/chromedp"
 )
+
+// A key may be as long as a line, and has no place to break.
+func TestLongNamesStayWithinThePage(t *testing.T) {
+	key := strings.Repeat("checkout", 12)
+	var made any
+	call(t, "dana", "POST", "/flags", `{"key": "`+key+`", "type": "release", "owner": "`+key+`", "description": "`+key+`"}`, &made)
+	var rule struct{ ID string }
+	call(t, "dana", "POST", "/automation/rules", `{"name": "`+key+`", "automation_environment": "prod", "trigger": {"type": "order.refunded"},
+		"conditions": {"path": "/data/`+key+`", "op": "eq", "value": "`+key+`"}, "steps": [{"name": "say", "action": "notify.log", "with": {"message": "`+key+`"}}]}`, &rule)
+	for _, scheme := range []string{"light", "dark"} {
+		for _, width := range []int64{1280, 390} {
+			l := look{true, scheme, width}
+			t.Run(l.String(), func(t *testing.T) {
+				b := open(t, l)
+				b.signIn("dana")
+				for path, name := range map[string]string{
+					"/flags": "flags with a long name", "/flags/" + key: "flag with a long name",
+					"/automations": "automations with a long name", "/automations/" + rule.ID: "automation with a long name",
+				} {
+					b.visit(path)
+					b.on(name, "main .card")
+				}
+			})
+		}
+	}
+}
 
 // oneLine tells whether the entries of the bar stand side by side.
 const oneLine = `(() => {
