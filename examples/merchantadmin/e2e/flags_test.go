@@ -3,6 +3,8 @@ package e2e
 import (
 	"strconv"
 	"testing"
+
+	"github.com/chromedp/chromedp"
 )
 
 func TestFlagsAndConfigPages(t *testing.T) {
@@ -101,7 +103,8 @@ func flag(t *testing.T, l look, key string) {
 	dana.serves(key, "acme-online", "true")
 }
 
-// config walks one config key: dana asks for it and for an override, marco agrees.
+// config walks one config key: dana asks for it, for what all stores get, and for an
+// override of one; marco agrees.
 func config(t *testing.T, l look, key string) {
 	dana, marco := open(t, l), open(t, l)
 	dana.signIn("dana")
@@ -121,6 +124,22 @@ func config(t *testing.T, l look, key string) {
 	dana.visit("/flags")
 	dana.click(`a[href="/flags/` + key + `?environment=prod"]`)
 	dana.on("config key", "#override")
+	dana.click("#rules a[role=button]")
+	dana.on("draft of a config key", "input[name=enabled]")
+	dana.fill("select[name=default]", "small")
+	dana.click("input[name=enabled]")
+	dana.click("#preview")
+	dana.on("draft of a config key with its impact", "#publish")
+	dana.fill("#publish input[name=reason]", "small is enough")
+	dana.click("#publish button")
+	dana.on("request of a default", "#request")
+	dana.took(5, "ask for a default of all stores")
+	dana.reads("/flags/"+key, map[string]string{"environments/prod/enabled": `null`, "revision": `1`})
+	marco.agree(dana.address())
+
+	dana.visit("/flags")
+	dana.click(`a[href="/flags/` + key + `?environment=prod"]`)
+	dana.on("config key with a default", "#override")
 	dana.fill("#override input[name=subject]", "acme-milan")
 	dana.fill("#override select[name=variant]", "large")
 	dana.fill("#override select[name=kind]", "tenant")
@@ -133,11 +152,12 @@ func config(t *testing.T, l look, key string) {
 	dana.visit("/flags/" + key + "?environment=prod")
 	dana.on("config key with an override", "#overrides .rows")
 	dana.reads("/flags/"+key, map[string]string{
-		"type": `"config"`, "value_type": `"number"`, "variants": `{"small": 10, "large": 50}`, "revision": `2`,
-		"environments/prod/overrides/0/kind": `"tenant"`, "environments/prod/overrides/0/attribute": `"storeId"`,
+		"type": `"config"`, "value_type": `"number"`, "variants": `{"small": 10, "large": 50}`, "revision": `3`,
+		"environments/prod/enabled": `true`, "environments/prod/default_variant": `"small"`, "environments/prod/overrides/0/kind": `"tenant"`, "environments/prod/overrides/0/attribute": `"storeId"`,
 		"environments/prod/overrides/0/subject": `"acme-milan"`, "environments/prod/overrides/0/variant": `"large"`,
 	})
 	dana.serves(key, "acme-milan", "50")
+	dana.serves(key, "acme-online", "10")
 }
 
 // agree approves a request from the inbox.
@@ -148,6 +168,7 @@ func (b *tab) agree(request string) {
 	b.on("request of a flag", "#decide button[value=approve]")
 	b.click("#decide button[value=approve]")
 	b.took(2, "agree")
+	b.do(chromedp.WaitNotPresent(chromedp.CSS("#decide")))
 	b.reload(request, "#request .head .pill.good")
 }
 
