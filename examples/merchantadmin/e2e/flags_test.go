@@ -134,7 +134,7 @@ func config(t *testing.T, l look, key string) {
 	dana.click("#publish button")
 	dana.on("request of a default", "#request")
 	dana.took(5, "ask for a default of all stores")
-	dana.reads("/flags/"+key, map[string]string{"environments/prod/enabled": `null`, "revision": `1`})
+	dana.reads("/flags/"+key, map[string]string{"environments/prod/enabled": `false`, "revision": `1`})
 	marco.agree(dana.address())
 
 	dana.visit("/flags")
