@@ -104,17 +104,19 @@ func BenchmarkHostileRun(b *testing.B) {
 type arena struct {
 	governor *audit.Governor
 	service  *automation.Service
-	ended    chan string // ids of runs whose end is committed
+	ended    chan string
 	n        int
 	took     []time.Duration
 	bytes    uint64
 }
 
-// Append implements audit.AuditSink.
-func (a *arena) Append(ctx context.Context, events ...audit.Event) error {
+// endings is an audit.AuditSink that tells the ids of runs whose end is committed.
+type endings struct{ ended chan<- string }
+
+func (s endings) Append(ctx context.Context, events ...audit.Event) error {
 	for _, e := range events {
 		if e.Resource.Type == automation.ResourceRun {
-			storage.AfterCommit(ctx, func() { a.ended <- e.Resource.ID })
+			storage.AfterCommit(ctx, func() { s.ended <- e.Resource.ID })
 		}
 	}
 	return nil
@@ -134,7 +136,7 @@ func newArena(b *testing.B, kind eachtest.Kind, steps string, itself bool) *aren
 	must(b, err)
 	outbox, err := automation.NewOutbox(store, store.Automation(), queue, cloudevent.MarshalPublic, automation.OutboxConfig{})
 	must(b, err)
-	a.governor, err = audit.NewGovernor(store, audit.Ungated, audit.Tee(outbox, a), catalog)
+	a.governor, err = audit.NewGovernor(store, audit.Ungated, audit.Tee(outbox, endings{a.ended}), catalog)
 	must(b, err)
 	flood := []byte(`"` + strings.Repeat("x", 10<<20) + `"`)
 	quarter := []byte(`"` + strings.Repeat("x", 255<<10) + `"`)

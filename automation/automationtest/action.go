@@ -28,6 +28,9 @@ type Options struct {
 
 	// Input is one that the action succeeds with; nil is its own sample.
 	Input json.RawMessage
+	// Silent are events of the trigger's types, as CloudEvents in JSON, that it does not
+	// fire on. Without them nothing tells a trigger that looks from one that always fires.
+	Silent []json.RawMessage
 	// Tx runs the calls of an action whose effect is transactional, and is required for
 	// those.
 	Tx storage.Transactor

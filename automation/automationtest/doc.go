@@ -105,6 +105,8 @@
 //     (TR-003), since several workers may ask about one event.
 //   - It leaves the event as it is (TR-004).
 //   - An event of any shape breaks nothing (TR-005). What cannot be read does not fire.
+//   - It stays silent on the events of Options.Silent (TR-006). Name one on each side of
+//     what it looks at.
 //
 // Checklist:
 //

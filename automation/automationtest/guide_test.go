@@ -93,5 +93,9 @@ func TestTriggerOfTheGuide(t *testing.T) {
 	t.Parallel()
 	automationtest.Run(t, automationtest.Options{
 		Trigger: func(testing.TB) automation.Trigger { return lowStock{} }, Compile: schema.Compile,
+		Silent: []json.RawMessage{
+			json.RawMessage(`{"specversion":"1.0","id":"2","source":"/inventory","type":"lumelle.inventory.v1.counted","subject":"article/7","data":{"left":1}}`),
+			json.RawMessage(`{"specversion":"1.0","id":"3","source":"/inventory","type":"lumelle.inventory.v1.counted","subject":"article/7","data":{}}`),
+		},
 	})
 }

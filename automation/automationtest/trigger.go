@@ -21,6 +21,8 @@ var triggerRules = []providerRule{
 		"The same event goes on to the conditions and the steps of the rule.", eventUntouched},
 	{"TR-005", "an event that it does not expect breaks nothing",
 		"Producers change. What cannot be read does not fire.", survivesOddEvents},
+	{"TR-006", "it does not fire on the events of Options.Silent, every time",
+		"A trigger that fires where it should not starts runs that nobody asked for.", staysSilent},
 }
 
 // sample decodes the sample of the trigger afresh.
@@ -102,6 +104,21 @@ func survivesOddEvents(p *provider) {
 			event := p.sample()
 			event["data"].(map[string]any)[key] = odd
 			p.fires(event)
+		}
+	}
+}
+
+func staysSilent(p *provider) {
+	for i, text := range p.o.Silent {
+		if _, err := cloudevent.Parse(text); err != nil {
+			p.Errorf("Silent %d is no CloudEvent that a producer could have sent: %v", i, err)
+			continue
+		}
+		for range 20 {
+			if p.fires(p.event(text)) {
+				p.Errorf("it fires on %s", text)
+				break
+			}
 		}
 	}
 }

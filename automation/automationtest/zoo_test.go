@@ -292,11 +292,13 @@ func TestTheTriggerRulesFindTheZoo(t *testing.T) {
 		"TR-005": {fires: func(event map[string]any) bool {
 			return event["data"].(map[string]any)["amount"].(json.Number) != ""
 		}},
+		"TR-006": {fires: func(map[string]any) bool { return true }},
 	}
+	silent := []json.RawMessage{json.RawMessage(`{"specversion":"1.0","id":"2","source":"/zoo","type":"a.b","data":{"amount":100}}`)}
 	for _, r := range triggerRules {
 		try := func(b bird) []string {
 			return ruletest.Try(t.Context(), func(t testing.TB) {
-				r.check(t, Options{Compile: schema.Compile, Trigger: func(testing.TB) automation.Trigger { return b }})
+				r.check(t, Options{Compile: schema.Compile, Trigger: func(testing.TB) automation.Trigger { return b }, Silent: silent})
 			})
 		}
 		if failures := try(bird{}); len(failures) > 0 {
