@@ -47,7 +47,7 @@ func park(b *testing.B, kind eachtest.Kind) {
 	store, m := openMetered(b, kind)
 	h, err := newHost(store)
 	must(b, err)
-	h.writeRule(ctx, b, definition(b, `"steps":[{"name":"ask","action":"approval.request","with":{"action":"a","resource":{"type":"order","id":"1"}}}]`))
+	rule := h.writeRule(ctx, b, definition(b, `"steps":[{"name":"ask","action":"approval.request","with":{"action":"a","resource":{"type":"order","id":"1"}}}]`))
 	w, err := jobs.NewWorker(h.queue, h.service.Handlers(), jobs.WorkerConfig{})
 	must(b, err)
 	must(b, w.Start(ctx))
@@ -68,10 +68,13 @@ func park(b *testing.B, kind eachtest.Kind) {
 			return nil
 		}))
 	}
-	for h.count(ctx, b, automation.Waiting) < b.N {
-		time.Sleep(time.Second)
+	for parked := false; !parked; time.Sleep(10 * time.Millisecond) {
+		left, err := store.Jobs().Fetch(ctx, time.Now(), []jobs.LaneFetch{{LaneID: jobs.LaneID{Tenant: acme, Lane: "automation/" + rule.ID}, Limit: 1}})
+		must(b, err)
+		parked = len(left) == 0
 	}
 	b.StopTimer()
+	same(b, "runs that wait", h.count(ctx, b, automation.Waiting), b.N)
 	time.Sleep(parkedRest)
 	b.ReportMetric(float64(runtime.NumGoroutine()-goroutines), "goroutines")
 	b.ReportMetric(float64(max(heapInUse()-heap, 0))/float64(b.N), "heap-B/run")
