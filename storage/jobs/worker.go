@@ -27,8 +27,9 @@ type WorkerConfig struct {
 	Slots int
 	// Poll is how often the store is asked for work that nobody told this process of:
 	// that of a host's own transactions, of other processes where the store is no
-	// [storage.Signals] or a signal was lost, and what is due far ahead. It is 100
-	// milliseconds where it is zero. A store that is slow to answer is asked less often.
+	// [storage.Signals] or a signal was lost, and what is due far ahead. It is 250
+	// milliseconds where it is zero: each time costs an idle process a few tenths of a
+	// millisecond. A store that is slow to answer is asked less often.
 	Poll time.Duration
 	// MaxAttempts is how often a job is started before its next error buries it, 20
 	// where it is zero. Starts that were asked for with [RetryAt] count, but such a
@@ -58,7 +59,7 @@ const (
 	defaultLease        = 20 * time.Second
 	minLease            = 20 * time.Millisecond
 	defaultSlots        = 64
-	defaultPoll         = 100 * time.Millisecond
+	defaultPoll         = 250 * time.Millisecond
 	defaultMaxAttempts  = 20
 	defaultMaxLost      = 3
 	defaultKeepAttempts = 7 * 24 * time.Hour
