@@ -72,7 +72,7 @@ func checkName(pointer, s string) error {
 
 // Input is what a caller says of a new credential.
 type Input struct {
-	// Name is of a-z, 0-9 and . _ - /, at most [MaxName] bytes.
+	// Name is of a-z, 0-9 and . _ - /, at most [MaxName] bytes, and begins with no dot.
 	Name string
 	Kind string
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/lumelle/adminkit/storage"
@@ -55,6 +56,10 @@ type Config struct {
 	// TouchEvery is how often LastUsedAt of a credential in use is written at most; zero is
 	// [DefaultTouch].
 	TouchEvery time.Duration
+	// Reserved makes a Service for names that begin with a dot, and for no others. They are
+	// for packages that keep keys of their own, as secrets.Stream does: the Service that
+	// serves references of tenants lists them, and neither uses nor changes them.
+	Reserved bool
 	// Now defaults to the clock.
 	Now func() time.Time
 }
@@ -98,6 +103,9 @@ func (s *Service) Create(ctx context.Context, tenant string, in Input, value []b
 	}
 	if err := in.check(value); err != nil {
 		return Credential{}, err
+	}
+	if !s.serves(in.Name) {
+		return Credential{}, storage.Invalid("/name", "must not begin with a dot")
 	}
 	now := s.now()
 	r, err := s.seal(ctx, Credential{Name: in.Name, Tenant: tenant, Kind: in.Kind, Revision: 1, CreatedAt: now, UpdatedAt: now}, value)
@@ -178,6 +186,9 @@ func (s *Service) Use(ctx context.Context, tenant, ref string, fn func(ctx conte
 	if err != nil {
 		return err
 	}
+	if !s.serves(name) {
+		return storage.ErrNotFound
+	}
 	r, err := s.store.Get(ctx, tenant, name)
 	if err != nil {
 		return err
@@ -202,12 +213,18 @@ func (s *Service) Use(ctx context.Context, tenant, ref string, fn func(ctx conte
 
 // at returns the credential of a name where it has the revision.
 func (s *Service) at(ctx context.Context, tenant, name string, revision int64) (Credential, error) {
+	if !s.serves(name) {
+		return Credential{}, storage.ErrNotFound
+	}
 	r, err := s.store.Get(ctx, tenant, name)
 	if err == nil && revision != 0 && r.Revision != revision {
 		err = storage.ErrConflict
 	}
 	return r.Credential, err
 }
+
+// serves reports whether a name is one of those that the Service is for.
+func (s *Service) serves(name string) bool { return strings.HasPrefix(name, ".") == s.cfg.Reserved }
 
 func (s *Service) seal(ctx context.Context, c Credential, value []byte) (Record, error) {
 	secret, err := s.sealer.Seal(ctx, c.Tenant, sealPurpose, c.Name, value)

@@ -304,6 +304,31 @@ func TestALostKeyIsSaidAndTheActionIsNotCalled(t *testing.T) {
 	}
 }
 
+func TestReservedNamesAreForTheirOwnServiceOnly(t *testing.T) {
+	k := newKit(t, credentials.Config{})
+	own, err := credentials.New(k.store, k.vault, credentials.Config{Reserved: true})
+	must(t, err)
+	_, err = own.Create(t.Context(), "acme", credentials.Input{Name: ".keys", Kind: "k"}, []byte(value))
+	must(t, err)
+	must(t, own.Use(t.Context(), "acme", "secret://.keys", func(context.Context, credentials.Credential, []byte) error { return nil }))
+
+	_, err = k.Create(t.Context(), "acme", credentials.Input{Name: ".other", Kind: "k"}, []byte(value))
+	wantErr(t, err, storage.ErrInvalid)
+	got, err := k.opens(t, "acme", "secret://.keys")
+	wantErr(t, err, storage.ErrNotFound)
+	_, rotated := k.Rotate(t.Context(), "acme", ".keys", 0, []byte(value))
+	wantErr(t, rotated, storage.ErrNotFound)
+	wantErr(t, k.Delete(t.Context(), "acme", ".keys", 0), storage.ErrNotFound)
+	if got != "" {
+		t.Errorf("the use got %q", got)
+	}
+	_, err = own.Create(t.Context(), "acme", credentials.Input{Name: "a", Kind: "k"}, []byte(value))
+	wantErr(t, err, storage.ErrInvalid)
+	if c, err := k.Get(t.Context(), "acme", ".keys"); c.Name != ".keys" || err != nil {
+		t.Errorf("the inventory does not show it: %+v, %v", c, err)
+	}
+}
+
 func TestAServiceIsMadeOfWhatItNeeds(t *testing.T) {
 	k := newKit(t, credentials.Config{})
 	for name, make := range map[string]func() (*credentials.Service, error){
