@@ -105,7 +105,7 @@ func (s *Service) Create(ctx context.Context, tenant string, in Input, value []b
 		return Credential{}, err
 	}
 	if !s.serves(in.Name) {
-		return Credential{}, storage.Invalid("/name", "must not begin with a dot")
+		return Credential{}, storage.Invalid("/name", "must begin with a dot where it is reserved, and only there")
 	}
 	now := s.now()
 	r, err := s.seal(ctx, Credential{Name: in.Name, Tenant: tenant, Kind: in.Kind, Revision: 1, CreatedAt: now, UpdatedAt: now}, value)
