@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -71,14 +72,23 @@ func TestASourceWithoutKeysIsAnErrorAndMakesNone(t *testing.T) {
 
 // A ring is a source whose keys a test changes. It counts how often it is asked.
 type ring struct {
+	mu    sync.Mutex
 	keys  *secrets.Keys
 	err   error
 	asked int
 }
 
 func (r *ring) Keys(context.Context) (*secrets.Keys, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.asked++
 	return r.keys, r.err
+}
+
+func (r *ring) set(keys *secrets.Keys, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.keys, r.err = keys, err
 }
 
 func TestAVaultAsksForAKeyThatItDoesNotKnow(t *testing.T) {
@@ -91,7 +101,7 @@ func TestAVaultAsksForAKeyThatItDoesNotKnow(t *testing.T) {
 		must(t, err)
 		sealed := seal(t, newVault(t, rotated), "acme", "e1") // by another process
 		time.Sleep(time.Minute)
-		source.keys = rotated
+		source.set(rotated, nil)
 		if got, err := v.Open(t.Context(), "acme", purpose, "e1", sealed); err != nil || !bytes.Equal(got, secret) {
 			t.Errorf("got %q, %v", got, err)
 		}
@@ -117,7 +127,7 @@ func TestSecretsOfAnotherDatabaseDoNotStormTheSource(t *testing.T) {
 			t.Errorf("asked %d times in a second, want once at the start and once more", source.asked)
 		}
 		away := errors.New("the manager is away")
-		source.err = away
+		source.set(source.keys, away)
 		time.Sleep(time.Second)
 		if _, err := v.Open(t.Context(), "acme", purpose, "e1", sealed); !errors.Is(err, secrets.ErrUnknownKey) || !errors.Is(err, away) {
 			t.Errorf("got %v, want ErrUnknownKey and the source's own", err)
@@ -150,14 +160,14 @@ func TestAFollowerBringsKeysAndOutlivesFailures(t *testing.T) {
 		done := make(chan error)
 		go func() { done <- v.Follow(ctx, time.Minute, slog.New(slog.NewTextHandler(&log, nil))) }()
 
-		source.err = errors.New("the manager is away")
+		source.set(nil, errors.New("the manager is away"))
 		time.Sleep(90 * time.Second)
 		if v.Keys().Primary() != old.Primary() {
 			t.Error("a failure changed the keys")
 		}
 		rotated, err := old.Rotate()
 		must(t, err)
-		source.keys, source.err = rotated, nil
+		source.set(rotated, nil)
 		time.Sleep(time.Minute)
 		if got := v.Keys().Primary(); got != rotated.Primary() {
 			t.Errorf("the primary is %s, want %s", got, rotated.Primary())
