@@ -79,7 +79,7 @@ func (k *kit) heir(t *testing.T, b backend, r automation.Rule) automation.RunDet
 	p, err := b.Jobs().Beat(t.Context(), jobs.Beat{Lease: time.Minute})
 	must(t, err)
 	for range 3 {
-		list, err := b.Jobs().Fetch(t.Context(), time.Now(), []jobs.LaneFetch{{LaneID: jobs.LaneID{Tenant: acme, Lane: "automation/" + r.ID}, Limit: 2}})
+		list, err := b.Jobs().Fetch(t.Context(), time.Now(), []jobs.LaneFetch{jobs.FromStart(jobs.LaneID{Tenant: acme, Lane: "automation/" + r.ID}, 2)})
 		must(t, err)
 		same(t, "jobs", len(list), 1)
 		_, err = b.Jobs().Settle(t.Context(), p.Worker.ID, []jobs.Outcome{{Job: list[0], Result: jobs.Begun, Started: time.Now(), Ended: time.Now()}})

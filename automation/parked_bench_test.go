@@ -69,7 +69,7 @@ func park(b *testing.B, kind eachtest.Kind) {
 		}))
 	}
 	for parked := false; !parked; time.Sleep(10 * time.Millisecond) {
-		left, err := store.Jobs().Fetch(ctx, time.Now(), []jobs.LaneFetch{{LaneID: jobs.LaneID{Tenant: acme, Lane: "automation/" + rule.ID}, Limit: 1}})
+		left, err := store.Jobs().Fetch(ctx, time.Now(), []jobs.LaneFetch{jobs.FromStart(jobs.LaneID{Tenant: acme, Lane: "automation/" + rule.ID}, 1)})
 		must(b, err)
 		parked = len(left) == 0
 	}

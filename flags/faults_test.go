@@ -109,7 +109,7 @@ func trailOf(t *testing.T, k *kit, key string) (got trail) {
 	page, err := k.log.Query(k.ctx, "acme", audit.Query{Action: flags.ActionSetOverride, ResourceID: key})
 	must(t, err)
 	got.events = len(page.Items)
-	lane := jobs.LaneFetch{LaneID: jobs.LaneID{Tenant: "acme", Lane: "flags.expire"}, Limit: 1000}
+	lane := jobs.FromStart(jobs.LaneID{Tenant: "acme", Lane: "flags.expire"}, 1000)
 	due, err := k.backend.Jobs().Fetch(k.ctx, time.Now().Add(2*time.Hour), []jobs.LaneFetch{lane})
 	must(t, err)
 	got.jobs = len(due)

@@ -41,22 +41,26 @@ type lane struct {
 	id  LaneID
 	cap int
 
-	ready   []Fetched // read and not started, in order
-	running int       // handlers at work, announced starts included
-	alone   bool      // what runs must run alone in the lane
-	leaving bool      // starts nothing more, and goes when all is settled
+	ready   []Fetched   // read and not started, in order
+	waiting [Levels]int // how many of them are of each priority
+	running int         // handlers at work, announced starts included
+	alone   bool        // what runs must run alone in the lane
+	leaving bool        // starts nothing more, and goes when all is settled
 
 	// held are the jobs that are ready, running, or ended and not yet settled. The store
 	// still answers them.
-	held map[int64]struct{}
+	held    map[int64]Priority
+	holding [Levels]int // how many of them are of each priority
 	// gone are jobs that were settled while a fetch was under way: its answer may be
 	// older than the settlement and must not start them again.
 	gone     map[int64]struct{}
 	fetching bool
 
-	after   Position  // the cursor; zero where the lane is read from its start
-	rewound time.Time // when it was last there
-	more    bool      // the last fetch was cut off by its limit
+	after   [Levels]Position // the cursors; zero where a level is read from its start
+	rewound time.Time        // when all of them were last there
+	more    [Levels]bool     // the last fetch was cut off by its limit
+	urgent  bool             // there may be jobs that go before those which are read
+	behind  bool             // there may be jobs that go after those which are read
 
 	// suspectUntil is the latest due time of jobs that a dead owner may have started.
 	suspectUntil time.Time
@@ -76,7 +80,7 @@ func (b *board) add(l Lane, due, now time.Time) {
 		b.enturn(known)
 		return
 	}
-	fresh := &lane{id: l.LaneID, cap: l.Cap, held: map[int64]struct{}{}, idleSince: now}
+	fresh := &lane{id: l.LaneID, cap: l.Cap, held: map[int64]Priority{}, idleSince: now}
 	if l.Suspect {
 		fresh.suspectUntil = due
 	}
@@ -88,7 +92,7 @@ func (b *board) add(l Lane, due, now time.Time) {
 func (b *board) remove(l *lane) {
 	delete(b.lanes, l.id)
 	b.buffered -= len(l.ready)
-	l.ready = nil
+	l.ready, l.waiting = nil, [Levels]int{}
 	l.hasTurn, l.isDirty = false, false
 }
 
@@ -101,6 +105,26 @@ func (l *lane) free() bool { return len(l.held) == len(l.ready) }
 
 // window is how many jobs of the lane are read ahead.
 func (l *lane) window() int { return min(max(4*l.cap, windowMin), windowMax) }
+
+// hear marks a lane as one to read because there may be a new job of a priority. Where
+// that would start before one that is read, it is read even when enough is.
+func (b *board) hear(l *lane, p Priority) {
+	if p > Low && (len(l.ready) == 0 || p > l.ready[len(l.ready)-1].Priority) {
+		l.urgent = true
+	}
+	b.soil(l)
+}
+
+// backlog reports whether there may be jobs in the store that are not read.
+func (l *lane) backlog() bool { return l.behind || l.more != [Levels]bool{} }
+
+// room is how many jobs of a lane may be read and not started.
+func (b *board) room(l *lane) int {
+	if b.buffered >= maxBuffered {
+		return l.cap
+	}
+	return l.window()
+}
 
 // soil marks a lane as one to read.
 func (b *board) soil(l *lane) {
@@ -123,28 +147,49 @@ func (b *board) wants(now time.Time) (lanes []*lane, fetches []LaneFetch) {
 			rest = append(rest, b.dirty[i:]...)
 			break
 		}
-		l.isDirty = false
-		want := l.window() - len(l.ready)
-		if b.buffered >= maxBuffered {
-			want = l.cap - len(l.ready)
-		}
-		if want <= 0 || len(l.ready) > l.window()/2 {
+		urgent := l.urgent
+		l.isDirty, l.urgent = false, false
+		if len(l.ready) > l.window()/2 && !urgent {
+			l.behind = true
 			continue
 		}
-		if l.after != (Position{}) && now.Sub(l.rewound) >= rewindAfter {
-			l.after = Position{}
+		if now.Sub(l.rewound) >= rewindAfter {
+			l.after = [Levels]Position{}
 		}
-		if l.after == (Position{}) {
+		if l.after == ([Levels]Position{}) {
 			l.rewound = now
-			want += len(l.held) // they stand in front and are answered again
 		}
-		budget -= want
+		fetch, most := b.want(l)
+		if most == 0 {
+			continue
+		}
+		budget -= most
 		l.fetching = true
 		lanes = append(lanes, l)
-		fetches = append(fetches, LaneFetch{LaneID: l.id, After: l.after, Limit: want})
+		fetches = append(fetches, fetch)
 	}
 	b.dirty = rest
 	return lanes, fetches
+}
+
+// want says what is to be read of a lane: of each level what still fits into the window
+// behind the jobs that start before it. most is the most of one level.
+func (b *board) want(l *lane) (f LaneFetch, most int) {
+	f.LaneID = l.id
+	room := b.room(l)
+	l.behind = false
+	for level := range f.Levels {
+		if room -= l.waiting[level]; room <= 0 {
+			l.behind = true
+			break
+		}
+		f.Levels[level] = LevelFetch{After: l.after[level], Limit: room}
+		if l.after[level] == (Position{}) {
+			f.Levels[level].Limit += l.holding[level] // they stand in front and are answered again
+		}
+		most = max(most, f.Levels[level].Limit)
+	}
+	return f, most
 }
 
 // deliver takes the answer of a fetch.
@@ -156,29 +201,40 @@ func (b *board) deliver(lanes []*lane, fetches []LaneFetch, jobs []Fetched, now 
 	}
 	for i, l := range lanes {
 		if b.owns(l) {
-			b.receive(l, byLane[l.id], fetches[i].Limit, now)
+			b.receive(l, byLane[l.id], fetches[i], now)
 		}
 		l.fetching, l.gone = false, nil
 	}
 }
 
-func (b *board) receive(l *lane, jobs []Fetched, limit int, now time.Time) {
+func (b *board) receive(l *lane, jobs []Fetched, f LaneFetch, now time.Time) {
+	var got [Levels]int
+	var last [Levels]Position
 	for _, j := range jobs {
+		level := j.Priority.Level()
+		got[level]++
+		last[level] = Position{At: j.Due, ID: j.ID}
 		_, held := l.held[j.ID]
 		_, gone := l.gone[j.ID]
 		if held || gone {
 			continue
 		}
-		l.held[j.ID] = struct{}{}
+		l.held[j.ID] = j.Priority
+		l.holding[level]++
 		l.ready = append(l.ready, j)
+		l.waiting[level]++
 		b.buffered++
 	}
-	slices.SortFunc(l.ready, byDue)
-	l.more = len(jobs) >= limit
-	l.after = Position{}
-	if l.more {
-		last := jobs[len(jobs)-1]
-		l.after = Position{At: last.Due, ID: last.ID}
+	slices.SortFunc(l.ready, byStart)
+	for level, asked := range f.Levels {
+		if asked.Limit == 0 {
+			continue
+		}
+		l.more[level] = got[level] >= asked.Limit
+		l.after[level] = Position{}
+		if l.more[level] {
+			l.after[level] = last[level]
+		}
 	}
 	if len(l.held) > 0 {
 		l.idleSince = now
@@ -187,7 +243,10 @@ func (b *board) receive(l *lane, jobs []Fetched, limit int, now time.Time) {
 	b.refill(l)
 }
 
-func byDue(a, b Fetched) int { return cmp.Or(a.Due.Compare(b.Due), cmp.Compare(a.ID, b.ID)) }
+// byStart orders the due jobs of a lane as they start.
+func byStart(a, b Fetched) int {
+	return cmp.Or(cmp.Compare(b.Priority, a.Priority), a.Due.Compare(b.Due), cmp.Compare(a.ID, b.ID))
+}
 
 // dismiss ends a fetch that failed. The lanes stay to be read.
 func (b *board) dismiss(lanes []*lane) {
@@ -199,17 +258,39 @@ func (b *board) dismiss(lanes []*lane) {
 	}
 }
 
-// refill has a lane read again when it runs low and the store has more.
+// refill has a lane read again when it runs low, or one of its levels does, and the store
+// has more.
 func (b *board) refill(l *lane) {
-	if l.more && len(l.ready) <= l.window()/2 {
+	low := b.room(l) / 2
+	if l.behind && len(l.ready) <= low {
 		b.soil(l)
 	}
+	ahead := 0
+	for level, more := range l.more {
+		ahead += l.waiting[level]
+		if more && ahead <= low {
+			l.urgent = true
+			b.soil(l)
+		}
+	}
+}
+
+// overtakes reports whether the store has jobs that start before the first that is read.
+func (l *lane) overtakes() bool {
+	for _, more := range l.more[:l.ready[0].Priority.Level()] {
+		if more {
+			return true
+		}
+	}
+	return false
 }
 
 // startable reports whether the lane may start its next job now.
 func (l *lane) startable() bool {
 	switch {
 	case len(l.ready) == 0 || l.running >= l.cap || l.alone || l.leaving:
+		return false
+	case l.overtakes():
 		return false
 	case l.ready[0].Lost > 0:
 		return l.running == 0
@@ -240,6 +321,7 @@ func (b *board) next() (l *lane, job Fetched, ok bool) {
 		}
 		job = l.ready[0]
 		l.ready = l.ready[1:]
+		l.waiting[job.Priority.Level()]--
 		b.buffered--
 		l.running++
 		l.alone = job.Lost > 0
@@ -267,7 +349,10 @@ func (b *board) finish(l *lane) {
 
 // settled lets go of a job: it is gone from the store, or due again.
 func (b *board) settled(l *lane, id int64, now time.Time) {
-	delete(l.held, id)
+	if p, held := l.held[id]; held {
+		delete(l.held, id)
+		l.holding[p.Level()]--
+	}
 	l.idleSince = now
 	b.rest(l)
 	if l.fetching {
@@ -297,7 +382,7 @@ func (b *board) drop(l *lane, id int64, now time.Time) {
 // poll has every lane read that has room.
 func (b *board) poll() {
 	for _, l := range b.lanes {
-		b.soil(l)
+		b.hear(l, High)
 	}
 }
 
@@ -321,7 +406,7 @@ func (b *board) shed(n int) {
 		switch {
 		case l.leaving:
 			n--
-		case l.running == 0 && (l.suspectUntil.IsZero() || len(l.held) == 0 && !l.more):
+		case l.running == 0 && (l.suspectUntil.IsZero() || len(l.held) == 0 && !l.backlog()):
 			give = append(give, l)
 		}
 	}
@@ -349,7 +434,7 @@ func (b *board) keeps(id LaneID) bool {
 
 // leavesWork reports whether a lane that came to rest has jobs for its next owner.
 func (b *board) leavesWork() bool {
-	return slices.ContainsFunc(b.left, func(l *lane) bool { return b.owns(l) && (len(l.ready) > 0 || l.more) })
+	return slices.ContainsFunc(b.left, func(l *lane) bool { return b.owns(l) && (len(l.ready) > 0 || l.backlog()) })
 }
 
 // leave removes the lanes that came to rest and returns their names.

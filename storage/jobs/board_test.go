@@ -120,10 +120,10 @@ func TestALaneWithABacklogIsReadInPiecesAndFromItsStartAgain(t *testing.T) {
 		lanes, fetches := b.wants(now)
 		for i, f := range fetches {
 			rest := backlog
-			for len(rest) > 0 && rest[0].ID <= f.After.ID {
+			for len(rest) > 0 && rest[0].ID <= f.Levels[1].After.ID {
 				rest = rest[1:]
 			}
-			rest = rest[:min(len(rest), f.Limit)]
+			rest = rest[:min(len(rest), f.Levels[1].Limit)]
 			read += len(rest)
 			b.deliver(lanes[i:i+1], fetches[i:i+1], rest, now)
 		}
@@ -139,8 +139,8 @@ func TestALaneWithABacklogIsReadInPiecesAndFromItsStartAgain(t *testing.T) {
 		b.settled(l, j.ID, noon)
 		backlog = slices.DeleteFunc(backlog, func(f Fetched) bool { return f.ID == j.ID })
 	}
-	if l.after.ID != 16 {
-		t.Errorf("the cursor stands at %d, want 16", l.after.ID)
+	if at := l.after[1].ID; at != 16 {
+		t.Errorf("the cursor stands at %d, want 16", at)
 	}
 	if n := serve(noon); n != 8 || len(l.ready) != 16 {
 		t.Errorf("read %d jobs and have %d, want 8 and 16", n, len(l.ready))
@@ -151,6 +151,52 @@ func TestALaneWithABacklogIsReadInPiecesAndFromItsStartAgain(t *testing.T) {
 	}
 	if n := serve(noon.Add(rewindAfter)); n != 24 || len(l.ready) != 16 {
 		t.Errorf("read %d jobs and have %d, want 24 and 16: all that are held, and 8 more", n, len(l.ready))
+	}
+}
+
+func TestALaneThatWasHeardOfWhileItWasFullIsReadWhenItRunsLow(t *testing.T) {
+	b := boardWith(1, "a") // a window of 16
+	var first []Fetched
+	for id := int64(1); id <= 12; id++ {
+		first = append(first, fetchedJob("a", id))
+	}
+	fill(b, first...)
+	l := b.lanes[laneNamed("a")]
+	b.hear(l, Normal)
+	if lanes, _ := b.wants(noon); len(lanes) != 0 {
+		t.Fatalf("a lane is read that has enough")
+	}
+	for range 8 {
+		_, j, _ := b.next()
+		b.finish(l)
+		b.settled(l, j.ID, noon)
+	}
+	if lanes, _ := b.wants(noon); len(lanes) != 1 {
+		t.Errorf("the lane is not read again")
+	}
+}
+
+func TestAHighJobOvertakesAFullWindow(t *testing.T) {
+	b := boardWith(1, "a") // a window of 16
+	l := b.lanes[laneNamed("a")]
+	var first []Fetched
+	for id := int64(1); id <= 16; id++ {
+		first = append(first, fetchedJob("a", id))
+	}
+	fill(b, first...)
+	b.hear(l, High)
+	high := fetchedJob("a", 17)
+	high.Priority = High
+	lanes, fetches := b.wants(noon)
+	if len(lanes) != 1 || fetches[0].Levels[0].Limit == 0 || fetches[0].Levels[1].Limit != 0 {
+		t.Fatalf("reads %+v, want the high level alone", fetches)
+	}
+	b.deliver(lanes, fetches, []Fetched{high}, noon)
+	if id := nextID(b); id != 17 {
+		t.Errorf("job %d was started, want 17", id)
+	}
+	if cut := l.after[1]; cut.ID != 16 {
+		t.Errorf("the cursor of the normal level stands at %d, want 16", cut.ID)
 	}
 }
 
@@ -165,8 +211,8 @@ func TestWhatIsReadAheadIsBounded(t *testing.T) {
 		asked := 0
 		var jobs []Fetched
 		for _, f := range fetches {
-			asked += f.Limit
-			for range f.Limit {
+			asked += f.Levels[1].Limit
+			for range f.Levels[1].Limit {
 				id++
 				jobs = append(jobs, fetchedJob(f.Lane, id))
 			}

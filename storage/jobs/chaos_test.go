@@ -138,7 +138,7 @@ func left(t *testing.T, store jobs.Store, n int) int {
 	t.Helper()
 	var fetches []jobs.LaneFetch
 	for i := range n {
-		fetches = append(fetches, jobs.LaneFetch{LaneID: jobs.LaneID{Tenant: "acme", Lane: fmt.Sprint(i)}, Limit: 1})
+		fetches = append(fetches, jobs.FromStart(jobs.LaneID{Tenant: "acme", Lane: fmt.Sprint(i)}, 1))
 	}
 	list, err := store.Fetch(t.Context(), time.Now().AddDate(1, 0, 0), fetches)
 	if err != nil {

@@ -23,10 +23,14 @@ type Job struct {
 	ID int64
 	// Tenant is whose work it is.
 	Tenant string
-	// Lane is what the job queues behind: an endpoint, a rule, a destination. Jobs of
-	// one lane start in order of Due and ID, at most the lane's cap at a time; lanes
-	// do not delay each other. Lanes of different tenants are different lanes.
+	// Lane is what the job queues behind: an endpoint, a rule, a destination. The due
+	// jobs of one lane start in order of Priority, Due and ID, at most the lane's cap at
+	// a time; lanes do not delay each other. Lanes of different tenants are different
+	// lanes.
 	Lane string
+	// Priority is before which due jobs of its lane the job starts, [Normal] where it is
+	// zero.
+	Priority Priority
 	// Kind chooses the handler.
 	Kind string
 	// Key keeps the work from being asked for twice, where it is not empty: while a job
@@ -54,6 +58,9 @@ func (j Job) check() error {
 		if errors.As(storage.CheckID(id.pointer, id.value), &invalid) {
 			bad = bad.Add(invalid.Fields[0].Pointer, invalid.Fields[0].Message)
 		}
+	}
+	if j.Priority < Low || j.Priority > High {
+		bad = bad.Add("/priority", "must be between -1 and 1")
 	}
 	if len(j.Payload) > MaxPayload {
 		bad = bad.Add("/payload", "must be at most 64 KiB long")

@@ -62,7 +62,7 @@ func finish(t *testing.T, store jobs.Store) {
 		t.Fatal(err)
 	}
 	for _, l := range claimed.Taken {
-		list, err := store.Fetch(t.Context(), far, []jobs.LaneFetch{{LaneID: l.LaneID, Limit: 1000}})
+		list, err := store.Fetch(t.Context(), far, []jobs.LaneFetch{jobs.FromStart(l.LaneID, 1000)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -176,9 +176,10 @@ func (m *model) enqueue(t *rapid.T) {
 		l := m.lane(t)
 		list = append(list, jobs.Job{
 			Tenant: l.Tenant, Lane: l.Lane, Kind: rapid.SampledFrom([]string{"a", "b"}).Draw(t, "kind"), Due: m.moment(t),
-			Key:     rapid.SampledFrom([]string{"", "", "key", "Key"}).Draw(t, "key"),
-			Payload: rapid.SampledFrom([][]byte{nil, {0}, []byte("payload")}).Draw(t, "payload"),
-			Trace:   rapid.SampledFrom([]string{"", "trace"}).Draw(t, "trace"),
+			Key:      rapid.SampledFrom([]string{"", "", "key", "Key"}).Draw(t, "key"),
+			Payload:  rapid.SampledFrom([][]byte{nil, {0}, []byte("payload")}).Draw(t, "payload"),
+			Trace:    rapid.SampledFrom([]string{"", "trace"}).Draw(t, "trace"),
+			Priority: jobs.Priority(rapid.IntRange(-1, 1).Draw(t, "priority")),
 		})
 	}
 	ask(m, t, false, func(ctx context.Context, s jobs.Store) (any, error) {
@@ -254,9 +255,12 @@ func (m *model) fetch(t *rapid.T) {
 	var fetches []jobs.LaneFetch
 	seen := map[jobs.LaneID]bool{}
 	for range rapid.IntRange(1, 3).Draw(t, "lanes") {
-		f := jobs.LaneFetch{LaneID: m.lane(t), Limit: rapid.IntRange(1, 5).Draw(t, "limit")}
-		if rapid.Bool().Draw(t, "behind a position") {
-			f.After = jobs.Position{At: m.moment(t), ID: int64(rapid.IntRange(0, 50).Draw(t, "id"))}
+		f := jobs.LaneFetch{LaneID: m.lane(t)}
+		for level := range f.Levels {
+			f.Levels[level].Limit = rapid.IntRange(0, 5).Draw(t, "limit")
+			if rapid.Bool().Draw(t, "behind a position") {
+				f.Levels[level].After = jobs.Position{At: m.moment(t), ID: int64(rapid.IntRange(0, 50).Draw(t, "id"))}
+			}
 		}
 		if !seen[f.LaneID] {
 			seen[f.LaneID] = true

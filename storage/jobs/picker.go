@@ -90,7 +90,7 @@ func (w *Worker) ringLocked(t *tenure) time.Duration {
 		if !ok {
 			break
 		}
-		t.expect(lane)
+		t.expect(lane, High)
 	}
 	if at, ok := w.alarms.next(); ok {
 		return min(at.Sub(now), w.config.Poll)

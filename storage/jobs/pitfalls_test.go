@@ -257,7 +257,7 @@ func passLane(ctx context.Context, store jobs.Store, settled *atomic.Int32, tota
 			return err
 		}
 		for _, l := range claimed.Taken {
-			list, err := store.Fetch(ctx, time.Now(), []jobs.LaneFetch{{LaneID: l.LaneID, Limit: 1}})
+			list, err := store.Fetch(ctx, time.Now(), []jobs.LaneFetch{jobs.FromStart(l.LaneID, 1)})
 			if err != nil {
 				return err
 			}
@@ -453,7 +453,7 @@ func TestPitfall10ADoubleOutcomeRaisesAnAlarm(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		list, err := store.Fetch(t.Context(), time.Now(), []jobs.LaneFetch{{LaneID: jobs.LaneID{Tenant: "acme", Lane: "lane"}, Limit: 1}})
+		list, err := store.Fetch(t.Context(), time.Now(), []jobs.LaneFetch{jobs.FromStart(jobs.LaneID{Tenant: "acme", Lane: "lane"}, 1)})
 		if err != nil || len(list) != 1 {
 			t.Fatalf("fetched %d jobs, and %v", len(list), err)
 		}

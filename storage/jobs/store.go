@@ -46,8 +46,9 @@ type Consumer interface {
 	// sync and finds nothing to take writes nothing and need not look at the worker.
 	Claim(ctx context.Context, claim Claim) (Claimed, error)
 
-	// Fetch reads due jobs of lanes, each lane's in order of Due and ID. It writes
-	// nothing: which jobs are in work is known to the owner of the lane alone.
+	// Fetch reads due jobs of lanes, each lane's in order of Priority, the highest first,
+	// Due and ID. It writes nothing: which jobs are in work is known to the owner of the
+	// lane alone.
 	Fetch(ctx context.Context, now time.Time, lanes []LaneFetch) ([]Fetched, error)
 
 	// Settle stores outcomes of jobs and records an attempt for each but [Begun], all
@@ -190,10 +191,26 @@ type Lane struct {
 // A LaneFetch asks for due jobs of one lane.
 type LaneFetch struct {
 	LaneID
+	// Levels say what to read of each priority, by [Priority.Level].
+	Levels [Levels]LevelFetch
+}
+
+// A LevelFetch asks for due jobs of one lane and one priority.
+type LevelFetch struct {
 	// After is the position behind which to read. The zero position is the start.
 	After Position
-	// Limit is how many jobs are answered at most.
+	// Limit is how many jobs are answered at most, none where it is zero.
 	Limit int
+}
+
+// FromStart asks for the due jobs of a lane from its start, at most limit of each
+// priority.
+func FromStart(lane LaneID, limit int) LaneFetch {
+	f := LaneFetch{LaneID: lane}
+	for level := range f.Levels {
+		f.Levels[level].Limit = limit
+	}
+	return f
 }
 
 // A Position is a place in an order by time and id.

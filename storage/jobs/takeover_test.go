@@ -78,7 +78,7 @@ func TestABeatWaitsForNoSettlement(t *testing.T) {
 		t.Fatal(err)
 	}
 	enqueue(t, q, job("lane"))
-	list, err := store.Fetch(t.Context(), time.Now(), []jobs.LaneFetch{{LaneID: jobs.LaneID{Tenant: "acme", Lane: "lane"}, Limit: 1}})
+	list, err := store.Fetch(t.Context(), time.Now(), []jobs.LaneFetch{jobs.FromStart(jobs.LaneID{Tenant: "acme", Lane: "lane"}, 1)})
 	if err != nil || len(list) != 1 {
 		t.Fatalf("fetched %d jobs, and %v", len(list), err)
 	}

@@ -42,11 +42,11 @@ func newTenure(worker int64, until time.Time, peers int) *tenure {
 	}
 }
 
-// expect has a lane looked at because a job of it is due. A lane of another worker is
-// scanned for once between two polls, not for each of its jobs.
-func (t *tenure) expect(id LaneID) {
+// expect has a lane looked at because a job of it is due, of a priority that is at most p.
+// A lane of another worker is scanned for once between two polls, not for each of its jobs.
+func (t *tenure) expect(id LaneID, p Priority) {
 	if l := t.board.lanes[id]; l != nil {
-		t.board.soil(l)
+		t.board.hear(l, p)
 		return
 	}
 	if _, foreign := t.foreign[id]; !foreign {

@@ -306,7 +306,7 @@ func (w *Worker) enqueued(jobs []Job, lanes map[LaneID]struct{}) {
 		if j.Due.After(now) {
 			w.alarms.set(j.Due, lane)
 		} else if w.tenure != nil {
-			w.tenure.expect(lane)
+			w.tenure.expect(lane, j.Priority)
 			if w.tenure.board.keeps(lane) {
 				delete(lanes, lane)
 			}
@@ -325,7 +325,7 @@ func (w *Worker) heard(signals []storage.Signal) {
 	w.mu.Lock()
 	if w.tenure != nil {
 		for _, s := range signals {
-			w.tenure.expect(LaneID{s.Tenant, s.Name})
+			w.tenure.expect(LaneID{s.Tenant, s.Name}, High)
 		}
 	}
 	w.mu.Unlock()

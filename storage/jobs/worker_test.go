@@ -272,9 +272,9 @@ func (l ledger) add(ctx context.Context) error {
 
 func (l ledger) count(t *testing.T, store jobs.Store) int {
 	t.Helper()
-	list, err := store.Fetch(t.Context(), time.Now().AddDate(2, 0, 0), []jobs.LaneFetch{{
-		LaneID: jobs.LaneID{Tenant: "ledger", Lane: "ledger"}, Limit: 1000,
-	}})
+	list, err := store.Fetch(t.Context(), time.Now().AddDate(2, 0, 0), []jobs.LaneFetch{
+		jobs.FromStart(jobs.LaneID{Tenant: "ledger", Lane: "ledger"}, 1000),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -725,7 +725,7 @@ func TestEnqueueRefusesWhatNoStoreCouldKeep(t *testing.T) {
 			}
 		})
 	}
-	list, err := b.Jobs().Fetch(t.Context(), time.Now().Add(time.Hour), []jobs.LaneFetch{{LaneID: jobs.LaneID{Tenant: "acme", Lane: "lane"}, Limit: 10}})
+	list, err := b.Jobs().Fetch(t.Context(), time.Now().Add(time.Hour), []jobs.LaneFetch{jobs.FromStart(jobs.LaneID{Tenant: "acme", Lane: "lane"}, 10)})
 	if err != nil || len(list) != 0 {
 		t.Errorf("%d jobs were stored, and %v", len(list), err)
 	}
@@ -817,7 +817,7 @@ func lose(t *testing.T, store jobs.Store, lane string, n int) {
 		t.Fatal(err)
 	}
 	for range n {
-		list, err := store.Fetch(t.Context(), time.Now(), []jobs.LaneFetch{{LaneID: jobs.LaneID{Tenant: "acme", Lane: lane}, Limit: 2}})
+		list, err := store.Fetch(t.Context(), time.Now(), []jobs.LaneFetch{jobs.FromStart(jobs.LaneID{Tenant: "acme", Lane: lane}, 2)})
 		if err != nil || len(list) != 1 {
 			t.Fatalf("fetched %d jobs, and %v", len(list), err)
 		}

@@ -49,7 +49,7 @@ var jobTable = table[jobRow]{
 	func(a, b *jobRow) int { return cmp.Compare(a.ID, b.ID) },
 	func(a, b *jobRow) int {
 		la, lb := a.lane(), b.lane()
-		return cmp.Or(compareLanes(&la, &lb), a.Due.Compare(b.Due), cmp.Compare(a.ID, b.ID))
+		return cmp.Or(compareLanes(&la, &lb), cmp.Compare(b.Priority, a.Priority), a.Due.Compare(b.Due), cmp.Compare(a.ID, b.ID))
 	},
 }
 
@@ -289,25 +289,36 @@ func freeLanes(v view, now time.Time, limit int) (free []jobLaneRow) {
 
 // laneHasDue reports whether the first job of a lane is due.
 func laneHasDue(v view, lane jobs.LaneID, now time.Time) bool {
-	for j := range jobTable.ascend(v, jobsByDue, jobRow{Job: jobs.Job{Tenant: lane.Tenant, Lane: lane.Lane}}) {
-		return j.lane() == lane && !j.Due.After(stored(now))
+	for level := range jobs.Levels {
+		for j := range jobTable.ascend(v, jobsByDue, firstJob(lane, jobs.AtLevel(level), jobs.Position{})) {
+			if j.lane() == lane && !j.Due.After(stored(now)) {
+				return true
+			}
+			break
+		}
 	}
 	return false
+}
+
+// firstJob is the place of the first job of a lane and a priority behind a position.
+func firstJob(lane jobs.LaneID, p jobs.Priority, after jobs.Position) jobRow {
+	return jobRow{Job: jobs.Job{Tenant: lane.Tenant, Lane: lane.Lane, Priority: p, Due: stored(after.At), ID: after.ID + 1}}
 }
 
 func (s jobStore) Fetch(ctx context.Context, now time.Time, lanes []jobs.LaneFetch) (list []jobs.Fetched, err error) {
 	err = s.b.read(ctx, "jobs.Fetch", func(v view) error {
 		list = nil
 		for _, f := range lanes {
-			n := 0
-			from := jobRow{Job: jobs.Job{Tenant: f.Tenant, Lane: f.Lane, Due: stored(f.After.At), ID: f.After.ID + 1}}
-			for j := range jobTable.ascend(v, jobsByDue, from) {
-				if n == f.Limit || j.lane() != f.LaneID || j.Due.After(stored(now)) {
-					break
+			for level, l := range f.Levels {
+				n, p := 0, jobs.AtLevel(level)
+				for j := range jobTable.ascend(v, jobsByDue, firstJob(f.LaneID, p, l.After)) {
+					if n == l.Limit || j.lane() != f.LaneID || j.Priority != p || j.Due.After(stored(now)) {
+						break
+					}
+					j.Payload = bytes.Clone(j.Payload)
+					list = append(list, jobs.Fetched(j))
+					n++
 				}
-				j.Payload = bytes.Clone(j.Payload)
-				list = append(list, jobs.Fetched(j))
-				n++
 			}
 		}
 		return nil

@@ -2,7 +2,9 @@ package memory
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"slices"
 	"time"
 
 	"github.com/lumelle/adminkit/storage"
@@ -48,15 +50,21 @@ func (s jobStore) Lookup(ctx context.Context, tenant, key string) (job jobs.Job,
 func (s jobStore) ListJobs(ctx context.Context, tenant string, filter jobs.Filter, after jobs.Position, limit int) (list []jobs.Job, err error) {
 	err = s.b.read(ctx, "jobs.ListJobs", func(v view) error {
 		list = nil
-		from := jobRow{Job: jobs.Job{Tenant: tenant, Lane: filter.Lane, Due: stored(after.At), ID: after.ID + 1}}
-		for row := range jobTable.ascend(v, jobsByDue, from) {
-			if row.lane() != from.lane() || len(list) == limit {
-				break
-			}
-			if filter.Kind == "" || row.Kind == filter.Kind {
-				list = append(list, copyJob(row))
+		for level := range jobs.Levels {
+			from := firstJob(jobs.LaneID{Tenant: tenant, Lane: filter.Lane}, jobs.AtLevel(level), after)
+			n := 0
+			for row := range jobTable.ascend(v, jobsByDue, from) {
+				if row.lane() != from.lane() || row.Priority != from.Priority || n == limit {
+					break
+				}
+				if filter.Kind == "" || row.Kind == filter.Kind {
+					list = append(list, copyJob(row))
+					n++
+				}
 			}
 		}
+		slices.SortFunc(list, func(a, b jobs.Job) int { return cmp.Or(a.Due.Compare(b.Due), cmp.Compare(a.ID, b.ID)) })
+		list = list[:min(len(list), limit)]
 		return nil
 	})
 	return list, err

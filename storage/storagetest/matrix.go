@@ -300,7 +300,7 @@ func ownJobs(ctx context.Context, b Backend, tenant string) error {
 	if _, err := s.Claim(ctx, jobs.Claim{Worker: here.Worker.ID, Take: 1, Now: noon}); err != nil {
 		return err
 	}
-	lane := jobs.LaneFetch{LaneID: jobs.LaneID{Tenant: tenant, Lane: matrixID}, Limit: 1}
+	lane := jobs.FromStart(jobs.LaneID{Tenant: tenant, Lane: matrixID}, 1)
 	due, err := s.Fetch(ctx, noon, []jobs.LaneFetch{lane})
 	if err != nil {
 		return err

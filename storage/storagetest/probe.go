@@ -427,7 +427,7 @@ func jobsProbe(s jobs.Store) probe {
 			return s.Enqueue(ctx, []jobs.Job{{Tenant: tenant, Lane: id, Kind: "note", Due: noon, Payload: []byte(id)}})
 		},
 		has: func(ctx context.Context, tenant, id string) (bool, error) {
-			lane := jobs.LaneFetch{LaneID: jobs.LaneID{Tenant: tenant, Lane: id}, Limit: 2}
+			lane := jobs.FromStart(jobs.LaneID{Tenant: tenant, Lane: id}, 2)
 			due, err := s.Fetch(ctx, noon, []jobs.LaneFetch{lane})
 			if err != nil || len(due) == 0 {
 				return false, err

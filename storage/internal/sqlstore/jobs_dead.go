@@ -19,7 +19,7 @@ func (s jobStore) Dead(ctx context.Context, tenant string, id int64) (jobs.DeadJ
 		return jobs.DeadJob{}, err
 	}
 	return deadJob(ctx, c, `
-		SELECT id, tenant, lane, kind, key, due, attempt, trace, payload, reason, died FROM adminkit_jobs_dead
+		SELECT id, tenant, lane, kind, key, priority, due, attempt, trace, payload, reason, died FROM adminkit_jobs_dead
 		WHERE tenant = $1 AND id = $2`, tenant, id)
 }
 
@@ -49,7 +49,7 @@ func (s jobStore) ListDead(ctx context.Context, tenant string, filter jobs.Filte
 		died, id = math.MaxInt64, math.MaxInt64
 	}
 	rows, err := c.Query(ctx, `
-		SELECT id, tenant, lane, kind, key, due, attempt, trace, payload, reason, died FROM adminkit_jobs_dead
+		SELECT id, tenant, lane, kind, key, priority, due, attempt, trace, payload, reason, died FROM adminkit_jobs_dead
 		WHERE tenant = $1`+chosen(filter)+` AND (died, id) < ($4, $5) ORDER BY died DESC, id DESC LIMIT $6`,
 		tenant, filter.Lane, filter.Kind, died, id, limit)
 	if err != nil {
@@ -63,7 +63,7 @@ func scanDeadJobs(rows storage.Rows) (list []jobs.DeadJob, err error) {
 	for rows.Next() {
 		var d jobs.DeadJob
 		var due, died int64
-		if err := rows.Scan(&d.ID, &d.Tenant, &d.Lane, &d.Kind, &d.Key, &due, &d.Attempt, &d.Trace, &d.Payload, &d.Reason, &died); err != nil {
+		if err := rows.Scan(&d.ID, &d.Tenant, &d.Lane, &d.Kind, &d.Key, &d.Priority, &due, &d.Attempt, &d.Trace, &d.Payload, &d.Reason, &died); err != nil {
 			return nil, fmt.Errorf("read dead letters: %w", err)
 		}
 		d.Due, d.Died, d.Payload = fromMicros(due), fromMicros(died), orNil(d.Payload)
@@ -90,7 +90,7 @@ func chosen(filter jobs.Filter) string {
 func (s jobStore) Requeue(ctx context.Context, tenant string, id int64, due time.Time) (job jobs.Job, err error) {
 	err = s.inTx(ctx, func(ctx context.Context, c storage.Conn) error {
 		dead, err := deadJob(ctx, c, `
-			SELECT id, tenant, lane, kind, key, due, attempt, trace, payload, reason, died FROM adminkit_jobs_dead
+			SELECT id, tenant, lane, kind, key, priority, due, attempt, trace, payload, reason, died FROM adminkit_jobs_dead
 			WHERE tenant = $1 AND id = $2`+s.db.Dialect().ForUpdate, tenant, id)
 		if err != nil {
 			return err
@@ -102,9 +102,9 @@ func (s jobStore) Requeue(ctx context.Context, tenant string, id int64, due time
 			return fmt.Errorf("delete dead letter: %w", err)
 		}
 		n, err := c.Exec(ctx, `
-			INSERT INTO adminkit_jobs_job (id, tenant, lane, kind, key, due, attempt, lost, trace, payload)
-			VALUES ($1, $2, $3, $4, $5, $6, 0, 0, $7, $8)`+unlessKeyed,
-			job.ID, job.Tenant, job.Lane, job.Kind, job.Key, micros(due), job.Trace, notNull(job.Payload))
+			INSERT INTO adminkit_jobs_job (id, tenant, lane, kind, key, priority, due, attempt, lost, trace, payload)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, 0, 0, $8, $9)`+unlessKeyed,
+			job.ID, job.Tenant, job.Lane, job.Kind, job.Key, int64(job.Priority), micros(due), job.Trace, notNull(job.Payload))
 		switch {
 		case err != nil:
 			return fmt.Errorf("insert job: %w", err)
@@ -123,14 +123,14 @@ func (s jobStore) Requeue(ctx context.Context, tenant string, id int64, due time
 func (s jobStore) RequeueAll(ctx context.Context, tenant string, filter jobs.Filter, due time.Time, limit int) (list []jobs.Job, err error) {
 	err = s.inTx(ctx, func(ctx context.Context, c storage.Conn) error {
 		rows, err := c.Query(ctx, `
-			INSERT INTO adminkit_jobs_job (id, tenant, lane, kind, key, due, attempt, lost, trace, payload)
-			SELECT d.id, d.tenant, d.lane, d.kind, d.key, CAST($4 AS BIGINT), 0, 0, d.trace, d.payload FROM (
-				SELECT id, tenant, lane, kind, key, trace, payload FROM adminkit_jobs_dead dead
+			INSERT INTO adminkit_jobs_job (id, tenant, lane, kind, key, priority, due, attempt, lost, trace, payload)
+			SELECT d.id, d.tenant, d.lane, d.kind, d.key, d.priority, CAST($4 AS BIGINT), 0, 0, d.trace, d.payload FROM (
+				SELECT id, tenant, lane, kind, key, priority, trace, payload FROM adminkit_jobs_dead dead
 				WHERE tenant = $1`+chosen(filter)+` AND NOT EXISTS (
 					SELECT 1 FROM adminkit_jobs_job j WHERE j.tenant = $1 AND j.key = dead.key AND j.key <> '')
 				ORDER BY died, id LIMIT $5`+s.db.Dialect().SkipLocked+`) d
 			WHERE TRUE`+unlessKeyed+`
-			RETURNING id, tenant, lane, kind, key, due, attempt, lost, trace, payload`,
+			RETURNING id, tenant, lane, kind, key, priority, due, attempt, lost, trace, payload`,
 			tenant, filter.Lane, filter.Kind, micros(due), limit)
 		if err != nil {
 			return fmt.Errorf("requeue dead letters: %w", err)
@@ -159,7 +159,7 @@ func (s jobStore) Discard(ctx context.Context, tenant string, ids []int64) (list
 	err = s.inTx(ctx, func(ctx context.Context, c storage.Conn) error {
 		rows, err := c.Query(ctx, `
 			DELETE FROM adminkit_jobs_dead WHERE tenant = $1 AND id `+s.db.Dialect().In(2)+`
-			RETURNING id, tenant, lane, kind, key, due, attempt, trace, payload, reason, died`,
+			RETURNING id, tenant, lane, kind, key, priority, due, attempt, trace, payload, reason, died`,
 			tenant, s.db.Dialect().List(ids))
 		if err != nil {
 			return fmt.Errorf("delete dead letters: %w", err)

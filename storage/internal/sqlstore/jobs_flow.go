@@ -81,10 +81,10 @@ func enqueueBatch(ctx context.Context, c storage.Conn, list []jobs.Job) error {
 	n := len(list)
 	tenants, lanes, kinds, traces := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
 	keys, keyed := make([]string, n), [2]string{}
-	due, payloads := make([]int64, n), make([][]byte, n)
+	priorities, due, payloads := make([]int64, n), make([]int64, n), make([][]byte, n)
 	for i, j := range list {
 		tenants[i], lanes[i], kinds[i], traces[i] = j.Tenant, j.Lane, j.Kind, j.Trace
-		keys[i], due[i], payloads[i] = j.Key, micros(j.Due), notNull(j.Payload)
+		keys[i], priorities[i], due[i], payloads[i] = j.Key, int64(j.Priority), micros(j.Due), notNull(j.Payload)
 		if j.Key != "" {
 			keyed = [2]string{freeKey, unlessKeyed}
 		}
@@ -95,12 +95,12 @@ func enqueueBatch(ctx context.Context, c storage.Conn, list []jobs.Job) error {
 			SELECT DISTINCT x.tenant, x.lane FROM unnest($1::text[], $2::text[]) AS x (tenant, lane)
 			ORDER BY x.tenant, x.lane
 			ON CONFLICT (tenant, lane) DO NOTHING)
-		INSERT INTO adminkit_jobs_job (tenant, lane, kind, key, due, attempt, lost, trace, payload)
-		SELECT x.tenant, x.lane, x.kind, x.key, x.due, 0, 0, x.trace, x.payload
-		FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::bytea[])
-			WITH ORDINALITY AS x (tenant, lane, kind, key, due, trace, payload, number)`+keyed[0]+`
+		INSERT INTO adminkit_jobs_job (tenant, lane, kind, key, priority, due, attempt, lost, trace, payload)
+		SELECT x.tenant, x.lane, x.kind, x.key, x.priority, x.due, 0, 0, x.trace, x.payload
+		FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::text[], $8::bytea[])
+			WITH ORDINALITY AS x (tenant, lane, kind, key, priority, due, trace, payload, number)`+keyed[0]+`
 		ORDER BY x.number`+keyed[1],
-		tenants, lanes, kinds, keys, due, traces, payloads)
+		tenants, lanes, kinds, keys, priorities, due, traces, payloads)
 	if err != nil {
 		return fmt.Errorf("insert jobs: %w", err)
 	}
@@ -117,10 +117,10 @@ func enqueueRows(ctx context.Context, c storage.Conn, list []jobs.Job) error {
 			return fmt.Errorf("insert lane: %w", err)
 		}
 		if _, err := c.Exec(ctx, `
-			INSERT INTO adminkit_jobs_job (tenant, lane, kind, key, due, attempt, lost, trace, payload)
-			SELECT $1, $2, $3, $4, $5, 0, 0, $6, $7 WHERE $4 = '' OR NOT EXISTS (
+			INSERT INTO adminkit_jobs_job (tenant, lane, kind, key, priority, due, attempt, lost, trace, payload)
+			SELECT $1, $2, $3, $4, $5, $6, 0, 0, $7, $8 WHERE $4 = '' OR NOT EXISTS (
 				SELECT 1 FROM adminkit_jobs_job j WHERE j.tenant = $1 AND j.key = $4 AND j.key <> '')`,
-			j.Tenant, j.Lane, j.Kind, j.Key, micros(j.Due), j.Trace, notNull(j.Payload)); err != nil {
+			j.Tenant, j.Lane, j.Kind, j.Key, int64(j.Priority), micros(j.Due), j.Trace, notNull(j.Payload)); err != nil {
 			return fmt.Errorf("insert job: %w", err)
 		}
 	}
@@ -138,11 +138,17 @@ func (s jobStore) Fetch(ctx context.Context, now time.Time, lanes []jobs.LaneFet
 	}
 	var list []jobs.Fetched
 	for _, f := range lanes {
+		high, normal, low := f.Levels[0], f.Levels[1], f.Levels[2]
 		rows, err := c.Query(ctx, `
-			SELECT id, tenant, lane, kind, key, due, attempt, lost, trace, payload FROM adminkit_jobs_job
-			WHERE tenant = $1 AND lane = $2 AND (due, id) > ($3, $4) AND due <= $5
-			ORDER BY due, id LIMIT $6`,
-			f.Tenant, f.Lane, micros(f.After.At), f.After.ID, micros(now), f.Limit)
+			SELECT * FROM (`+oneLevel+` AND priority = 1 AND (due, id) > ($4, $5) ORDER BY due, id LIMIT $6)
+			UNION ALL
+			SELECT * FROM (`+oneLevel+` AND priority = 0 AND (due, id) > ($7, $8) ORDER BY due, id LIMIT $9)
+			UNION ALL
+			SELECT * FROM (`+oneLevel+` AND priority = -1 AND (due, id) > ($10, $11) ORDER BY due, id LIMIT $12)`,
+			f.Tenant, f.Lane, micros(now),
+			micros(high.After.At), high.After.ID, high.Limit,
+			micros(normal.After.At), normal.After.ID, normal.Limit,
+			micros(low.After.At), low.After.ID, low.Limit)
 		if err != nil {
 			return nil, fmt.Errorf("read jobs: %w", err)
 		}
@@ -153,25 +159,35 @@ func (s jobStore) Fetch(ctx context.Context, now time.Time, lanes []jobs.LaneFet
 	return list, nil
 }
 
+const oneLevel = `
+	SELECT id, tenant, lane, kind, key, priority, due, attempt, lost, trace, payload FROM adminkit_jobs_job
+	WHERE tenant = $1 AND lane = $2 AND due <= $3`
+
+// fetchBatch reads a level of a lane as one range of the index, like all others in the
+// same statement.
 func fetchBatch(ctx context.Context, c storage.Conn, now time.Time, lanes []jobs.LaneFetch) ([]jobs.Fetched, error) {
-	n := len(lanes)
-	tenants, names := make([]string, n), make([]string, n)
-	due, ids, limits := make([]int64, n), make([]int64, n), make([]int64, n)
-	for i, f := range lanes {
-		tenants[i], names[i] = f.Tenant, f.Lane
-		due[i], ids[i], limits[i] = micros(f.After.At), f.After.ID, int64(f.Limit)
+	var tenants, names []string
+	var priorities, due, ids, limits []int64
+	for _, f := range lanes {
+		for level, l := range f.Levels {
+			if l.Limit > 0 {
+				tenants, names = append(tenants, f.Tenant), append(names, f.Lane)
+				priorities, limits = append(priorities, int64(jobs.AtLevel(level))), append(limits, int64(l.Limit))
+				due, ids = append(due, micros(l.After.At)), append(ids, l.After.ID)
+			}
+		}
 	}
 	rows, err := c.Query(ctx, `
-		SELECT j.id, j.tenant, j.lane, j.kind, j.key, j.due, j.attempt, j.lost, j.trace, j.payload
-		FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[])
-			WITH ORDINALITY AS f (tenant, lane, due, id, max, number)
+		SELECT j.id, j.tenant, j.lane, j.kind, j.key, j.priority, j.due, j.attempt, j.lost, j.trace, j.payload
+		FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[])
+			WITH ORDINALITY AS f (tenant, lane, priority, due, id, max, number)
 		CROSS JOIN LATERAL (
 			SELECT * FROM adminkit_jobs_job
-			WHERE tenant = f.tenant COLLATE "C" AND lane = f.lane COLLATE "C"
-				AND (adminkit_jobs_job.due, adminkit_jobs_job.id) > (f.due, f.id) AND adminkit_jobs_job.due <= $6
+			WHERE tenant = f.tenant COLLATE "C" AND lane = f.lane COLLATE "C" AND priority = f.priority
+				AND (adminkit_jobs_job.due, adminkit_jobs_job.id) > (f.due, f.id) AND adminkit_jobs_job.due <= $7
 			ORDER BY adminkit_jobs_job.due, adminkit_jobs_job.id LIMIT f.max) j
 		ORDER BY f.number, j.due, j.id`,
-		tenants, names, due, ids, limits, micros(now))
+		tenants, names, priorities, due, ids, limits, micros(now))
 	if err != nil {
 		return nil, fmt.Errorf("read jobs: %w", err)
 	}
@@ -183,7 +199,7 @@ func scanJobs(rows storage.Rows, list []jobs.Fetched) ([]jobs.Fetched, error) {
 	for rows.Next() {
 		var f jobs.Fetched
 		var due int64
-		if err := rows.Scan(&f.ID, &f.Tenant, &f.Lane, &f.Kind, &f.Key, &due, &f.Attempt, &f.Lost, &f.Trace, &f.Payload); err != nil {
+		if err := rows.Scan(&f.ID, &f.Tenant, &f.Lane, &f.Kind, &f.Key, &f.Priority, &due, &f.Attempt, &f.Lost, &f.Trace, &f.Payload); err != nil {
 			return nil, fmt.Errorf("read jobs: %w", err)
 		}
 		f.Due, f.Payload = fromMicros(due), orNil(f.Payload)
@@ -222,8 +238,8 @@ func settleRow(ctx context.Context, c storage.Conn, worker int64, o jobs.Outcome
 	number := o.Job.Attempt + o.Job.Lost
 	if o.Result == jobs.Buried {
 		if _, err := c.Exec(ctx, `
-			INSERT INTO adminkit_jobs_dead (id, tenant, lane, kind, key, due, attempt, trace, payload, reason, died)
-			SELECT id, tenant, lane, kind, key, due, $4, trace, payload, $5, $6 FROM adminkit_jobs_job
+			INSERT INTO adminkit_jobs_dead (id, tenant, lane, kind, key, priority, due, attempt, trace, payload, reason, died)
+			SELECT id, tenant, lane, kind, key, priority, due, $4, trace, payload, $5, $6 FROM adminkit_jobs_job
 			WHERE id = $1 AND tenant = $2 AND attempt = $3`,
 			o.Job.ID, o.Job.Tenant, o.Job.Attempt, number+1, o.Reason, micros(o.Ended)); err != nil {
 			return false, fmt.Errorf("bury job: %w", err)
@@ -285,7 +301,7 @@ func settleBatch(ctx context.Context, c storage.Conn, worker int64, outcomes []j
 			DELETE FROM adminkit_jobs_job j USING x
 			WHERE j.id = x.job AND j.tenant = x.tenant COLLATE "C" AND j.attempt = x.attempt
 				AND x.result IN ('completed', 'buried')
-			RETURNING j.id, j.tenant, j.lane, j.kind, j.key, j.due, j.trace, j.payload,
+			RETURNING j.id, j.tenant, j.lane, j.kind, j.key, j.priority, j.due, j.trace, j.payload,
 				x.attempt + x.lost AS number, x.result, x.reason, x.started, x.ended),
 		retried AS (
 			UPDATE adminkit_jobs_job j SET attempt = x.attempt + x.lost + 1, lost = 0, due = x.due FROM x
@@ -296,8 +312,8 @@ func settleBatch(ctx context.Context, c storage.Conn, worker int64, outcomes []j
 			WHERE j.id = x.job AND j.tenant = x.tenant COLLATE "C" AND j.attempt = x.attempt AND x.result = 'begun'
 			RETURNING j.id),
 		dead AS (
-			INSERT INTO adminkit_jobs_dead (id, tenant, lane, kind, key, due, attempt, trace, payload, reason, died)
-			SELECT id, tenant, lane, kind, key, due, number + 1, trace, payload, reason, ended
+			INSERT INTO adminkit_jobs_dead (id, tenant, lane, kind, key, priority, due, attempt, trace, payload, reason, died)
+			SELECT id, tenant, lane, kind, key, priority, due, number + 1, trace, payload, reason, ended
 			FROM removed WHERE result = 'buried'),
 		settled AS (
 			SELECT id, tenant, number, result, reason, started, ended FROM removed

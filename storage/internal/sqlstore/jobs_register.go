@@ -12,14 +12,14 @@ import (
 // Job implements jobs.Store.
 func (s jobStore) Job(ctx context.Context, tenant string, id int64) (jobs.Job, error) {
 	return s.oneJob(ctx, `
-		SELECT id, tenant, lane, kind, key, due, attempt, lost, trace, payload FROM adminkit_jobs_job
+		SELECT id, tenant, lane, kind, key, priority, due, attempt, lost, trace, payload FROM adminkit_jobs_job
 		WHERE tenant = $1 AND id = $2`, tenant, id)
 }
 
 // Lookup implements jobs.Store.
 func (s jobStore) Lookup(ctx context.Context, tenant, key string) (jobs.Job, error) {
 	return s.oneJob(ctx, `
-		SELECT id, tenant, lane, kind, key, due, attempt, lost, trace, payload FROM adminkit_jobs_job
+		SELECT id, tenant, lane, kind, key, priority, due, attempt, lost, trace, payload FROM adminkit_jobs_job
 		WHERE tenant = $1 AND key = $2 AND key <> ''`, tenant, key)
 }
 
@@ -34,11 +34,19 @@ func (s jobStore) oneJob(ctx context.Context, query string, args ...any) (jobs.J
 	return list[0], nil
 }
 
-// ListJobs implements jobs.Store.
+// ListJobs implements jobs.Store. It reads the levels of the lane one by one, which is how
+// the index has them.
 func (s jobStore) ListJobs(ctx context.Context, tenant string, filter jobs.Filter, after jobs.Position, limit int) ([]jobs.Job, error) {
+	level := `(
+			SELECT id, tenant, lane, kind, key, priority, due, attempt, lost, trace, payload FROM adminkit_jobs_job
+			WHERE tenant = $1` + chosen(filter) + ` AND (due, id) > ($4, $5) AND priority = `
+	const first = ` ORDER BY due, id LIMIT $6)`
 	return s.listJobs(ctx, `
-		SELECT id, tenant, lane, kind, key, due, attempt, lost, trace, payload FROM adminkit_jobs_job
-		WHERE tenant = $1`+chosen(filter)+` AND (due, id) > ($4, $5)
+		SELECT * FROM `+level+`1`+first+` high
+		UNION ALL
+		SELECT * FROM `+level+`0`+first+` normal
+		UNION ALL
+		SELECT * FROM `+level+`-1`+first+` low
 		ORDER BY due, id LIMIT $6`,
 		tenant, filter.Lane, filter.Kind, micros(after.At), after.ID, limit)
 }
@@ -73,7 +81,7 @@ func (s jobStore) Cancel(ctx context.Context, tenant string, id int64, at time.T
 	err = s.inTx(ctx, func(ctx context.Context, c storage.Conn) error {
 		rows, err := c.Query(ctx, `
 			DELETE FROM adminkit_jobs_job WHERE tenant = $1 AND id = $2
-			RETURNING id, tenant, lane, kind, key, due, attempt, lost, trace, payload`, tenant, id)
+			RETURNING id, tenant, lane, kind, key, priority, due, attempt, lost, trace, payload`, tenant, id)
 		if err != nil {
 			return fmt.Errorf("cancel job: %w", err)
 		}

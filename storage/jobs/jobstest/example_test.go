@@ -41,6 +41,8 @@ func ExampleRules() {
 	// JS-010 a fetch goes on behind its position and up to its limit, lane by lane
 	// JS-011 a lane's cap is kept whether set before its first job or after
 	// JS-012 setting a cap leaves the lane with its owner
+	// JS-013 a lane's jobs are fetched by priority before they are by due time
+	// JS-014 each priority is read behind its own position and up to its own limit
 	// JS-020 every enrolment gets an id of its own, also after others left
 	// JS-021 every beat raises the count that others see
 	// JS-022 a worker that was ended is fenced when it beats

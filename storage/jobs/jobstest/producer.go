@@ -15,7 +15,7 @@ var errRollback = errors.New("roll back")
 var producerRules = []rule{
 	{"JS-001", "a job comes back as it was enqueued", "a handler must get every byte that was asked for, and times to the microsecond", func(e *env) {
 		want := jobs.Job{
-			Tenant: e.tenant, Lane: "lane", Kind: "kind", Due: noon, Payload: []byte{0, 1, 255},
+			Tenant: e.tenant, Lane: "lane", Kind: "kind", Priority: jobs.High, Due: noon, Payload: []byte{0, 1, 255},
 			Trace: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
 		}
 		e.enqueue(want)
@@ -127,8 +127,8 @@ var producerRules = []rule{
 		}
 		all := e.fetch("a")
 		got, err := e.store.Fetch(e.ctx, noon, []jobs.LaneFetch{
-			{LaneID: e.lane("a"), After: jobs.Position{At: all[1].Due, ID: all[1].ID}, Limit: 2},
-			{LaneID: e.lane("b"), Limit: 1},
+			behind(jobs.FromStart(e.lane("a"), 2), all[1]),
+			jobs.FromStart(e.lane("b"), 1),
 		})
 		e.must(err, "fetch")
 		var a, b []jobs.Fetched
@@ -165,6 +165,42 @@ var producerRules = []rule{
 		held := e.claim(jobs.Claim{Worker: w, Sync: true}).Held
 		if len(held) != 1 || held[0].Cap != 2 {
 			e.Errorf("got lanes %+v, want the one with cap 2", held)
+		}
+	}},
+	{"JS-013", "a lane's jobs are fetched by priority before they are by due time", "what was asked for as urgent must not wait behind what was there first", func(e *env) {
+		var list []jobs.Job
+		for i, p := range []jobs.Priority{jobs.Low, jobs.Normal, jobs.High, jobs.Low, jobs.Normal, jobs.High} {
+			j := e.job("lane")
+			j.Priority, j.Due = p, noon.Add(time.Duration(i)*time.Microsecond-time.Second)
+			list = append(list, j)
+		}
+		e.enqueue(list...)
+		var got []jobs.Priority
+		for _, f := range e.fetch("lane") {
+			got = append(got, f.Priority)
+		}
+		if want := []jobs.Priority{jobs.High, jobs.High, jobs.Normal, jobs.Normal, jobs.Low, jobs.Low}; !slices.Equal(got, want) {
+			e.Errorf("got priorities %v, want %v", got, want)
+		}
+	}},
+	{"JS-014", "each priority is read behind its own position and up to its own limit", "an urgent job must be found behind a window that is full of others", func(e *env) {
+		for range 3 {
+			for _, p := range []jobs.Priority{jobs.Low, jobs.Normal, jobs.High} {
+				j := e.job("lane")
+				j.Priority = p
+				e.enqueue(j)
+			}
+		}
+		all := e.fetch("lane")
+		if len(all) != 9 {
+			e.Fatalf("got %d jobs, want 9", len(all))
+		}
+		f := behind(behind(jobs.FromStart(e.lane("lane"), 1), all[0]), all[7])
+		f.Levels[jobs.Normal.Level()].Limit = 0
+		got, err := e.store.Fetch(e.ctx, noon, []jobs.LaneFetch{f})
+		e.must(err, "fetch")
+		if want := []int64{all[1].ID, all[8].ID}; !slices.Equal(ids(got), want) {
+			e.Errorf("got jobs %v, want %v", ids(got), want)
 		}
 	}},
 }

@@ -108,7 +108,7 @@ func (e *env) clear() {
 		}
 		for _, l := range taken {
 			for range 1000 {
-				list, err := e.store.Fetch(e.ctx, noon.AddDate(1000, 0, 0), []jobs.LaneFetch{{LaneID: l.LaneID, Limit: 1000}})
+				list, err := e.store.Fetch(e.ctx, noon.AddDate(1000, 0, 0), []jobs.LaneFetch{jobs.FromStart(l.LaneID, 1000)})
 				e.must(err, "fetch")
 				if len(list) == 0 {
 					break
@@ -138,11 +138,17 @@ func (e *env) fetch(lanes ...string) []jobs.Fetched {
 	e.Helper()
 	fetches := make([]jobs.LaneFetch, len(lanes))
 	for i, l := range lanes {
-		fetches[i] = jobs.LaneFetch{LaneID: e.lane(l), Limit: 100}
+		fetches[i] = jobs.FromStart(e.lane(l), 100)
 	}
 	list, err := e.store.Fetch(e.ctx, noon, fetches)
 	e.must(err, "fetch")
 	return list
+}
+
+// behind has a fetch go on behind a job, in that job's level.
+func behind(f jobs.LaneFetch, last jobs.Fetched) jobs.LaneFetch {
+	f.Levels[last.Priority.Level()].After = jobs.Position{At: last.Due, ID: last.ID}
+	return f
 }
 
 // one enqueues a job into a lane and returns it as it is fetched.

@@ -59,7 +59,7 @@ var settlementRules = []rule{
 	}},
 	{"JS-042", "a buried job is a dead letter with everything it had", "it is to be looked at and requeued by people", func(e *env) {
 		j := e.job("lane")
-		j.Payload, j.Trace = []byte("payload"), "trace"
+		j.Priority, j.Payload, j.Trace = jobs.Low, []byte("payload"), "trace"
 		e.enqueue(j)
 		w, f := e.worker(), e.fetch("lane")[0]
 		e.settle(w, outcomes(jobs.Buried, f)...)

@@ -154,7 +154,7 @@ func unfenced(only func(o jobs.Outcome) bool) func(a *animal) {
 // now finds the stored job of an outcome, for animals that do not look at its attempt.
 func (a *animal) now(ctx context.Context, o jobs.Outcome) (jobs.Fetched, bool) {
 	list, err := a.Store.Fetch(ctx, noon.AddDate(1, 0, 0), []jobs.LaneFetch{
-		{LaneID: jobs.LaneID{Tenant: strings.TrimSuffix(o.Job.Tenant, "-other"), Lane: o.Job.Lane}, Limit: 1000},
+		jobs.FromStart(jobs.LaneID{Tenant: strings.TrimSuffix(o.Job.Tenant, "-other"), Lane: o.Job.Lane}, 1000),
 	})
 	if err != nil {
 		return jobs.Fetched{}, false
@@ -241,7 +241,7 @@ var zoo = []mutant{
 		a.fetch = func(ctx context.Context, now time.Time, lanes []jobs.LaneFetch) ([]jobs.Fetched, error) {
 			for {
 				list, err := a.Store.Fetch(ctx, now, lanes)
-				if len(list) > 0 || err != nil || len(lanes) == 1 && lanes[0].Limit > 100 {
+				if len(list) > 0 || err != nil || len(lanes) == 1 && lanes[0].Levels[1].Limit > 100 {
 					return list, err
 				}
 				runtime.Gosched()
@@ -284,8 +284,8 @@ var zoo = []mutant{
 	{"JS-010", "takes the limit for all lanes together", func(a *animal) {
 		a.fetch = func(ctx context.Context, now time.Time, lanes []jobs.LaneFetch) ([]jobs.Fetched, error) {
 			list, err := a.Store.Fetch(ctx, now, lanes)
-			if len(lanes) > 0 && len(list) > lanes[0].Limit {
-				list = list[:lanes[0].Limit]
+			if len(lanes) > 0 && len(list) > lanes[0].Levels[1].Limit {
+				list = list[:lanes[0].Levels[1].Limit]
 			}
 			return list, err
 		}
@@ -294,7 +294,7 @@ var zoo = []mutant{
 		a.fetch = func(ctx context.Context, now time.Time, lanes []jobs.LaneFetch) ([]jobs.Fetched, error) {
 			lanes = slices.Clone(lanes)
 			for i := range lanes {
-				lanes[i].After.ID--
+				lanes[i].Levels[1].After.ID--
 			}
 			return a.Store.Fetch(ctx, now, lanes)
 		}
@@ -319,6 +319,36 @@ var zoo = []mutant{
 				return err
 			}
 			return a.Store.SetLane(ctx, tenant, lane, config)
+		}
+	}},
+	{"JS-001", "forgets the priority", fetchedAs(func(f *jobs.Fetched) { f.Priority = jobs.Normal })},
+	{"JS-013", "orders by due time alone", func(a *animal) {
+		a.fetch = func(ctx context.Context, now time.Time, lanes []jobs.LaneFetch) ([]jobs.Fetched, error) {
+			list, err := a.Store.Fetch(ctx, now, lanes)
+			slices.SortFunc(list, func(x, y jobs.Fetched) int { return x.Due.Compare(y.Due) })
+			return list, err
+		}
+	}},
+	{"JS-014", "begins all priorities behind the position of the first", func(a *animal) {
+		a.fetch = func(ctx context.Context, now time.Time, lanes []jobs.LaneFetch) ([]jobs.Fetched, error) {
+			lanes = slices.Clone(lanes)
+			for i := range lanes {
+				for level := range lanes[i].Levels {
+					lanes[i].Levels[level].After = lanes[i].Levels[0].After
+				}
+			}
+			return a.Store.Fetch(ctx, now, lanes)
+		}
+	}},
+	{"JS-014", "answers priorities that were not asked for", func(a *animal) {
+		a.fetch = func(ctx context.Context, now time.Time, lanes []jobs.LaneFetch) ([]jobs.Fetched, error) {
+			lanes = slices.Clone(lanes)
+			for i := range lanes {
+				for level := range lanes[i].Levels {
+					lanes[i].Levels[level].Limit = max(lanes[i].Levels[level].Limit, 1)
+				}
+			}
+			return a.Store.Fetch(ctx, now, lanes)
 		}
 	}},
 	{"JS-020", "gives the id of a worker again that left", func(a *animal) {

@@ -25,6 +25,7 @@ CREATE TABLE adminkit_jobs_job (
 	lane    TEXT   COLLATE "C" NOT NULL,
 	kind    TEXT   COLLATE "C" NOT NULL,
 	key     TEXT   COLLATE "C" NOT NULL,
+	priority BIGINT NOT NULL, -- 1 is high, 0 normal, -1 low
 	due     BIGINT NOT NULL,
 	attempt BIGINT NOT NULL, -- settled attempts
 	lost    BIGINT NOT NULL, -- starts since then that were announced and never settled
@@ -32,7 +33,7 @@ CREATE TABLE adminkit_jobs_job (
 	payload BYTEA  NOT NULL
 );
 
-CREATE INDEX adminkit_jobs_job_head ON adminkit_jobs_job (tenant, lane, due, id);
+CREATE INDEX adminkit_jobs_job_head ON adminkit_jobs_job (tenant, lane, priority, due, id);
 -- A key is one unfinished job's. Jobs without one pay nothing for it.
 CREATE UNIQUE INDEX adminkit_jobs_job_key ON adminkit_jobs_job (tenant, key) WHERE key <> '';
 -- The polls ask it whether anything is due at all.
@@ -59,6 +60,7 @@ CREATE TABLE adminkit_jobs_dead (
 	lane    TEXT   COLLATE "C" NOT NULL,
 	kind    TEXT   COLLATE "C" NOT NULL,
 	key     TEXT   COLLATE "C" NOT NULL,
+	priority BIGINT NOT NULL, -- 1 is high, 0 normal, -1 low
 	due     BIGINT NOT NULL,
 	attempt BIGINT NOT NULL,
 	trace   TEXT   NOT NULL,

@@ -24,6 +24,7 @@ CREATE TABLE adminkit_jobs_job (
 	lane    TEXT    NOT NULL,
 	kind    TEXT    NOT NULL,
 	key     TEXT    NOT NULL,
+	priority INTEGER NOT NULL, -- 1 is high, 0 normal, -1 low
 	due     INTEGER NOT NULL,
 	attempt INTEGER NOT NULL, -- settled attempts
 	lost    INTEGER NOT NULL, -- starts since then that were announced and never settled
@@ -31,7 +32,7 @@ CREATE TABLE adminkit_jobs_job (
 	payload BLOB    NOT NULL
 ) STRICT;
 
-CREATE INDEX adminkit_jobs_job_head ON adminkit_jobs_job (tenant, lane, due, id);
+CREATE INDEX adminkit_jobs_job_head ON adminkit_jobs_job (tenant, lane, priority, due, id);
 -- A key is one unfinished job's. Jobs without one pay nothing for it.
 CREATE UNIQUE INDEX adminkit_jobs_job_key ON adminkit_jobs_job (tenant, key) WHERE key <> '';
 -- The polls ask it whether anything is due at all.
@@ -58,6 +59,7 @@ CREATE TABLE adminkit_jobs_dead (
 	lane    TEXT    NOT NULL,
 	kind    TEXT    NOT NULL,
 	key     TEXT    NOT NULL,
+	priority INTEGER NOT NULL, -- 1 is high, 0 normal, -1 low
 	due     INTEGER NOT NULL,
 	attempt INTEGER NOT NULL,
 	trace   TEXT    NOT NULL,
