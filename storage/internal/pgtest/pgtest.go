@@ -15,6 +15,7 @@ package pgtest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"sync"
@@ -24,10 +25,8 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/lumelle/adminkit/storage"
+	"github.com/lumelle/adminkit/storage/storagetest/cluster"
 )
-
-// errMissing reports that there is neither a server nor binaries to start one.
-var errMissing = errors.New("neither ADMINKIT_POSTGRES_DSN nor Postgres binaries")
 
 // DSN returns the data source name of an empty database, as a URL. The database is
 // the test's own until the test has ended.
@@ -98,7 +97,11 @@ func (p *pool) put(dsn string) {
 // where ADMINKIT_STRICT=1 forbids to skip.
 func Unavailable(t testing.TB, err error) {
 	t.Helper()
-	if !errors.Is(err, errMissing) || os.Getenv("ADMINKIT_STRICT") == "1" {
+	missing := errors.Is(err, cluster.ErrMissing)
+	if missing {
+		err = fmt.Errorf("%w, and ADMINKIT_POSTGRES_DSN is not set", err)
+	}
+	if !missing || os.Getenv("ADMINKIT_STRICT") == "1" {
 		t.Fatalf("postgres: %v", err)
 	}
 	t.Skipf("postgres: %v", err)
@@ -147,25 +150,30 @@ type Server struct {
 	// DSN names its database.
 	DSN string
 
-	crash func() error
+	cluster *cluster.Cluster
 }
 
 // NewServer starts a cluster for t alone, or ends t as DSN does. Unlike DSN it needs
 // the binaries: nobody's own server is crashed.
 func NewServer(t testing.TB) *Server {
 	t.Helper()
-	s, err := private(t)
+	c, err := cluster.Start(os.Getpid(), "")
 	if err != nil {
 		Unavailable(t, err)
 	}
-	return s
+	t.Cleanup(func() {
+		if err := c.Close(); err != nil {
+			t.Errorf("postgres: %v", err)
+		}
+	})
+	return &Server{DSN: c.DSN(), cluster: c}
 }
 
 // Crash ends the server as a power cut would, in the middle of whatever it does, and
 // starts it again. It returns when the server has recovered.
 func (s *Server) Crash(t testing.TB) {
 	t.Helper()
-	if err := s.crash(); err != nil {
+	if err := s.cluster.Crash(); err != nil {
 		t.Fatalf("postgres: %v", err)
 	}
 }

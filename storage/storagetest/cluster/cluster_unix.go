@@ -1,6 +1,6 @@
 //go:build unix
 
-package pgtest
+package cluster
 
 import (
 	"bytes"
@@ -14,7 +14,6 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-	"testing"
 )
 
 // settings are those of the cluster: small, private, and as durable as the default.
@@ -41,90 +40,44 @@ n=0
 while [ -e "$2/data/postmaster.pid" ] && [ $n -lt 100 ]; do sleep 0.1; n=$((n+1)); done
 rm -rf "$2" "$3"`
 
-// A cluster is a running Postgres of our own.
-type cluster struct {
+// A Cluster is a running server of its own.
+type Cluster struct {
 	bin, dir string
 	as       *syscall.SysProcAttr // the user it runs as
 }
 
-// shared returns the data source name of the cluster of this go test run, and starts
-// it when this process is the first that asks.
-func shared() (string, error) {
-	bin, err := binaries()
-	if err != nil {
-		return "", err
-	}
-	owner := life()
-	base := filepath.Join(os.TempDir(), fmt.Sprintf("adminkit-pgtest-%d-%d", os.Getuid(), owner))
-	lock, err := os.OpenFile(base+".lock", os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return "", err
-	}
-	defer lock.Close() // and unlocks
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
-		return "", err
-	}
-	// The lock file says where the cluster is, once it runs.
-	known, err := os.ReadFile(base + ".lock")
-	if err != nil {
-		return "", err
-	}
-	if dir := string(known); dir != "" {
-		if _, err := os.Stat(filepath.Join(dir, socket)); err == nil {
-			return dsn(dir), nil
-		}
-	}
-	c, err := start(bin, owner, base+".lock")
-	if err != nil {
-		return "", err
-	}
-	if err := os.WriteFile(base+".lock", []byte(c.dir), 0o600); err != nil {
-		return "", err
-	}
-	return dsn(c.dir), nil
+// DSN returns the data source name of its database, as a URL.
+func (c *Cluster) DSN() string {
+	return "postgres:///postgres?" + url.Values{"host": {c.dir}, "port": {"5432"}, "user": {"postgres"}, "sslmode": {"disable"}}.Encode()
 }
 
-// private starts a cluster that ends with t, and at the latest with this process.
-func private(t testing.TB) (*Server, error) {
+// Socket returns the path of its Unix socket, which is there while the server accepts
+// connections. Its directory is the cluster's own.
+func (c *Cluster) Socket() string { return filepath.Join(c.dir, ".s.PGSQL.5432") }
+
+// Crash ends the server as a power cut would, in the middle of whatever it does, and
+// starts it again. It returns when the server has recovered.
+func (c *Cluster) Crash() error {
+	if err := c.stop(); err != nil {
+		return err
+	}
+	return c.up()
+}
+
+// Close ends the server and removes all that it has stored.
+func (c *Cluster) Close() error {
+	return errors.Join(c.stop(), os.RemoveAll(c.dir))
+}
+
+// Start makes a Cluster and starts its server. It ends at the latest with the process
+// owner, even where that is killed; the file along, where not empty, is removed with it.
+// Without binaries the error is ErrMissing.
+func Start(owner int, along string) (_ *Cluster, err error) {
 	bin, err := binaries()
 	if err != nil {
 		return nil, err
 	}
-	c, err := start(bin, os.Getpid(), "")
-	if err != nil {
-		return nil, err
-	}
-	t.Cleanup(func() {
-		if err := c.stop(); err != nil {
-			t.Errorf("postgres: %v", err)
-		}
-		if err := os.RemoveAll(c.dir); err != nil {
-			t.Error(err)
-		}
-	})
-	return &Server{DSN: dsn(c.dir), crash: func() error {
-		if err := c.stop(); err != nil {
-			return err
-		}
-		return c.up()
-	}}, nil
-}
-
-// life returns the process whose life is that of the run: the go command that started
-// this test, else the test itself, as when its binary is run by hand.
-func life() int {
-	parent := os.Getppid()
-	name, err := exec.Command("ps", "-o", "comm=", "-p", strconv.Itoa(parent)).Output()
-	if err == nil && filepath.Base(strings.TrimSpace(string(name))) == "go" {
-		return parent
-	}
-	return os.Getpid()
-}
-
-// start makes a cluster that ends with the process owner. The file along is removed
-// with it.
-func start(bin string, owner int, along string) (_ *cluster, err error) {
-	c := &cluster{bin: bin}
+	c := &Cluster{bin: bin}
 	uid, gid, err := unprivileged()
 	if err != nil {
 		return nil, err
@@ -166,27 +119,20 @@ func start(bin string, owner int, along string) (_ *cluster, err error) {
 	return c, nil
 }
 
-// socket is the name of the Unix socket of a server on the default port.
-const socket = ".s.PGSQL.5432"
-
-func dsn(dir string) string {
-	return "postgres:///postgres?" + url.Values{"host": {dir}, "port": {"5432"}, "user": {"postgres"}, "sslmode": {"disable"}}.Encode()
-}
-
 // up starts the server and waits until it answers.
-func (c *cluster) up() error {
+func (c *Cluster) up() error {
 	return c.command("pg_ctl", "-D", c.data(), "-l", filepath.Join(c.dir, "log"), "-w", "-s", "start")
 }
 
 // stop ends the server without letting it finish anything.
-func (c *cluster) stop() error {
+func (c *Cluster) stop() error {
 	return c.command("pg_ctl", "-D", c.data(), "-m", "immediate", "-w", "-s", "stop")
 }
 
-func (c *cluster) data() string { return filepath.Join(c.dir, "data") }
+func (c *Cluster) data() string { return filepath.Join(c.dir, "data") }
 
 // command runs one of Postgres' programs as the user of the cluster.
-func (c *cluster) command(name string, args ...string) error {
+func (c *Cluster) command(name string, args ...string) error {
 	cmd := exec.Command(filepath.Join(c.bin, name), args...)
 	cmd.Dir = c.dir
 	cmd.SysProcAttr = c.as
@@ -229,7 +175,7 @@ func binaries() (string, error) {
 		}
 	}
 	if best == "" {
-		return "", errMissing
+		return "", ErrMissing
 	}
 	return best, nil
 }

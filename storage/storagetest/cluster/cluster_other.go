@@ -1,0 +1,21 @@
+//go:build !unix
+
+package cluster
+
+// A Cluster is a running server of its own. There is none without Unix sockets.
+type Cluster struct{}
+
+// Start returns ErrMissing.
+func Start(int, string) (*Cluster, error) { return nil, ErrMissing }
+
+// DSN returns nothing.
+func (*Cluster) DSN() string { return "" }
+
+// Socket returns nothing.
+func (*Cluster) Socket() string { return "" }
+
+// Crash returns ErrMissing.
+func (*Cluster) Crash() error { return ErrMissing }
+
+// Close returns ErrMissing.
+func (*Cluster) Close() error { return ErrMissing }

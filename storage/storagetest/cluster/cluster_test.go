@@ -1,0 +1,74 @@
+//go:build unix
+
+package cluster_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/lumelle/adminkit/storage/storagetest/cluster"
+)
+
+// start starts a cluster, or skips the test where there are no binaries.
+func start(t *testing.T) *cluster.Cluster {
+	t.Helper()
+	c, err := cluster.Start(os.Getpid(), "")
+	if errors.Is(err, cluster.ErrMissing) && os.Getenv("ADMINKIT_STRICT") != "1" {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestACrashedClusterHasWhatWasCommitted(t *testing.T) {
+	c := start(t)
+	query := func(query string, dest ...any) {
+		t.Helper()
+		conn, err := pgx.Connect(t.Context(), c.DSN())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close(t.Context())
+		if len(dest) == 0 {
+			_, err = conn.Exec(t.Context(), query)
+		} else {
+			err = conn.QueryRow(t.Context(), query).Scan(dest...)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	query(`CREATE TABLE t (id TEXT); INSERT INTO t VALUES ('a')`)
+	if err := c.Crash(); err != nil {
+		t.Fatal(err)
+	}
+	var n int
+	query(`SELECT COUNT(*) FROM t`, &n)
+	if n != 1 {
+		t.Errorf("%d rows after the crash, want 1", n)
+	}
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(filepath.Dir(c.Socket())); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the directory of a closed cluster: %v", err)
+	}
+}
+
+// Where there are no binaries the Example prints the same: there is nothing to crash.
+func Example() {
+	c, err := cluster.Start(os.Getpid(), "")
+	if err == nil {
+		defer c.Close()
+		err = c.Crash()
+	}
+	fmt.Println("crashed and up again:", err == nil || errors.Is(err, cluster.ErrMissing))
+	// Output: crashed and up again: true
+}
