@@ -26,7 +26,7 @@ func TestStoresAnswerAsMemoryDoes(t *testing.T) {
 	for i, k := range kinds {
 		backends[i] = k.Open(t)
 	}
-	runs := 0
+	runs, operations := 0, 0
 	rapid.Check(t, func(rt *rapid.T) {
 		// Runs share the databases: tenants of their own, and an end to all that the last one
 		// left, keep them apart.
@@ -34,6 +34,7 @@ func TestStoresAnswerAsMemoryDoes(t *testing.T) {
 		m := &model{
 			ctx: t.Context(), now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC),
 			tenants: []string{fmt.Sprint("a", runs), fmt.Sprint("b", runs)},
+			asked:   &operations,
 			peers:   map[int64]jobs.Peer{}, fetched: map[int64]jobs.Fetched{},
 		}
 		for i, b := range backends {
@@ -47,6 +48,7 @@ func TestStoresAnswerAsMemoryDoes(t *testing.T) {
 			"pass time": m.passTime, "list": m.list, "cancel": m.cancel, "requeue all": m.requeueAll, "discard": m.discard,
 		})
 	})
+	t.Logf("%d operations were answered alike", operations)
 }
 
 // finish completes every job of a store.
@@ -90,6 +92,7 @@ type model struct {
 	sides   []side
 	now     time.Time
 	tenants []string
+	asked   *int // calls that all stores answered
 
 	workers []int64                // ended ones too
 	peers   map[int64]jobs.Peer    // workers as they were last answered
@@ -128,6 +131,7 @@ func ask[R any](m *model, t *rapid.T, undo bool, call func(ctx context.Context, 
 			t.Fatalf("%s answers %+v, %v\n%s answers %+v, %v", m.sides[0].name, first, firstErr, side.name, r, err)
 		}
 	}
+	*m.asked++
 	if undo && firstErr == nil {
 		return first, errUndone
 	}
