@@ -142,16 +142,18 @@ func (c *crewing) hire() (*process.Process, error) {
 // predecessors owned, and have it again afterwards, so that the time that a takeover took
 // is that of this one.
 func (c *crewing) strike(ctx context.Context, i int) error {
-	quiet := i%10 == 4
+	quiet, work, moment := i%10 == 4, backlog, 150*time.Millisecond
 	if quiet {
+		// The victim has to leave work behind.
+		work, moment = 5*backlog, 20*time.Millisecond
 		if err := wait(ctx, takeoverLimit); err != nil {
 			return err
 		}
 	}
-	if err := c.load(ctx); err != nil {
+	if err := c.load(ctx, work); err != nil {
 		return err
 	}
-	if err := c.pause(ctx, 150*time.Millisecond); err != nil {
+	if err := c.pause(ctx, moment); err != nil {
 		return err
 	}
 	victim := c.random.IntN(crew)
@@ -182,14 +184,14 @@ func (c *crewing) strike(ctx context.Context, i int) error {
 	return nil
 }
 
-// load fills the backlog up.
-func (c *crewing) load(ctx context.Context) error {
+// load fills the backlog up to so many jobs.
+func (c *crewing) load(ctx context.Context, want int) error {
 	done, err := c.done(ctx)
 	if err != nil {
 		return err
 	}
 	var list []jobs.Job
-	for n := c.asked - done; n < backlog; n++ {
+	for n := c.asked - done; n < want; n++ {
 		list = append(list, jobs.Job{Tenant: "acme", Lane: fmt.Sprint("lane-", c.random.IntN(lanes)), Kind: "work"})
 	}
 	if err := c.queue.Enqueue(ctx, list...); err != nil {
