@@ -144,8 +144,8 @@ func (c *crewing) hire() (*process.Process, error) {
 func (c *crewing) strike(ctx context.Context, i int) error {
 	quiet, work, moment := i%10 == 4, backlog, 150*time.Millisecond
 	if quiet {
-		// The victim has to leave work behind.
-		work, moment = 5*backlog, 20*time.Millisecond
+		// The victim has to have done some work, and to leave some behind.
+		work, moment = 6*backlog, 250*time.Millisecond
 		if err := wait(ctx, takeoverLimit); err != nil {
 			return err
 		}
