@@ -15,6 +15,7 @@ import (
 	"github.com/lumelle/adminkit/approvals"
 	"github.com/lumelle/adminkit/audit"
 	"github.com/lumelle/adminkit/audit/correlation"
+	"github.com/lumelle/adminkit/flags/targeting"
 	"github.com/lumelle/adminkit/storage"
 	"github.com/lumelle/adminkit/storage/idempotency"
 	"github.com/lumelle/adminkit/storage/storagetest/eachtest"
@@ -165,7 +166,9 @@ var (
 	tabs     = approvals.Tabs()
 	times    = []time.Time{noon, noon.Add(time.Microsecond), noon.Add(time.Hour)}
 	traces   = []correlation.Trace{{}, {TraceID: strings.Repeat("a1", 16), SpanID: strings.Repeat("b2", 8), Flags: 1, State: "k=v"}}
-	texts    = [][]byte{[]byte(`{"a":1}`), []byte(`{"b":2}`)}
+	// conditions are whole: one that is drawn field by field may have no end.
+	conditions = []targeting.Condition{{Audience: "vip"}, {Path: "plan", Op: targeting.Equal, Value: targeting.String("pro")}}
+	texts      = [][]byte{[]byte(`{"a":1}`), []byte(`{"b":2}`)}
 )
 
 func sample[T any](w *world, of []T) T { return rapid.SampledFrom(of).Draw(w.rt, "value") }
@@ -190,6 +193,9 @@ func (w *world) draw(v reflect.Value, name string) {
 		return
 	case *correlation.Trace:
 		*x = rapid.SampledFrom(traces).Draw(w.rt, "trace")
+		return
+	case *targeting.Condition:
+		*x = sample(w, conditions)
 		return
 	case *[]string:
 		*x = rapid.SampledFrom([][]string{nil, {"a"}, {"B", "a"}, {"B", "a", "b"}}).Draw(w.rt, "set")
