@@ -34,10 +34,11 @@
 // Lost keys are lost secrets: nobody can open what is sealed under them, with any amount of
 // work. Back the keys up, and not beside the database. What a host sees then is an
 // [UnknownKeyError] with the id of the key, the same for keys of another database and for a
-// key that was retired too early. Deliveries, replays and uses that need the secret fail
-// with it; nothing is deleted, so that keys that are found again open everything. Where
-// they are not found, the secrets have to be made anew: rotate the endpoints' and enter the
-// credentials again.
+// key that was retired too early. Uses and replays that need the secret fail with it, and
+// the job of a delivery names it as its reason, is tried again and ends as a dead letter.
+// Nothing is deleted, so that keys that are found again open everything and dead letters
+// can be requeued. Where they are not found, the secrets have to be made anew: rotate the
+// endpoints' and enter the credentials again.
 //
 // Start a program on keys that must exist with File, not OpenFile, which would make fresh
 // ones where a volume was not mounted. [Rotator.Inspect] says whether these keys open this
