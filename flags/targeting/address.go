@@ -30,7 +30,7 @@ func compileCIDR(_ *compiler, given Condition) (test, string) {
 }
 
 func (t *cidrTest) test(v Value) outcome {
-	if v.kind != KindString || len(v.text) > len("ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255") {
+	if !v.isText() || len(v.text) > len("ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255") {
 		return unreadable
 	}
 	addr, err := netip.ParseAddr(v.text)

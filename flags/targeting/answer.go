@@ -86,7 +86,7 @@ func (a *audience) decide(s Subject) Answer {
 func (a *audience) keyed(s Subject) bool {
 	for _, path := range a.by {
 		v, ok := s.Attribute(path)
-		if ok && (v.kind == KindString && v.text != "" || v.kind == KindNumber && !v.float) {
+		if ok && (v.isText() && v.text != "" || v.isInteger()) {
 			return true
 		}
 	}

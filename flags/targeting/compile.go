@@ -244,7 +244,7 @@ func (c *compiler) clause(n *node, given Condition, pointer string) {
 
 // checkValue holds a value against the limits.
 func (c *compiler) checkValue(v Value, pointer string) bool {
-	if v.kind != KindList {
+	if v.Kind() != KindList {
 		c.values++
 		message := checkText(v.text)
 		if message != "" {
@@ -265,11 +265,11 @@ func (c *compiler) checkValue(v Value, pointer string) bool {
 		e := v.element(i)
 		at := pointer + "/" + strconv.Itoa(i)
 		switch {
-		case e.kind == KindNone, e.kind == KindList, e.kind == KindObject:
+		case e.IsZero(), e.Kind() == KindList, e.Kind() == KindObject:
 			c.add(at, "must be a truth value, a number, a text or a time")
 			return false
-		case e.kind != first.kind:
-			c.add(at, "must be of the kind of the values before it, "+first.kind.String())
+		case e.Kind() != first.Kind():
+			c.add(at, "must be of the kind of the values before it, "+first.Kind().String())
 			return false
 		}
 		if message := checkText(e.text); message != "" {
@@ -307,8 +307,8 @@ const maxInterned = 64
 
 // textual reports whether v is a text or a list of texts.
 func textual(v Value) bool {
-	if v.kind == KindList && v.len() > 0 {
+	if v.Kind() == KindList && v.len() > 0 {
 		v = v.element(0)
 	}
-	return v.kind == KindString
+	return v.isText()
 }

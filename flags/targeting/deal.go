@@ -45,17 +45,24 @@ func (d *dealer) deal(s Subject) (slot uint64, by string, ok bool) {
 
 // slot hashes a key. It reports false for what is no key.
 func (d *dealer) slot(key Value) (uint64, bool) {
+	if !key.isText() || key.text == "" || d.group != "" {
+		return d.other(key)
+	}
+	slot, _ := bits.Mul64(xxh64Tagged(d.seed, tagText, key.text), d.slots)
+	return slot, true
+}
+
+// other is slot of what is no text, or by another scheme than x1.
+func (d *dealer) other(key Value) (uint64, bool) {
 	if d.group != "" {
 		return d.whole(key)
 	}
 	var h uint64
 	switch {
-	case key.kind == KindString && key.text != "":
-		h = xxh64Tagged(d.seed, tagText, key.text)
-	case key.kind == KindNumber && !key.float:
+	case key.isInteger():
 		var buf [20]byte
 		h = xxh64Tagged(d.seed, tagInteger, string(strconv.AppendInt(buf[:0], int64(key.bits), 10)))
-	case key.kind == KindBool:
+	case key.isBool():
 		h = xxh64Tagged(d.seed, tagTruth, strconv.FormatBool(key.bits == 1))
 	default:
 		return 0, false
@@ -76,9 +83,9 @@ func (d *dealer) whole(key Value) (uint64, bool) {
 	var buf [128]byte
 	b := append(buf[:0], d.group...)
 	switch {
-	case key.kind == KindString && key.text != "":
+	case key.isText() && key.text != "":
 		b = append(b, key.text...)
-	case key.kind == KindNumber && !key.float:
+	case key.isInteger():
 		b = strconv.AppendInt(b, int64(key.bits), 10)
 	default:
 		return 0, false

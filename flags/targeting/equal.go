@@ -12,7 +12,7 @@ type equalTest struct {
 }
 
 func compileEqual(_ *compiler, given Condition) (test, string) {
-	switch given.Value.kind {
+	switch given.Value.Kind() {
 	case KindBool, KindNumber, KindString:
 		want := given.Value
 		want.text = intern(want.text)
@@ -23,12 +23,12 @@ func compileEqual(_ *compiler, given Condition) (test, string) {
 
 func (e *equalTest) test(v Value) outcome {
 	switch {
-	case v.kind != e.want.kind:
+	case v.Kind() != e.want.Kind():
 		return unreadable
 	case e.fold:
 		return outcomeOf(strings.EqualFold(v.text, e.want.text))
 	}
-	return outcomeOf(v.float == e.want.float && v.bits == e.want.bits && v.text == e.want.text)
+	return outcomeOf(v.shape == e.want.shape && v.bits == e.want.bits && v.text == e.want.text)
 }
 
 func outcomeOf(holds bool) outcome {
@@ -58,10 +58,10 @@ type inTest struct {
 const fewTexts = 4
 
 func compileIn(_ *compiler, given Condition) (test, string) {
-	if given.Value.kind != KindList {
+	if given.Value.Kind() != KindList {
 		return nil, "must be a list"
 	}
-	t := &inTest{kind: given.Value.element(0).kind, fold: given.FoldCase}
+	t := &inTest{kind: given.Value.element(0).Kind(), fold: given.FoldCase}
 	switch {
 	case t.kind == KindTime:
 		return nil, "must be a list of truth values, numbers or texts"
@@ -80,14 +80,14 @@ func compileIn(_ *compiler, given Condition) (test, string) {
 		t.others = make(map[scalar]struct{}, given.Value.len())
 		for i := range given.Value.len() {
 			e := given.Value.element(i)
-			t.others[scalar{float: e.float, bits: e.bits}] = struct{}{}
+			t.others[scalar{float: e.isFloat(), bits: e.bits}] = struct{}{}
 		}
 	}
 	return t, ""
 }
 
 func (t *inTest) test(v Value) outcome {
-	if v.kind != t.kind {
+	if v.Kind() != t.kind {
 		return unreadable
 	}
 	var ok bool
@@ -95,7 +95,7 @@ func (t *inTest) test(v Value) outcome {
 	case t.texts != nil:
 		_, ok = t.texts[v.text]
 	case t.others != nil:
-		_, ok = t.others[scalar{float: v.float, bits: v.bits}]
+		_, ok = t.others[scalar{float: v.isFloat(), bits: v.bits}]
 	default:
 		for _, want := range t.few {
 			if v.text == want || t.fold && strings.EqualFold(v.text, want) {

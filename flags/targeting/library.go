@@ -82,10 +82,10 @@ func (a *audience) lists(s Subject) (included, ok bool) {
 			continue
 		}
 		switch {
-		case v.kind == KindString && v.text != "":
+		case v.isText() && v.text != "":
 			included, ok = a.listed[v.text]
 			return included, ok
-		case v.kind == KindNumber && !v.float:
+		case v.isInteger():
 			var buf [20]byte
 			included, ok = a.listed[string(strconv.AppendInt(buf[:0], int64(v.bits), 10))]
 			return included, ok

@@ -7,7 +7,9 @@ func (m *Matcher) Match(s Subject) bool {
 		return m.root.eval(s, nil, "")
 	}
 	for i := range m.plain {
-		if !m.plain[i].holds(s) {
+		c := &m.plain[i]
+		v, ok := s.Attribute(c.path)
+		if !c.holds(v, ok) {
 			return false
 		}
 	}
@@ -107,13 +109,13 @@ func (n *node) clause(s Subject, t *Trace, within string) bool {
 // settle decides a clause over what the subject answered.
 func (n *node) settle(v Value, ok bool) (bool, Reason) {
 	if n.op == Exists {
-		return (ok && v.kind != KindNone) == (n.want.kind == KindNone || n.want.bits == 1), ""
+		return (ok && !v.IsZero()) == (n.want.IsZero() || n.want.bits == 1), ""
 	}
-	if !ok || v.kind == KindNone {
+	if !ok || v.IsZero() {
 		return n.onMissing, ReasonMissing
 	}
 	var o outcome
-	if v.kind == KindList {
+	if v.Kind() == KindList {
 		o = n.list(v)
 	} else {
 		o = n.test.test(v)

@@ -35,9 +35,9 @@ const maxMoment = 253402300799
 
 // moment reads an instant: a time, an RFC 3339 text, or Unix seconds.
 func moment(v Value) (time.Time, bool) {
-	switch v.kind {
+	switch v.Kind() {
 	case KindTime:
-		return time.Unix(int64(v.bits), int64(v.nanos)), true
+		return time.Unix(int64(v.bits), int64(v.shape.nanos)), true
 	case KindString:
 		if len(v.text) > len("2006-01-02T15:04:05.999999999+00:00") {
 			return time.Time{}, false
@@ -45,7 +45,7 @@ func moment(v Value) (time.Time, bool) {
 		t, err := time.Parse(time.RFC3339, v.text)
 		return t, err == nil
 	case KindNumber:
-		if !v.float {
+		if !v.isFloat() {
 			s := int64(v.bits)
 			return time.Unix(s, 0), s >= -maxMoment && s <= maxMoment
 		}

@@ -42,10 +42,10 @@ var families = map[Op]family{
 }
 
 func sameKind(declared Kind, want Value) bool {
-	if want.kind == KindList && want.len() > 0 {
+	if want.Kind() == KindList && want.len() > 0 {
 		want = want.element(0)
 	}
-	return declared == want.kind
+	return declared == want.Kind()
 }
 
 func only(kinds ...Kind) func(Kind, Value) bool {
@@ -60,7 +60,7 @@ func only(kinds ...Kind) func(Kind, Value) bool {
 }
 
 func compileExists(_ *compiler, given Condition) (test, string) {
-	if k := given.Value.kind; k != KindNone && k != KindBool {
+	if k := given.Value.Kind(); k != KindNone && k != KindBool {
 		return nil, "must be true, false or left out"
 	}
 	return nil, ""

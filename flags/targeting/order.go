@@ -12,7 +12,7 @@ type orderTest struct {
 }
 
 func compileOrder(_ *compiler, given Condition) (test, string) {
-	if given.Value.kind != KindNumber {
+	if given.Value.Kind() != KindNumber {
 		return nil, "must be a number"
 	}
 	op := given.Op
@@ -26,7 +26,7 @@ func compileOrder(_ *compiler, given Condition) (test, string) {
 
 func (o *orderTest) test(v Value) outcome {
 	var c int
-	switch v.kind {
+	switch v.Kind() {
 	case KindNumber:
 		c = compareNumbers(v, o.want)
 	case KindString:
@@ -76,11 +76,11 @@ func allDigits(s string) bool {
 // compareNumbers orders two numbers exactly.
 func compareNumbers(a, b Value) int {
 	switch {
-	case !a.float && !b.float:
+	case !a.isFloat() && !b.isFloat():
 		return compare(int64(a.bits), int64(b.bits))
-	case a.float && b.float:
+	case a.isFloat() && b.isFloat():
 		return compare(math.Float64frombits(a.bits), math.Float64frombits(b.bits))
-	case a.float:
+	case a.isFloat():
 		return -compareMixed(int64(b.bits), math.Float64frombits(a.bits))
 	}
 	return compareMixed(int64(a.bits), math.Float64frombits(b.bits))

@@ -7,11 +7,11 @@ package targeting
 // it reads.
 type plainClause struct {
 	path string
-	// few are the texts of eq, ne, in and not_in; texts is how many of them there are, 0
-	// where there is more to it.
+	// few are the texts of eq, ne, in and not_in, twice the same where there is one; texts
+	// is false where there is more to it.
 	few    [2]string
 	node   *node
-	texts  uint8
+	texts  bool
 	negate bool
 }
 
@@ -39,26 +39,22 @@ func plainClauseOf(n *node) plainClause {
 	c := plainClause{path: n.path, negate: n.negate, node: n}
 	switch t := n.test.(type) {
 	case *equalTest:
-		if t.want.kind == KindString && !t.fold {
-			c.texts, c.few[0] = 1, t.want.text
+		if t.want.isText() && !t.fold {
+			c.texts, c.few = true, [2]string{t.want.text, t.want.text}
 		}
 	case *inTest:
-		if t.kind == KindString && !t.fold && len(t.few) <= len(c.few) {
-			c.texts = uint8(copy(c.few[:], t.few))
+		if t.kind == KindString && !t.fold && t.texts == nil && len(t.few) <= len(c.few) {
+			c.texts, c.few = true, [2]string{t.few[0], t.few[len(t.few)-1]}
 		}
 	}
 	return c
 }
 
-// holds decides the clause for s.
-func (c *plainClause) holds(s Subject) bool {
-	v, ok := s.Attribute(c.path)
-	if !ok || v.kind != KindString || c.texts == 0 {
+// holds decides the clause over what the subject answered.
+func (c *plainClause) holds(v Value, ok bool) bool {
+	if !ok || !c.texts || !v.isText() {
 		holds, _ := c.node.settle(v, ok)
 		return holds
 	}
-	if v.text == c.few[0] || c.texts > 1 && v.text == c.few[1] {
-		return !c.negate
-	}
-	return c.negate
+	return (v.text == c.few[0] || v.text == c.few[1]) != c.negate
 }

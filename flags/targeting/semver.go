@@ -115,7 +115,7 @@ type semverTest struct {
 
 func compileSemver(_ *compiler, given Condition) (test, string) {
 	v, ok := parseVersion(given.Value.text)
-	if given.Value.kind != KindString || !ok {
+	if !given.Value.isText() || !ok {
 		return nil, "must be a version such as 1.2.3 or 2.0.0-rc.1 (semver.org)"
 	}
 	op := given.Op
@@ -128,7 +128,7 @@ func compileSemver(_ *compiler, given Condition) (test, string) {
 }
 
 func (t *semverTest) test(v Value) outcome {
-	if v.kind != KindString || len(v.text) > MaxText {
+	if !v.isText() || len(v.text) > MaxText {
 		return unreadable
 	}
 	got, ok := parseVersion(v.text)

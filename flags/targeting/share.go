@@ -114,7 +114,7 @@ func (r *reader) weight(into *float64, pointer string) bool {
 	if !ok {
 		return false
 	}
-	if v.kind != KindNumber {
+	if v.Kind() != KindNumber {
 		return r.fail(pointer, "must be a number")
 	}
 	*into = v.number()
@@ -123,7 +123,7 @@ func (r *reader) weight(into *float64, pointer string) bool {
 
 // number returns a number as a float64.
 func (v Value) number() float64 {
-	if v.float {
+	if v.isFloat() {
 		return math.Float64frombits(v.bits)
 	}
 	return float64(int64(v.bits))

@@ -192,14 +192,19 @@ func (sp *Splitter) Index(s Subject) (int, bool) {
 			continue
 		}
 		if slot, ok := sp.slot(v); ok {
-			i := 0
-			for slot >= sp.runs[i].end {
-				i++
-			}
-			return sp.runs[i].index, true
+			return sp.at(slot), true
 		}
 	}
 	return 0, false
+}
+
+// at returns whose slot it is.
+func (sp *Splitter) at(slot uint64) int {
+	i := 0
+	for slot >= sp.runs[i].end {
+		i++
+	}
+	return sp.runs[i].index
 }
 
 // Pick returns the variant of s. It reports false where s has none of the attributes

@@ -34,7 +34,7 @@ var _ Subject = Subjects(nil)
 // Attribute implements [Subject].
 func (s Subjects) Attribute(path string) (Value, bool) {
 	for _, subject := range s {
-		if v, ok := subject.Attribute(path); ok && v.kind != KindNone {
+		if v, ok := subject.Attribute(path); ok && !v.IsZero() {
 			return v, true
 		}
 	}
@@ -44,7 +44,8 @@ func (s Subjects) Attribute(path string) (Value, bool) {
 // Document returns a Subject over decoded JSON, as encoding/json makes it of nil, bool,
 // float64 or json.Number, string, []any and map[string]any. It answers paths that are
 // JSON pointers (RFC 6901), such as "/data/amount" or "/items/0/sku", and no others.
-// doc is read in place: it must not change while matches go on.
+// doc is read in place: it must not change while matches go on. A list or an object that
+// is asked for costs one small allocation.
 func Document(doc any) Subject { return &document{doc} }
 
 type document struct{ root any }
@@ -81,7 +82,7 @@ func (d *document) Attribute(path string) (Value, bool) {
 		path = rest
 	}
 	v, err := Of(node)
-	return v, err == nil && v.kind != KindNone
+	return v, err == nil && !v.IsZero()
 }
 
 // index reads an array index as RFC 6901 wants it: digits without a leading zero.

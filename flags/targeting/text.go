@@ -30,9 +30,9 @@ func compileText(_ *compiler, given Condition) (test, string) {
 // alternatives returns a text, or the texts of a list.
 func alternatives(v Value) ([]string, string) {
 	switch {
-	case v.kind == KindString:
+	case v.isText():
 		return []string{v.text}, ""
-	case v.kind != KindList || v.element(0).kind != KindString:
+	case v.Kind() != KindList || !v.element(0).isText():
 		return nil, "must be a text or a list of texts"
 	case v.len() > MaxAlternatives:
 		return nil, "must have at most " + strconv.Itoa(MaxAlternatives) + " texts"
@@ -45,7 +45,7 @@ func alternatives(v Value) ([]string, string) {
 }
 
 func (t *textTest) test(v Value) outcome {
-	if v.kind != KindString || t.op == Contains && len(v.text) > MaxInput {
+	if !v.isText() || t.op == Contains && len(v.text) > MaxInput {
 		return unreadable
 	}
 	for _, want := range t.want {
@@ -76,7 +76,7 @@ func (t textTest) one(text, want string) bool {
 type patternTest struct{ re *regexp.Regexp }
 
 func compilePattern(c *compiler, given Condition) (test, string) {
-	if given.Value.kind != KindString {
+	if !given.Value.isText() {
 		return nil, "must be a text"
 	}
 	if message := c.pattern(given.Value.text); message != "" {
@@ -90,7 +90,7 @@ func compilePattern(c *compiler, given Condition) (test, string) {
 }
 
 func (p *patternTest) test(v Value) outcome {
-	if v.kind != KindString || len(v.text) > MaxInput {
+	if !v.isText() || len(v.text) > MaxInput {
 		return unreadable
 	}
 	return outcomeOf(p.re.MatchString(v.text))

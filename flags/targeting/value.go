@@ -37,27 +37,44 @@ func (k Kind) String() string {
 // A Value is what an attribute is: a bool, a number, a text, a time, a list of these,
 // or an object, which no operator but exists reads. The zero Value is no value at all.
 //
-// Values are passed by value and hold small things without an allocation. Numbers keep
+// Values are passed by value and hold small things without an allocation; making one of a
+// list, an object or a time with a fraction of a second costs one. Numbers keep
 // integers of 64 bits exactly and everything else as a float64; an integer is the same
 // Value whether it came as an int or as a float64.
 type Value struct {
+	text string
+	// bits holds a bool, an integer, a float64, or the Unix seconds of a time.
+	bits uint64
+	// shape says what the others hold; nil for no value. With it a Value is four words,
+	// so that it travels in registers.
+	shape *shape
+}
+
+// A shape is what values have in common that are read alike. Most share one of those
+// below; a list, an object and a fraction of a second bring one of their own.
+type shape struct {
 	kind Kind
 	// float says that the bits of a number are those of a float64 that is no int64.
 	float bool
 	nanos uint32
-	// bits holds a bool, an integer, a float64, or the Unix seconds of a time.
-	bits uint64
-	text string
 	// ref is a []Value, a []any, a []string or a map[string]any.
 	ref any
 }
 
+var (
+	boolShape    = shape{kind: KindBool}
+	integerShape = shape{kind: KindNumber}
+	floatShape   = shape{kind: KindNumber, float: true}
+	textShape    = shape{kind: KindString}
+	secondShape  = shape{kind: KindTime}
+)
+
 // String returns a text.
-func String(s string) Value { return Value{kind: KindString, text: s} }
+func String(s string) Value { return Value{text: s, shape: &textShape} }
 
 // Bool returns a truth value.
 func Bool(b bool) Value {
-	v := Value{kind: KindBool}
+	v := Value{shape: &boolShape}
 	if b {
 		v.bits = 1
 	}
@@ -65,7 +82,7 @@ func Bool(b bool) Value {
 }
 
 // Int returns a number that is an integer.
-func Int(i int64) Value { return Value{kind: KindNumber, bits: uint64(i)} }
+func Int(i int64) Value { return Value{bits: uint64(i), shape: &integerShape} }
 
 // Number returns a number. What is not finite is no value.
 func Number(f float64) Value {
@@ -75,16 +92,20 @@ func Number(f float64) Value {
 	if math.IsNaN(f) || math.IsInf(f, 0) {
 		return Value{}
 	}
-	return Value{kind: KindNumber, float: true, bits: math.Float64bits(f)}
+	return Value{bits: math.Float64bits(f), shape: &floatShape}
 }
 
 // Time returns an instant; the zone of t is not kept.
 func Time(t time.Time) Value {
-	return Value{kind: KindTime, bits: uint64(t.Unix()), nanos: uint32(t.Nanosecond())}
+	v := Value{bits: uint64(t.Unix()), shape: &secondShape}
+	if nanos := t.Nanosecond(); nanos != 0 {
+		v.shape = &shape{kind: KindTime, nanos: uint32(nanos)}
+	}
+	return v
 }
 
 // List returns a list. It keeps elements and does not copy them.
-func List(elements ...Value) Value { return Value{kind: KindList, ref: elements} }
+func List(elements ...Value) Value { return Value{shape: &shape{kind: KindList, ref: elements}} }
 
 // Of returns the Value of a Go value: nil, a bool, any integer or float, a
 // json.Number, a string, a time.Time, a Value, a []string, a []Value, and the []any and
@@ -133,9 +154,9 @@ func Of(v any) (Value, error) {
 	case time.Time:
 		return Time(v), nil
 	case []any, []string, []Value:
-		return Value{kind: KindList, ref: v}, nil
+		return Value{shape: &shape{kind: KindList, ref: v}}, nil
 	case map[string]any:
-		return Value{kind: KindObject, ref: v}, nil
+		return Value{shape: &shape{kind: KindObject, ref: v}}, nil
 	}
 	return Value{}, fmt.Errorf("targeting: %T is not the type of an attribute", v)
 }
@@ -160,18 +181,38 @@ func parseNumber(s string) (Value, bool) {
 		return Value{}, false
 	}
 	v := Number(f)
-	return v, v.kind == KindNumber
+	return v, v.shape != nil
 }
 
 // Kind returns what v is.
-func (v Value) Kind() Kind { return v.kind }
+func (v Value) Kind() Kind {
+	if v.shape == nil {
+		return KindNone
+	}
+	return v.shape.kind
+}
 
 // IsZero reports whether v is no value.
-func (v Value) IsZero() bool { return v.kind == KindNone }
+func (v Value) IsZero() bool { return v.shape == nil }
+
+// isText reports whether v is a text.
+func (v Value) isText() bool { return v.shape == &textShape }
+
+// isInteger reports whether v is a number that is an integer.
+func (v Value) isInteger() bool { return v.shape == &integerShape }
+
+// isFloat reports whether v is a number that is no integer.
+func (v Value) isFloat() bool { return v.shape == &floatShape }
+
+// isBool reports whether v is a truth value.
+func (v Value) isBool() bool { return v.shape == &boolShape }
 
 // len returns how many elements a list has.
 func (v Value) len() int {
-	switch list := v.ref.(type) {
+	if v.shape == nil {
+		return 0
+	}
+	switch list := v.shape.ref.(type) {
 	case []Value:
 		return len(list)
 	case []any:
@@ -184,7 +225,7 @@ func (v Value) len() int {
 
 // element returns one element of a list. What [Of] refuses is no value.
 func (v Value) element(i int) Value {
-	switch list := v.ref.(type) {
+	switch list := v.shape.ref.(type) {
 	case []Value:
 		return list[i]
 	case []any:
@@ -202,11 +243,11 @@ func (v Value) element(i int) Value {
 // Any returns v as a Go value: nil, bool, int64, float64, string, time.Time in UTC,
 // []any or map[string]any.
 func (v Value) Any() any {
-	switch v.kind {
+	switch v.Kind() {
 	case KindBool:
 		return v.bits == 1
 	case KindNumber:
-		if v.float {
+		if v.isFloat() {
 			return math.Float64frombits(v.bits)
 		}
 		return int64(v.bits)
@@ -221,21 +262,21 @@ func (v Value) Any() any {
 		}
 		return list
 	case KindObject:
-		return v.ref
+		return v.shape.ref
 	}
 	return nil
 }
 
 // AsBool returns the truth value that v is, and false, false for any other kind.
-func (v Value) AsBool() (b, ok bool) { return v.kind == KindBool && v.bits == 1, v.kind == KindBool }
+func (v Value) AsBool() (b, ok bool) { return v.isBool() && v.bits == 1, v.isBool() }
 
 // AsString returns the text that v is, and false for any other kind.
-func (v Value) AsString() (string, bool) { return v.text, v.kind == KindString }
+func (v Value) AsString() (string, bool) { return v.text, v.isText() }
 
 // AsInt returns the integer of 64 bits that v is, and false for other numbers and any
 // other kind.
 func (v Value) AsInt() (int64, bool) {
-	if v.kind != KindNumber || v.float {
+	if !v.isInteger() {
 		return 0, false
 	}
 	return int64(v.bits), true
@@ -244,22 +285,24 @@ func (v Value) AsInt() (int64, bool) {
 // AsFloat returns the number that v is, and false for any other kind. An integer beyond
 // 2^53 becomes the nearest float64.
 func (v Value) AsFloat() (float64, bool) {
-	if v.kind != KindNumber {
+	if v.Kind() != KindNumber {
 		return 0, false
 	}
 	return v.number(), true
 }
 
-func (v Value) time() time.Time { return time.Unix(int64(v.bits), int64(v.nanos)).UTC() }
+func (v Value) time() time.Time { return time.Unix(int64(v.bits), int64(v.shape.nanos)).UTC() }
 
 // Equal reports whether two values are of one kind and equal. Lists are equal when
 // their elements are; objects never are.
 func (v Value) Equal(w Value) bool {
-	if v.kind != w.kind || v.kind == KindObject {
+	switch kind := v.Kind(); {
+	case kind != w.Kind() || kind == KindObject:
 		return false
-	}
-	if v.kind != KindList {
-		return v.float == w.float && v.bits == w.bits && v.nanos == w.nanos && v.text == w.text
+	case kind == KindNone:
+		return true
+	case kind != KindList:
+		return v.shape.float == w.shape.float && v.bits == w.bits && v.shape.nanos == w.shape.nanos && v.text == w.text
 	}
 	if v.len() != w.len() {
 		return false
@@ -276,14 +319,14 @@ func (v Value) Equal(w Value) bool {
 func (v Value) String() string {
 	b, err := v.MarshalJSON()
 	if err != nil {
-		return v.kind.String()
+		return v.Kind().String()
 	}
 	return string(b)
 }
 
 // MarshalJSON writes v as JSON. A time becomes its RFC 3339 text, no value null.
 func (v Value) MarshalJSON() ([]byte, error) {
-	if v.kind == KindTime {
+	if v.Kind() == KindTime {
 		return json.Marshal(v.time().Format(time.RFC3339Nano))
 	}
 	return json.Marshal(v.Any())
