@@ -71,11 +71,13 @@ func TestReadsAllocateNothing(t *testing.T) {
 	}
 	ctx, m := context.Background(), merchant()
 	in := WithSubject(ctx, m)
+	laid := NewSubject(m.Tenant, m.Key, m.Attributes)
 	handle := NewBool(client, "typical", false)
 	reads := map[string]func(){
 		"a split":               func() { client.Bool(ctx, "typical", false, m) },
 		"details":               func() { client.BoolDetails(ctx, "typical", false, m) },
 		"a handle":              func() { handle.Get(ctx, m) },
+		"a subject laid out":    func() { handle.Get(ctx, laid) },
 		"a subject in ctx":      func() { client.Bool(in, "typical", false, nil) },
 		"an override":           func() { client.Bool(ctx, "override", false, m) },
 		"a text":                func() { client.String(ctx, "text", "", m) },
@@ -142,6 +144,13 @@ func BenchmarkRead(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
 			handle.Get(ctx, m)
+		}
+	})
+	laid := NewSubject(m.Tenant, m.Key, m.Attributes)
+	b.Run("handle, subject laid out", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			handle.Get(ctx, laid)
 		}
 	})
 	b.Run("stale", func(b *testing.B) {

@@ -52,10 +52,18 @@ type Details[T any] struct {
 
 // Bool reads a flag of type bool.
 func (c *Client) Bool(ctx context.Context, key string, fallback bool, s *Subject) bool {
+	return c.boolean(ctx, key, nil, fallback, s)
+}
+
+func (c *Client) boolean(ctx context.Context, key string, last *memo, fallback bool, s *Subject) bool {
 	if c.kit == nil {
 		return c.BoolDetails(ctx, key, fallback, s).Value
 	}
-	if v, ok := c.find(ctx, key, s).Value.AsBool(); ok {
+	if s == nil {
+		s = who(ctx, s)
+	}
+	found, _ := c.kit.find(ctx, key, last, s)
+	if v, ok := found.Value.AsBool(); ok {
 		return v
 	}
 	return fallback
@@ -74,10 +82,18 @@ func (c *Client) BoolDetails(ctx context.Context, key string, fallback bool, s *
 
 // String reads a flag of type string.
 func (c *Client) String(ctx context.Context, key, fallback string, s *Subject) string {
+	return c.text(ctx, key, nil, fallback, s)
+}
+
+func (c *Client) text(ctx context.Context, key string, last *memo, fallback string, s *Subject) string {
 	if c.kit == nil {
 		return c.StringDetails(ctx, key, fallback, s).Value
 	}
-	if v, ok := c.find(ctx, key, s).Value.AsString(); ok {
+	if s == nil {
+		s = who(ctx, s)
+	}
+	found, _ := c.kit.find(ctx, key, last, s)
+	if v, ok := found.Value.AsString(); ok {
 		return v
 	}
 	return fallback
@@ -96,10 +112,18 @@ func (c *Client) StringDetails(ctx context.Context, key, fallback string, s *Sub
 
 // Float reads a flag of type number. An integer is widened.
 func (c *Client) Float(ctx context.Context, key string, fallback float64, s *Subject) float64 {
+	return c.number(ctx, key, nil, fallback, s)
+}
+
+func (c *Client) number(ctx context.Context, key string, last *memo, fallback float64, s *Subject) float64 {
 	if c.kit == nil {
 		return c.FloatDetails(ctx, key, fallback, s).Value
 	}
-	if v, ok := c.find(ctx, key, s).Value.AsFloat(); ok {
+	if s == nil {
+		s = who(ctx, s)
+	}
+	found, _ := c.kit.find(ctx, key, last, s)
+	if v, ok := found.Value.AsFloat(); ok {
 		return v
 	}
 	return fallback
@@ -119,10 +143,18 @@ func (c *Client) FloatDetails(ctx context.Context, key string, fallback float64,
 // Int reads a flag of type number whose value is an integer of 64 bits. Any other
 // number is not: nothing is rounded.
 func (c *Client) Int(ctx context.Context, key string, fallback int64, s *Subject) int64 {
+	return c.integer(ctx, key, nil, fallback, s)
+}
+
+func (c *Client) integer(ctx context.Context, key string, last *memo, fallback int64, s *Subject) int64 {
 	if c.kit == nil {
 		return c.IntDetails(ctx, key, fallback, s).Value
 	}
-	if v, ok := c.find(ctx, key, s).Value.AsInt(); ok {
+	if s == nil {
+		s = who(ctx, s)
+	}
+	found, _ := c.kit.find(ctx, key, last, s)
+	if v, ok := found.Value.AsInt(); ok {
 		return v
 	}
 	return fallback
@@ -142,6 +174,11 @@ func (c *Client) IntDetails(ctx context.Context, key string, fallback int64, s *
 // JSON reads a flag of type json, as encoding/json decodes: bool, float64, string,
 // []any and map[string]any. Lists and objects are copies that the caller may change.
 func (c *Client) JSON(ctx context.Context, key string, fallback any, s *Subject) any {
+	return c.document(ctx, key, nil, fallback, s)
+}
+
+// document leaves the memo alone: what it saves is nothing beside the copy.
+func (c *Client) document(ctx context.Context, key string, _ *memo, fallback any, s *Subject) any {
 	return c.JSONDetails(ctx, key, fallback, s).Value
 }
 
@@ -228,20 +265,13 @@ func (c *Client) evaluation(ctx context.Context, key string, s *Subject, own *Ev
 		c.evaluate(ctx, key, s, own)
 		return own
 	}
-	found, stale := c.kit.find(ctx, key, who(ctx, s))
+	found, stale := c.kit.find(ctx, key, nil, who(ctx, s))
 	if !stale || found.Err != nil {
 		return &found.Evaluation
 	}
 	*own = found.Evaluation
 	own.Reason = ReasonStale
 	return own
-}
-
-// find returns the answer of the kit's own provider. An answer without a value of the
-// type that is read, whatever the cause, has none of any other reader's either.
-func (c *Client) find(ctx context.Context, key string, s *Subject) *answer {
-	found, _ := c.kit.find(ctx, key, who(ctx, s))
-	return found
 }
 
 // who returns whom a flag is read for.

@@ -49,6 +49,51 @@ func TestTheShortWayOfReadsIsTheSame(t *testing.T) {
 	}
 }
 
+// A handle remembers where its flag was; what it reads is the flag of now, of the tenant
+// of the subject.
+func TestAHandleReadsTheFlagOfNow(t *testing.T) {
+	t.Parallel()
+	p, s := loaded(t, serving("theme", "dark"))
+	client, err := NewClient(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := t.Context()
+	theme, nothing := NewString(client, "theme", "none"), NewString(client, "nothing", "none")
+	reads := func(tenant, want string) {
+		t.Helper()
+		for range 3 {
+			if got := theme.Get(ctx, &Subject{Tenant: tenant, Key: "m-1"}); got != want {
+				t.Errorf("%s: got %q, want %q", tenant, got, want)
+			}
+			if got := nothing.Get(ctx, &Subject{Tenant: tenant, Key: "m-1"}); got != "none" {
+				t.Errorf("%s: got %q of a flag that there is not", tenant, got)
+			}
+		}
+	}
+	write := func(tenant string, v Version) {
+		t.Helper()
+		s.set(func() {
+			v.Change = int64(len(s.versions[tenant]) + 1)
+			s.versions[tenant] = append(s.versions[tenant], v)
+		})
+		if err := p.Load(ctx, tenant); err != nil {
+			t.Fatal(err)
+		}
+	}
+	reads("acme", "dark")
+	write("acme", new(shelf).flag("acme", serving("theme", "light")))
+	reads("acme", "light")
+	write("umbra", new(shelf).flag("umbra", serving("theme", "dark")))
+	for range 2 {
+		reads("umbra", "dark")
+		reads("acme", "light")
+	}
+	write("acme", Version{Kind: KindFlag, Key: "theme", Revision: 3, Deleted: true})
+	reads("acme", "none")
+	reads("umbra", "dark")
+}
+
 func TestTheIndexOfASplitIsThatOfItsPick(t *testing.T) {
 	t.Parallel()
 	split, err := targeting.CompileSplit(targeting.Split{By: []string{"a", "b"}, Weights: targeting.Shares{{Variant: "x", Weight: 1}, {Variant: "y"}, {Variant: "z", Weight: 3}}}, "salt", targeting.Options{})

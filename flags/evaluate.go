@@ -32,9 +32,27 @@ func (c *compiled) evaluate(s *Subject, now func() time.Time, t *trace) *answer 
 		}
 	}
 	for i := range c.rules {
-		if found := c.rules[i].evaluate(s, t); found != nil {
-			return found
+		r := &c.rules[i]
+		switch {
+		case t != nil:
+			if found := r.explain(s, t); found != nil {
+				return found
+			}
+			continue
+		case r.unknown:
+			continue
 		}
+		if r.match != nil && !r.match.Match(s) {
+			continue
+		}
+		if r.split == nil {
+			return &r.answers[0]
+		}
+		n, ok := r.split.Index(s)
+		if !ok {
+			n = len(r.answers) - 1
+		}
+		return &r.answers[n]
 	}
 	if t != nil {
 		t.fallback(&c.fallback)
@@ -106,40 +124,27 @@ func (all overrides) find(s *Subject, now func() time.Time) *answer {
 	return &found.answer
 }
 
-// evaluate answers for whom the rule holds, nil for everybody else.
-func (r *rule) evaluate(s *Subject, t *trace) *answer {
-	if r.unknown {
-		if t != nil {
-			t.add(Step{Kind: "rule", Name: r.name, Detail: "the strategy " + strconv.Quote(r.strategy) + " is not known, so the rule does not hold"})
-		}
-		return nil
-	}
-	holds := true
+// explain does what evaluate does with a rule, and tells it. It returns nil where the
+// rule does not hold.
+func (r *rule) explain(s *Subject, t *trace) *answer {
 	switch {
+	case r.unknown:
+		t.add(Step{Kind: "rule", Name: r.name, Detail: "the strategy " + strconv.Quote(r.strategy) + " is not known, so the rule does not hold"})
+		return nil
 	case r.match == nil:
-		if t != nil {
-			t.add(Step{Kind: "rule", Name: r.name, Matched: true, Detail: "holds for everybody"})
-		}
-	case t != nil:
-		holds = t.match(r, s)
-	default:
-		holds = r.match.Match(s)
-	}
-	if !holds {
+		t.add(Step{Kind: "rule", Name: r.name, Matched: true, Detail: "holds for everybody"})
+	case !t.match(r, s):
 		return nil
 	}
 	if r.split == nil {
 		return &r.answers[0]
 	}
-	i, ok := r.split.Index(s)
+	pick, ok := r.split.Pick(s)
 	if !ok {
-		i = len(r.answers) - 1
+		pick.Index = len(r.answers) - 1
 	}
-	found := &r.answers[i]
-	if t != nil {
-		pick, _ := r.split.Pick(s)
-		t.split(r, pick, found)
-	}
+	found := &r.answers[pick.Index]
+	t.split(r, pick, found)
 	return found
 }
 

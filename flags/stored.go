@@ -125,7 +125,7 @@ func NewProvider(store Store, environment string, cfg ProviderConfig) (*Provider
 // Evaluate implements [FlagProvider]. The first call for a tenant loads its flags, and
 // waits for that until ctx ends or for the configured timeout.
 func (p *Provider) Evaluate(ctx context.Context, key string, s *Subject) Evaluation {
-	found, stale := p.find(ctx, key, s)
+	found, stale := p.find(ctx, key, nil, s)
 	if stale && found.Err == nil {
 		e := found.Evaluation
 		e.Reason = ReasonStale
@@ -134,16 +134,31 @@ func (p *Provider) Evaluate(ctx context.Context, key string, s *Subject) Evaluat
 	return found.Evaluation
 }
 
-// find returns the answer for s, and whether it is of what may be old.
-func (p *Provider) find(ctx context.Context, key string, s *Subject) (*answer, bool) {
-	set, problem := p.set(ctx, s)
-	if problem != nil {
-		return problem, false
+// find returns the answer for s, and whether it is of what may be old. A memo, where there
+// is one, is where the flag was found last.
+func (p *Provider) find(ctx context.Context, key string, last *memo, s *Subject) (*answer, bool) {
+	var set *set
+	var snap *snapshot
+	if s != nil {
+		if set = p.tenants.find(s.Tenant); set != nil {
+			snap = set.current.Load()
+		}
 	}
-	snap := set.current.Load()
-	slot, ok := snap.flags[key]
+	if snap == nil {
+		var problem *answer
+		if set, problem = p.set(ctx, s); problem != nil {
+			return problem, false
+		}
+		snap = set.current.Load()
+	}
+	slot, ok := last.find(snap)
 	if !ok {
-		return errNotFound, false
+		if slot, ok = snap.flags[key]; !ok {
+			return errNotFound, false
+		}
+		if last != nil {
+			last.keep(snap, slot, p.tenants.sole.Load() != nil)
+		}
 	}
 	found := slot.evaluate(s, p.cfg.Now, nil)
 	if found.override != nil {

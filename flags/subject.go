@@ -32,12 +32,47 @@ type Subject struct {
 	Key string
 	// Attributes are what rules may ask for beside Tenant and Key.
 	Attributes targeting.Attributes
+
+	// list has the attributes again, for the subject that made it: a copy of that may
+	// have been given others.
+	list  []attribute
+	owner *Subject
+}
+
+// An attribute is one of a list.
+type attribute struct {
+	name  string
+	value targeting.Value
+}
+
+// maxListed is how many attributes are found sooner one by one than in a map.
+const maxListed = 16
+
+// NewSubject returns a subject for which many flags are read, such as that of a request:
+// up to 16 attributes are laid out so that they are found sooner than in their map. They
+// are kept, and must not be changed any more. A copy of the subject, which may be given
+// other attributes, has lost the layout and answers from the map.
+func NewSubject(tenant, key string, attributes targeting.Attributes) *Subject {
+	s := &Subject{Tenant: tenant, Key: key, Attributes: attributes}
+	if len(attributes) > maxListed {
+		return s
+	}
+	s.owner, s.list = s, make([]attribute, 0, len(attributes))
+	for _, name := range slices.Sorted(maps.Keys(attributes)) {
+		s.list = append(s.list, attribute{name, attributes[name]})
+	}
+	return s
 }
 
 // Attribute implements [targeting.Subject].
 func (s *Subject) Attribute(path string) (targeting.Value, bool) {
-	v, ok := s.Attributes[path]
-	if ok {
+	if s.owner == s {
+		for i := range s.list {
+			if a := &s.list[i]; a.name == path {
+				return a.value, true
+			}
+		}
+	} else if v, ok := s.Attributes[path]; ok {
 		return v, true
 	}
 	switch path {

@@ -25,6 +25,11 @@ func (t *tenants) find(tenant string) *set {
 	if sole := t.sole.Load(); sole != nil && sole.tenant == tenant {
 		return sole
 	}
+	return t.search(tenant)
+}
+
+// search is find among several.
+func (t *tenants) search(tenant string) *set {
 	if known := t.known.Load(); known != nil {
 		if s := (*known)[tenant]; s != nil {
 			return s

@@ -71,11 +71,11 @@ func definition(key string) flags.Flag {
 var person = map[string]string{"country": "GB", flags.AttrPlan: "pro", flags.AttrMerchant: "merchant-1001", flags.AttrRole: "owner"}
 
 func subject() *flags.Subject {
-	s := &flags.Subject{Tenant: tenant, Key: person[flags.AttrMerchant], Attributes: targeting.Attributes{}}
+	attributes := targeting.Attributes{}
 	for name, value := range person {
-		s.Attributes[name] = targeting.String(value)
+		attributes[name] = targeting.String(value)
 	}
-	return s
+	return flags.NewSubject(tenant, person[flags.AttrMerchant], attributes)
 }
 
 // A faulty store answers until it is broken.
