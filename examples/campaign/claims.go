@@ -135,7 +135,7 @@ func (c *contest) claim(worker int) (any, *jobs.Fetched, error) {
 	if len(claimed.Taken) == 0 && c.bug != bugOwner {
 		return no, nil, nil
 	}
-	list, err := c.store.Fetch(c.ctx, c.due, []jobs.LaneFetch{{LaneID: jobs.LaneID{Tenant: c.tenant, Lane: "lane"}, Limit: 1}})
+	list, err := c.store.Fetch(c.ctx, c.due, []jobs.LaneFetch{jobs.FromStart(jobs.LaneID{Tenant: c.tenant, Lane: "lane"}, 1)})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -192,7 +192,7 @@ func (c *contest) finish() error {
 		return err
 	}
 	if len(claimed.Taken) > 0 {
-		list, err := c.store.Fetch(ctx, c.due, []jobs.LaneFetch{{LaneID: claimed.Taken[0].LaneID, Limit: 1}})
+		list, err := c.store.Fetch(ctx, c.due, []jobs.LaneFetch{jobs.FromStart(claimed.Taken[0].LaneID, 1)})
 		if err != nil {
 			return err
 		}
