@@ -48,8 +48,9 @@ type Job struct {
 	Attempt int
 }
 
-// check returns what is wrong with a job that is to be enqueued.
-func (j Job) check() error {
+// Check returns what is wrong with a job that is to be enqueued, as a
+// [storage.InvalidError] with pointers such as /payload, or nil.
+func (j Job) Check() error {
 	var bad *storage.InvalidError
 	for _, id := range []struct{ pointer, value string }{
 		{"/tenant", j.Tenant}, {"/lane", j.Lane}, {"/kind", j.Kind},

@@ -93,7 +93,7 @@ func (q *Queue) Enqueue(ctx context.Context, jobs ...Job) error {
 	var bad *storage.InvalidError
 	for i, j := range jobs {
 		var invalid *storage.InvalidError
-		if errors.As(j.check(), &invalid) {
+		if errors.As(j.Check(), &invalid) {
 			for _, f := range invalid.Fields {
 				bad = bad.Add(fmt.Sprintf("/%d%s", i, f.Pointer), f.Message)
 			}

@@ -106,6 +106,9 @@ func (w *Worker) judge(t *tenure, l *lane, task *Task, err error) *settlement {
 		if o.Reason == "" {
 			o.Reason = "settled in a transaction that did not commit"
 		}
+		if errors.As(err, &retry) {
+			o.Due = dueAt(retry.at, o.Ended)
+		}
 	case err == nil:
 		o.Result = Completed
 	case errors.As(err, &retry):
