@@ -2,6 +2,7 @@ package adminkit_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -15,6 +16,7 @@ import (
 	"github.com/lumelle/adminkit/approvals"
 	"github.com/lumelle/adminkit/audit"
 	"github.com/lumelle/adminkit/storage"
+	"github.com/lumelle/adminkit/storage/jobs"
 	"github.com/lumelle/adminkit/storage/memory"
 	"github.com/lumelle/adminkit/storage/postgres"
 	"github.com/lumelle/adminkit/storage/sqlite"
@@ -60,7 +62,7 @@ func sqliteBench(t *testing.T) bench {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return newWalk(t, db, hostOf(t, db), keys, everything), func() { shut(t, db) }
+		return newWalk(t, db, hostOf(t, db), keys, automated), func() { shut(t, db) }
 	}
 	healthy, done := open(t, sqlite.Config{})
 	t.Cleanup(done)
@@ -91,7 +93,7 @@ func postgresBench(t *testing.T) bench {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return newWalk(t, db, hostOf(t, db), keys, everything), func() {
+		return newWalk(t, db, hostOf(t, db), keys, automated), func() {
 			shut(t, db)
 			pool.Close()
 		}
@@ -109,7 +111,7 @@ func memoryBench(t *testing.T) bench {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { shut(t, db) })
-	w := newWalk(t, db, hostOf(t, db), newKeys(t), everything)
+	w := newWalk(t, db, hostOf(t, db), newKeys(t), automated)
 	return bench{w, func(_ *testing.T, p *faults.Plan) (*walk, func()) {
 		hooks.set(p)
 		return w, func() { hooks.set(nil) }
@@ -156,13 +158,13 @@ func modes(t *testing.T) []faults.Mode {
 }
 
 // A trail is what one refund has left, seen by the healthy walk.
-type trail struct{ payments, events, decisions, messages, deliveries int }
+type trail struct{ payments, events, decisions, messages, deliveries, starts int }
 
 var (
 	nothing = trail{}
-	whole   = trail{payments: 1, events: 1, decisions: 1, messages: 1, deliveries: 1}
+	whole   = trail{payments: 1, events: 1, decisions: 1, messages: 1, deliveries: 1, starts: 1}
 	// applied is whole but for the decision: that says needs_approval.
-	applied = trail{payments: 1, events: 1, messages: 1, deliveries: 1}
+	applied = trail{payments: 1, events: 1, messages: 1, deliveries: 1, starts: 1}
 )
 
 func (w *walk) trail(t *testing.T, order, id string) (got trail) {
@@ -202,7 +204,31 @@ func (w *walk) trail(t *testing.T, order, id string) (got trail) {
 		}
 	}
 	got.messages = len(seen)
+	got.starts = w.starts(t, id)
 	return got
+}
+
+// starts returns how many runs of the walk's rule were asked for by an event.
+func (w *walk) starts(t *testing.T, event string) (n int) {
+	t.Helper()
+	asked, err := w.queue.Jobs(t.Context(), tenant, jobs.JobQuery{Filter: jobs.Filter{Lane: "automation/" + w.rule}, Limit: storage.MaxLimit})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, j := range asked.Items[max(0, len(asked.Items)-4):] { // the last ones: nobody works them
+		var task struct{ Event string }
+		if err := json.Unmarshal(j.Payload, &task); err != nil {
+			t.Fatal(err)
+		}
+		e, err := w.db.Automation().GetEvent(t.Context(), tenant, task.Event)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.ID == event {
+			n++
+		}
+	}
+	return n
 }
 
 // TestAFaultLeavesARefundWholeOrUndone fails each call of a refund in turn. All of

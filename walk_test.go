@@ -21,8 +21,10 @@ import (
 	"github.com/lumelle/adminkit/audit"
 	"github.com/lumelle/adminkit/audit/cloudevent"
 	"github.com/lumelle/adminkit/audit/correlation"
+	"github.com/lumelle/adminkit/audit/schema"
 	"github.com/lumelle/adminkit/authz"
 	"github.com/lumelle/adminkit/authz/casbinengine"
+	"github.com/lumelle/adminkit/automation"
 	"github.com/lumelle/adminkit/storage"
 	"github.com/lumelle/adminkit/storage/jobs"
 	"github.com/lumelle/adminkit/storage/secrets"
@@ -55,22 +57,27 @@ type till interface {
 }
 
 // parts are what may be taken away from a walk, to see what it costs.
-type parts struct{ gates, audit, outbox bool }
+type parts struct{ gates, audit, outbox, rules bool }
 
 var everything = parts{gates: true, audit: true, outbox: true}
 
+// automated is everything, and a rule that each refund starts a run of.
+var automated = parts{gates: true, audit: true, outbox: true, rules: true}
+
 // A walk is the kit wired as a host does it.
 type walk struct {
-	db        eachtest.Backend
-	till      till
-	log       *audit.Log
-	approvals *approvals.Service
-	webhooks  *webhooks.Service
-	queue     *jobs.Queue
-	policies  *authz.Policies
-	refunds   *approvals.Guard[payment]
-	deliverer *egress.Deliverer
-	sources   []correlation.Source
+	db         eachtest.Backend
+	till       till
+	log        *audit.Log
+	approvals  *approvals.Service
+	webhooks   *webhooks.Service
+	automation *automation.Service // nil without rules
+	rule       string              // the id of the one that is written
+	queue      *jobs.Queue
+	policies   *authz.Policies
+	refunds    *approvals.Guard[payment]
+	deliverer  *egress.Deliverer
+	sources    []correlation.Source
 }
 
 // newWalk wires the kit over db. keys are those of the vault: walks over one database
@@ -86,7 +93,7 @@ func newWalk(t testing.TB, db eachtest.Backend, host till, keys *secrets.Keys, w
 	}
 	catalog, err := audit.NewCatalog(audit.CatalogConfig{Source: "/orders"}, slices.Concat(
 		[]audit.Action{{Name: "orders.refund", Type: refundType, ResourceTypes: []string{"order"}}},
-		approvals.Actions(), authz.Actions(), webhooks.Actions())...)
+		approvals.Actions(), authz.Actions(), webhooks.Actions(), automation.Actions())...)
 	check(err)
 	vault, err := secrets.New(keys)
 	check(err)
@@ -102,6 +109,11 @@ func newWalk(t testing.TB, db eachtest.Backend, host till, keys *secrets.Keys, w
 	}
 	if with.outbox {
 		sinks = append(sinks, outbox)
+	}
+	if with.rules {
+		rules, err := automation.NewOutbox(db, db.Automation(), w.queue, cloudevent.MarshalPublic, automation.OutboxConfig{})
+		check(err)
+		sinks = append(sinks, rules)
 	}
 	sink := audit.Tee(sinks...)
 
@@ -145,6 +157,12 @@ func newWalk(t testing.TB, db eachtest.Backend, host till, keys *secrets.Keys, w
 	check(err)
 	w.webhooks, err = webhooks.New(ungated, db.Webhooks(), w.queue, vault, w.deliverer, webhooks.Config{})
 	check(err)
+	if with.rules {
+		actions, err := automation.NewCatalog(schema.Compile, automation.CatalogConfig{Actions: []automation.Action{automation.PublishEvent(ungated, "orders.refund")}})
+		check(err)
+		w.automation, err = automation.New(ungated, db.Automation(), w.queue, actions, automation.Config{})
+		check(err)
+	}
 	w.sources = []correlation.Source{w.approvals, w.log, w.webhooks}
 	t.Cleanup(func() {
 		if err := w.deliverer.Close(context.Background()); err != nil {
@@ -168,7 +186,30 @@ func (w *walk) cast(t testing.TB, url string) (endpoint webhooks.Endpoint, secre
 	if err != nil {
 		t.Fatal(err)
 	}
+	if w.automation != nil {
+		w.writeRule(t)
+	}
 	return endpoint, secret
+}
+
+// writeRule writes and enables the rule of an automated walk.
+func (w *walk) writeRule(t testing.TB) {
+	t.Helper()
+	definition, err := automation.ParseDefinition([]byte(`{"name":"after a refund","automation_environment":"prod",
+		"trigger":{"type":"event","event_type":"` + refundType + `"},
+		"steps":[{"name":"again","action":"publish.event","with":{"action":"orders.refund","resource":{"type":"order","id":"1"}}}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := as(t.Context(), "olivia")
+	rule, err := w.automation.Create(ctx, tenant, automation.RuleInput{Definition: definition})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.rule = rule.ID
+	if _, err := w.automation.Enable(ctx, tenant, rule.ID, ""); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // refund asks for a refund as sam, under an id that makes it repeatable.
