@@ -5,10 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -23,22 +21,14 @@ import (
 	"github.com/lumelle/adminkit/storage/postgres"
 	"github.com/lumelle/adminkit/storage/sqlite"
 	"github.com/lumelle/adminkit/storage/storagetest/eachtest"
+	"github.com/lumelle/adminkit/storage/storagetest/process"
 	"github.com/lumelle/adminkit/webhooks"
 	"github.com/lumelle/adminkit/webhooks/egress"
 	"github.com/lumelle/adminkit/webhooks/webhookstest"
 )
 
-// childEnv names the store that a child process of the kill test works on.
-const childEnv = "ADMINKIT_WEBHOOKS_KILL"
-
 func TestMain(m *testing.M) {
-	if place := os.Getenv(childEnv); place != "" {
-		if err := child(place); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		os.Exit(0)
-	}
+	process.Main(process.Roles{"worker": work})
 	goleak.VerifyTestMain(m)
 }
 
@@ -72,10 +62,9 @@ func sender(b backend) (*webhooks.Service, *webhooks.Outbox, *jobs.Queue, error)
 	return s, outbox, queue, err
 }
 
-// child works deliveries until its input ends, which it also does when the test dies.
-func child(place string) error {
-	ctx := context.Background()
-	b, err := openPlace(ctx, place)
+// work delivers what the place that its argument names asks for.
+func work(ctx context.Context, args []string) error {
+	b, err := openPlace(ctx, args[0])
 	if err != nil {
 		return err
 	}
@@ -90,7 +79,8 @@ func child(place string) error {
 	if err := w.Start(ctx); err != nil {
 		return err
 	}
-	io.Copy(io.Discard, os.Stdin)
+	<-ctx.Done()
+	ctx = context.WithoutCancel(ctx)
 	return errors.Join(w.Close(ctx), b.Close(ctx))
 }
 
@@ -136,13 +126,13 @@ func killWorkers(t *testing.T, place string, messages, kills int) {
 	seed := uint64(time.Now().UnixNano())
 	random := rand.New(rand.NewPCG(seed, 0))
 	t.Logf("seed %d", seed)
-	workers := []*process{spawn(t, place), spawn(t, place)}
+	workers := []*process.Process{spawn(t, place), spawn(t, place)}
 	for i := range kills {
 		wait, cancel := context.WithTimeout(ctx, 20*time.Second)
 		_, err := r.Wait(wait, len(r.Requests())+1+random.IntN(messages/kills/3))
 		cancel()
 		must(t, err)
-		workers[i%2].kill(t)
+		must(t, workers[i%2].Kill())
 		workers[i%2] = spawn(t, place)
 	}
 	k := &kit{service: s, ctx: ctx}
@@ -156,7 +146,7 @@ func killWorkers(t *testing.T, place string, messages, kills int) {
 		return len(page.Items) == 0
 	})
 	for _, w := range workers {
-		w.stop(t)
+		must(t, w.Stop())
 	}
 
 	seen := map[string][]byte{}
@@ -190,43 +180,10 @@ func killWorkers(t *testing.T, place string, messages, kills int) {
 	t.Logf("%d kills, %d messages, %d requests", kills, messages, len(r.Requests()))
 }
 
-// A process is a child that delivers.
-type process struct {
-	cmd *exec.Cmd
-	in  io.WriteCloser
-	log bytes.Buffer
-}
-
-func spawn(t *testing.T, place string) *process {
+func spawn(t *testing.T, place string) *process.Process {
 	t.Helper()
-	p := &process{cmd: exec.Command(os.Args[0])}
-	p.cmd.Env = append(os.Environ(), childEnv+"="+place)
-	p.cmd.Stderr = &p.log
-	var err error
-	p.in, err = p.cmd.StdinPipe()
+	p, err := process.Start(process.Config{Role: "worker", Args: []string{place}})
 	must(t, err)
-	must(t, p.cmd.Start())
-	t.Cleanup(func() {
-		if p.cmd.ProcessState == nil {
-			p.cmd.Process.Kill()
-			p.cmd.Wait()
-		}
-	})
+	t.Cleanup(func() { p.Kill() })
 	return p
-}
-
-// kill ends the process as a power cut would.
-func (p *process) kill(t *testing.T) {
-	t.Helper()
-	must(t, p.cmd.Process.Kill())
-	p.cmd.Wait() // its error is the kill
-}
-
-// stop ends the process in order.
-func (p *process) stop(t *testing.T) {
-	t.Helper()
-	must(t, p.in.Close())
-	if err := p.cmd.Wait(); err != nil {
-		t.Errorf("a worker ended with %v: %s", err, p.log.String())
-	}
 }
