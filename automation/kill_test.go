@@ -7,8 +7,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -28,21 +26,20 @@ import (
 	"github.com/lumelle/adminkit/storage/postgres"
 	"github.com/lumelle/adminkit/storage/sqlite"
 	"github.com/lumelle/adminkit/storage/storagetest/eachtest"
+	"github.com/lumelle/adminkit/storage/storagetest/process"
 )
 
-// childEnv names the store that a child process works on.
-const childEnv = "ADMINKIT_AUTOMATION_CHILD"
-
 func TestMain(m *testing.M) {
-	if place := os.Getenv(childEnv); place != "" {
-		if err := child(place); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		os.Exit(0)
-	}
+	process.Main(process.Roles{"worker": work})
 	goleak.VerifyTestMain(m)
 }
+
+// How children of tests work that kill them.
+const (
+	stock = "stock"
+	haste = "haste" // with a short lease, and without end
+	brief = "brief" // with a short lease
+)
 
 // place is a SQLite file, or a Postgres database where it is a URL.
 func openPlace(ctx context.Context, place string) (backend, error) {
@@ -85,10 +82,9 @@ func newHost(b backend) (*host, error) {
 	return h, errors.Join(err6, err7)
 }
 
-// child works runs until its input ends, which it also does when the test dies.
-func child(place string) error {
-	ctx := context.Background()
-	b, err := openPlace(ctx, place)
+// work works the runs of the place that its first argument names, as the second says.
+func work(ctx context.Context, args []string) error {
+	b, err := openPlace(ctx, args[0])
 	if err != nil {
 		return err
 	}
@@ -97,11 +93,11 @@ func child(place string) error {
 		return err
 	}
 	cfg := jobs.WorkerConfig{}
-	switch {
-	case os.Getenv(childEnv+"_HASTE") != "":
+	switch args[1] {
+	case haste:
 		// The test kills the same job many times, which must not be taken for its fault.
 		cfg = jobs.WorkerConfig{Lease: 400 * time.Millisecond, Poll: 20 * time.Millisecond, MaxLost: 10_000}
-	case os.Getenv(childEnv+"_MORTAL") != "":
+	case brief:
 		// Long enough for a busy machine: a lost lease counts as a death does.
 		cfg = jobs.WorkerConfig{Lease: time.Second, Poll: 20 * time.Millisecond}
 	}
@@ -112,24 +108,29 @@ func child(place string) error {
 	if err := w.Start(ctx); err != nil {
 		return err
 	}
-	fmt.Println("ready")
-	io.Copy(io.Discard, os.Stdin)
+	process.Say("ready")
+	<-ctx.Done()
+	ctx = context.WithoutCancel(ctx)
 	return errors.Join(w.Close(ctx), b.Close(ctx))
 }
 
-// spawn starts a child process and returns once it works.
-func spawn(t testing.TB, place string, env ...string) *exec.Cmd {
+// spawn starts a child process and returns once it works, or has ended.
+func spawn(t testing.TB, place, how string) *process.Process {
 	t.Helper()
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(append(os.Environ(), childEnv+"="+place), env...)
-	cmd.Stderr = os.Stderr
-	_, err := cmd.StdinPipe() // held open by cmd until the test dies
+	p, err := process.Start(process.Config{Role: "worker", Args: []string{place, how}})
 	must(t, err)
-	out, err := cmd.StdoutPipe()
-	must(t, err)
-	must(t, cmd.Start())
-	_, _ = out.Read(make([]byte, 1)) // "ready", or the end
-	return cmd
+	_, _ = p.Line()
+	return p
+}
+
+// ended returns a channel that is closed when a process has ended.
+func ended(p *process.Process) <-chan struct{} {
+	end := make(chan struct{})
+	go func() {
+		p.Rest()
+		close(end)
+	}()
+	return end
 }
 
 // writeRule writes a rule on refunds and enables it.
@@ -180,7 +181,7 @@ type grave struct {
 	mu    sync.Mutex
 	seen  map[string]int // requests by key
 	steps map[string]string
-	child *exec.Cmd
+	child *process.Process
 	kills int
 	left  int
 }
@@ -200,13 +201,13 @@ func (g *grave) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	child := g.child
 	g.mu.Unlock()
 	if first && before {
-		_ = child.Process.Kill()
+		_ = child.Kill()
 		return
 	}
 	_, _ = w.Write([]byte(`{"ok":true}`))
 	if first {
 		_ = http.NewResponseController(w).Flush()
-		_ = child.Process.Kill()
+		_ = child.Kill()
 	}
 }
 
@@ -234,18 +235,18 @@ func killAtBoundaries(t *testing.T, place string, runs, kills int) {
 			t.Fatalf("%d runs failed", n)
 		}
 		g.mu.Lock() // what it sends before it is known waits
-		cmd := spawn(t, place, childEnv+"_HASTE=1")
-		g.child = cmd
+		p := spawn(t, place, haste)
+		g.child = p
 		g.mu.Unlock()
-		ended := make(chan error, 1)
-		go func() { ended <- cmd.Wait() }()
+		dead := ended(p)
 		for alive := true; alive; {
 			select {
-			case <-ended:
+			case <-dead:
 				alive = false
+				must(t, p.Kill())
 			case <-time.After(50 * time.Millisecond):
 				if h.count(ctx, t, automation.Succeeded)+h.count(ctx, t, automation.Failed) == runs {
-					_ = cmd.Process.Kill()
+					must(t, p.Kill())
 				}
 			}
 		}
@@ -307,8 +308,8 @@ func approve(b *testing.B, place string, other bool) {
 	h.writeRule(ctx, b, definition(b, `"steps":[{"name":"ask","action":"approval.request","with":{"action":"a","resource":{"type":"order","id":"1"}}},
 		{"name":"pay","action":"http.post","with":{"url":"`+server.URL+`"}}]`))
 	if other {
-		cmd := spawn(b, place)
-		defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
+		p := spawn(b, place, stock)
+		defer func() { must(b, p.Kill()) }()
 	} else {
 		w, err := jobs.NewWorker(h.queue, h.service.Handlers(), jobs.WorkerConfig{})
 		must(b, err)

@@ -149,18 +149,18 @@ func killAtEachCall(t *testing.T, place string) {
 			t.Fatalf("the run goes on after %d processes died", deaths)
 		}
 		mu.Lock() // what it sends before it is known waits
-		cmd := spawn(t, place, childEnv+"_MORTAL=1")
-		kill = func() { _ = cmd.Process.Kill() }
+		p := spawn(t, place, brief)
+		kill = func() { _ = p.Kill() }
 		mu.Unlock()
-		dead := make(chan error, 1)
-		go func() { dead <- cmd.Wait() }()
+		dead := ended(p)
 		for alive := true; alive; {
 			select {
 			case <-dead:
 				alive = false
+				must(t, p.Kill())
 			case <-time.After(20 * time.Millisecond):
 				if h.count(ctx, t, automation.Failed) > 0 {
-					_ = cmd.Process.Kill()
+					must(t, p.Kill())
 				}
 			}
 		}
