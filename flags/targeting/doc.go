@@ -14,7 +14,7 @@
 //	}
 //
 // What is compiled does not change, may be used by many goroutines, and answers without
-// an allocation. Definitions are held against limits before and while they are read
+// an allocation of its own; a [Document] that is asked for a list makes one. Definitions are held against limits before and while they are read
 // ([MaxBytes] and the others), and everything that is wrong with one comes back as an
 // [InvalidError] that points at the places.
 //

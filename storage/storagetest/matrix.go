@@ -115,10 +115,13 @@ func fill(v reflect.Value, variant, depth int) {
 			v.SetBytes([]byte(`"` + matrixID + `"`))
 			return
 		}
+		if depth >= maxFill {
+			return
+		}
 		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
 		fill(v.Index(0), variant, depth+1)
 	case reflect.Pointer:
-		if variant&8 != 0 {
+		if variant&8 != 0 && depth < maxFill {
 			v.Set(reflect.New(v.Type().Elem()))
 			fill(v.Elem(), variant, depth+1)
 		}
@@ -136,6 +139,9 @@ func fill(v reflect.Value, variant, depth int) {
 		}
 	}
 }
+
+// maxFill is how deep lists and pointers are filled: conditions hold conditions.
+const maxFill = 8
 
 // owned fills the stores of b with records of a tenant that hold the canary.
 func owned(ctx context.Context, b Backend, tenant string) error {
@@ -289,7 +295,10 @@ func ownJobs(ctx context.Context, b Backend, tenant string) error {
 	}
 	s := j.Jobs()
 	job := jobs.Job{Tenant: tenant, Lane: matrixID, Kind: matrixID, Due: noon, Payload: []byte(matrixSecret), Trace: matrixID}
-	if err := s.Enqueue(ctx, []jobs.Job{job, job}); err != nil {
+	named, ahead := job, job
+	named.Key = matrixID
+	ahead.Due = noon.Add(2 * time.Hour) // behind every position
+	if err := s.Enqueue(ctx, []jobs.Job{job, named, ahead}); err != nil {
 		return err
 	}
 	// The first becomes a dead letter.
