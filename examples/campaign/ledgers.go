@@ -101,7 +101,7 @@ func killSQLite(ctx context.Context, r *round) error {
 	}
 	var lines []string
 	var got ledger.Count
-	for range killsPerRound {
+	for range 5 * killsPerRound { // a kill is quick here
 		p, err := process.Start(process.Config{Role: "ledger", Args: []string{path}})
 		if err != nil {
 			return err

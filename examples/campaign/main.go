@@ -19,10 +19,10 @@
 //
 // Kinds take turns, a round each, until the time is over; the round that runs then is
 // finished. Each round prints a line, JSON with its kind, seed, counts and violations, and
-// appends it to the results file. At the end the counts of all lines in that file are
-// added up and printed. A violation names the seed of its round: -seed with it and -only
-// with its kind begins with that round. What depends on the scheduler may need several
-// tries even so. The exit status is 1 after a violation.
+// appends it to the results file. At the end, and on an interrupt, the counts of all lines
+// in that file are added up and printed. A violation names the seed of its round: -seed
+// with it and -only with its kind begins with that round. What depends on the scheduler
+// may need several tries even so. The exit status is 1 after a violation.
 //
 // Needed are strace for power, Postgres binaries for kill and model, and the go command
 // for faults and model. What is missing is an error, never passed over.
@@ -82,7 +82,10 @@ func run(ctx context.Context, args []string) (violated bool, err error) {
 				continue
 			}
 			r, err := c.round(ctx, p, *seed)
-			if err != nil {
+			switch {
+			case ctx.Err() != nil: // somebody has seen enough
+				return violated, c.sum(os.Stdout)
+			case err != nil:
 				return violated, fmt.Errorf("%s, seed %d: %w", p.name, *seed, err)
 			}
 			violated = violated || len(r.Violations) > 0

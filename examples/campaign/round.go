@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -164,6 +165,9 @@ func (c *campaign) round(ctx context.Context, p proof, seed uint64) (*round, err
 // sum adds up all rounds of the results file.
 func (c *campaign) sum(w io.Writer) error {
 	f, err := os.Open(c.file)
+	if errors.Is(err, os.ErrNotExist) { // no round was finished yet
+		return nil
+	}
 	if err != nil {
 		return err
 	}

@@ -77,6 +77,12 @@
 //   - a revision is read, compared in the program, and then written without a WHERE.
 //
 // The package links no engine. Package eachtest below it runs the kit's own tests over
-// the kit's own backends, package faults makes database calls fail one at a time, and
-// package ruletest is what this suite and those of the domains are made of.
+// the kit's own backends, and package ruletest is what this suite and those of the domains
+// are made of.
+//
+// What no suite can see, because something under the backend has to break, is found out
+// with package faults, which makes database calls fail one at a time, package process, which
+// kills a child that writes, package powercut, which simulates power cuts from what a
+// child wrote and synced, and package cluster, which runs a Postgres to crash. Package
+// ledger is a workload for all of them that knows what has to be left.
 package storagetest
