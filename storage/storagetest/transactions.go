@@ -338,7 +338,7 @@ func outerCtxIsRefused(e *env) {
 }
 
 func concurrentUseIsSafe(e *env) {
-	const goroutines, tries = 4, 200
+	const goroutines, tries = 4, 1000
 	tenant := e.tenant()
 	for _, p := range e.probes {
 		var mu sync.Mutex
