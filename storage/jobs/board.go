@@ -419,6 +419,16 @@ func (b *board) shed(n int) {
 	}
 }
 
+// retire has all lanes given away.
+func (b *board) retire() {
+	for _, l := range b.lanes {
+		if !l.leaving {
+			l.leaving = true
+			b.rest(l)
+		}
+	}
+}
+
 // rest notes that a lane which is leaving has nothing unsettled any more.
 func (b *board) rest(l *lane) {
 	if l.leaving && l.free() && b.owns(l) {

@@ -116,6 +116,16 @@
 // jobs, error, panic, stack. The trace a job was asked for under is carried as text; its
 // handler continues it.
 //
+// [Worker.Stats] tells what a worker is at, for a page or a probe; [WorkerConfig.OnRun] is
+// told of each run, and package jobmetrics feeds OpenTelemetry with both. [Worker.Pause]
+// switches a process off without stopping it: its lanes go to the others, until
+// [Worker.Resume].
+//
+// # Again and again
+//
+// Package schedule runs jobs by cron expressions and intervals, once over all processes, and
+// has a seam for the upkeep that one process of all has to do.
+//
 // # Limits
 //
 // A lane is worked by one process at a time, so a single lane does not scale past it:

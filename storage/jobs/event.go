@@ -24,9 +24,6 @@ const (
 	// EventLeaseLost tells that the worker lost its lease and with it all its lanes. It
 	// names no job. The worker goes on under a new one.
 	EventLeaseLost EventKind = "lease_lost"
-
-	// eventMissed is an outcome that found its job settled, which may have been by itself.
-	eventMissed EventKind = "missed"
 )
 
 // An Event is something an operator wants to hear of. Package jobs records nothing

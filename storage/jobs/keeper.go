@@ -82,7 +82,8 @@ func (w *Worker) beat(t *tenure, watch *observer) time.Duration {
 	dead := watch.dead(sent)
 	ctx, cancel := context.WithDeadline(t.ctx, t.until)
 	defer cancel()
-	p, err := w.store.Beat(ctx, Beat{Worker: t.worker, Lease: w.config.Lease, Dead: dead})
+	resting := w.resting()
+	p, err := w.store.Beat(ctx, Beat{Worker: t.worker, Lease: w.config.Lease, Dead: dead, Resting: resting})
 	now := time.Now()
 	switch {
 	case errors.Is(err, ErrFenced):
@@ -100,11 +101,15 @@ func (w *Worker) beat(t *tenure, watch *observer) time.Duration {
 	watch.look(now, p.Peers)
 	w.mu.Lock()
 	t.until = sent.Add(w.config.Lease)
-	t.peers = len(p.Peers)
+	fewer, changed := rivals(p.Peers) < t.peers, resting != t.resting
+	t.peers, t.resting = rivals(p.Peers), resting
 	t.sync = true
-	t.scan = t.scan || len(dead) > 0
+	t.scan = t.scan || len(dead) > 0 || fewer
 	w.mu.Unlock()
 	signal(w.wake)
+	if changed {
+		w.queue.freed(w) // now that the others can know that they share without this one
+	}
 	return watch.next(now, w.config.Heartbeat)
 }
 
@@ -113,7 +118,7 @@ func (w *Worker) beat(t *tenure, watch *observer) time.Duration {
 func (w *Worker) reenrol(watch *observer) time.Duration {
 	ctx, cancel := context.WithTimeout(w.ctx, w.config.Lease)
 	defer cancel()
-	t, peers, err := w.enrol(ctx)
+	t, peers, err := w.enrol(ctx, w.resting())
 	if err != nil {
 		if w.ctx.Err() == nil {
 			w.config.Logger.Warn("enrolling failed", "error", err)

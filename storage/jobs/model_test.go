@@ -205,8 +205,9 @@ func (m *model) note(p jobs.Presence) {
 }
 
 func (m *model) enrol(t *rapid.T) {
+	resting := rapid.Bool().Draw(t, "resting")
 	p, err := ask(m, t, false, func(ctx context.Context, s jobs.Store) (jobs.Presence, error) {
-		return s.Beat(ctx, jobs.Beat{Lease: time.Second})
+		return s.Beat(ctx, jobs.Beat{Lease: time.Second, Resting: resting})
 	})
 	if err == nil {
 		m.note(p)
@@ -215,7 +216,7 @@ func (m *model) enrol(t *rapid.T) {
 }
 
 func (m *model) beat(t *rapid.T) {
-	beat := jobs.Beat{Worker: m.worker(t), Lease: time.Duration(rapid.IntRange(1, 3).Draw(t, "lease")) * time.Second}
+	beat := jobs.Beat{Worker: m.worker(t), Resting: rapid.Bool().Draw(t, "resting"), Lease: time.Duration(rapid.IntRange(1, 3).Draw(t, "lease")) * time.Second}
 	for _, id := range slices.Sorted(maps.Keys(m.peers)) {
 		if rapid.IntRange(0, 5).Draw(t, "dead") == 0 {
 			peer := m.peers[id]

@@ -130,7 +130,11 @@ func (w *Worker) takeLocked(t *tenure) int {
 // claimLocked returns the claim that is due, if any is.
 func (w *Worker) claimLocked(t *tenure) (claim Claim, due bool) {
 	claim = Claim{Worker: t.worker, Release: t.release, Now: w.queue.now(), Sync: t.sync}
-	if t.scan && len(t.release) == 0 { // or it would take back what it releases
+	switch {
+	case w.paused:
+		t.crowded = false
+		clear(t.awaited)
+	case t.scan && len(t.release) == 0: // or it would take back what it releases
 		claim.Take = w.takeLocked(t)
 		t.crowded = claim.Take == 0
 	}
@@ -170,6 +174,10 @@ func (w *Worker) claim(t *tenure, claim Claim) bool {
 	}
 	if claim.Sync {
 		t.active = claimed.Active
+	}
+	if w.paused {
+		t.board.retire()
+		signal(w.wake)
 	}
 	switch {
 	case claim.Take > 0 && len(claimed.Taken) == claim.Take: // there may be more

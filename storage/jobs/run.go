@@ -21,6 +21,7 @@ var errExited = errors.New("the handler ended its goroutine")
 func (w *Worker) startLocked(t *tenure, l *lane, job Fetched) {
 	ctx, cancel := context.WithCancelCause(t.ctx)
 	t.runs[job.ID] = cancel
+	w.startedLocked(job.Job)
 	go w.run(ctx, t, l, job)
 }
 
@@ -77,6 +78,7 @@ func (w *Worker) ended(t *tenure, l *lane, task *Task, err error) {
 	w.dispatchLocked()
 	w.mu.Unlock()
 	w.tell(event)
+	w.tellRuns()
 }
 
 // endLocked frees the slot of a job, and its place in the lane.

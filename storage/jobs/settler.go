@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"errors"
+	"log/slog"
 	"time"
 )
 
@@ -111,36 +112,44 @@ func (w *Worker) wrote(batch []*settlement, missed []int64) {
 		lost[id] = true
 	}
 	var events []*Event
+	var misses []*settlement
 	w.mu.Lock()
 	for _, s := range batch {
-		if e := w.noteLocked(s, lost[s.outcome.Job.ID]); e != nil {
+		missed := lost[s.outcome.Job.ID]
+		if e := w.noteLocked(s, missed); e != nil {
 			events = append(events, e)
+		}
+		if missed {
+			misses = append(misses, s)
 		}
 	}
 	w.dispatchLocked()
 	w.mu.Unlock()
 	for _, e := range events {
-		w.tell(w.explain(e))
+		w.tell(e)
 	}
+	for _, s := range misses {
+		w.explain(s)
+	}
+	w.tellRuns()
 }
 
-// explain finds out why an outcome was missed: mostly because its job was cancelled. It
-// returns nil where there is nothing to tell.
-func (w *Worker) explain(e *Event) *Event {
-	if e.Kind != eventMissed && e.Kind != EventDouble {
-		return e
-	}
+// explain finds out why an outcome was missed: mostly because its job was cancelled.
+func (w *Worker) explain(s *settlement) {
+	e := s.event(EventDouble)
 	last, err := w.store.Attempts(w.ctx, e.Job.Tenant, e.Job.ID, 1)
 	switch {
 	case err != nil:
 		w.config.Logger.Warn("looking for why an outcome was missed failed", "worker", e.Worker, "job", e.Job.ID, "error", err)
 	case len(last) > 0 && last[0].Result == Cancelled:
-		e.Kind = EventCancelled
+		w.tell(s.event(EventCancelled))
+		w.tally(s, Cancelled)
+		return
+	case s.doubtful: // it had come about before, or will with the next run
+		return
 	}
-	if e.Kind == eventMissed {
-		return nil
-	}
-	return e
+	w.tell(e)
+	w.tally(s, Fenced)
 }
 
 // noteLocked takes note of one outcome that is in the store, or was missed there. It
@@ -158,11 +167,11 @@ func (w *Worker) noteLocked(s *settlement, missed bool) *Event {
 	if s.lane.leaving {
 		signal(w.wake)
 	}
+	if missed {
+		return nil
+	}
+	w.tallyLocked(s, o.Result)
 	switch {
-	case missed && !s.doubtful:
-		return s.event(EventDouble)
-	case missed:
-		return s.event(eventMissed)
 	case o.Result == Buried:
 		return s.event(EventBuried)
 	case o.Result == Retried:
@@ -177,6 +186,7 @@ func (w *Worker) fenced(batch []*settlement) {
 	for _, s := range batch {
 		if s.outcome.Result != Begun {
 			w.tell(s.event(EventFenced))
+			w.tally(s, Fenced)
 			continue
 		}
 		w.mu.Lock()
@@ -195,7 +205,11 @@ func (w *Worker) tell(e *Event) {
 	if e == nil {
 		return
 	}
-	w.config.Logger.Warn("jobs: "+string(e.Kind), "worker", e.Worker, "job", e.Job.ID, "tenant", e.Job.Tenant,
+	level := slog.LevelWarn
+	if e.Kind == EventCancelled { // somebody wanted it
+		level = slog.LevelInfo
+	}
+	w.config.Logger.Log(w.ctx, level, "jobs: "+string(e.Kind), "worker", e.Worker, "job", e.Job.ID, "tenant", e.Job.Tenant,
 		"lane", e.Job.Lane, "kind", e.Job.Kind, "attempt", e.Job.Attempt, "reason", e.Reason)
 	w.config.OnEvent(*e)
 }

@@ -132,6 +132,8 @@ type Beat struct {
 	// counter are ended: their lanes become free and suspect. One whose row is locked
 	// by a settlement that runs may be left for a later beat.
 	Dead []Peer
+	// Resting tells the others that the worker wants no lanes: they share all of them.
+	Resting bool
 	// Leave ends the worker itself: its lanes become free, and no answer is given.
 	Leave bool
 }
@@ -151,6 +153,8 @@ type Peer struct {
 	Beats int64
 	// Lease is how long the worker lives without a beat.
 	Lease time.Duration
+	// Resting is true where the worker said with its last beat that it wants no lanes.
+	Resting bool
 }
 
 // A Claim gives lanes back and takes others.

@@ -20,7 +20,9 @@ type tenure struct {
 	// the last beat was sent. No job is started after it.
 	until time.Time
 	board *board
-	peers int
+	peers int // others that want lanes
+	// resting is what the others know of this worker: that it wants no lanes.
+	resting bool
 	// runs ends the ctx of the handlers at work, by the ids of their jobs.
 	runs map[int64]context.CancelCauseFunc
 
@@ -67,6 +69,9 @@ func (w *Worker) lose(t *tenure, why string) {
 	if !current {
 		return
 	}
+	w.mu.Lock()
+	w.counts.leasesLost++
+	w.mu.Unlock()
 	t.cancel(ErrFenced)
 	w.tell(&Event{Kind: EventLeaseLost, Worker: t.worker, Reason: why})
 	signal(w.lost)
@@ -80,11 +85,23 @@ func (w *Worker) current() *tenure {
 }
 
 // enrol begins a tenure with the store.
-func (w *Worker) enrol(ctx context.Context) (*tenure, []Peer, error) {
+func (w *Worker) enrol(ctx context.Context, resting bool) (*tenure, []Peer, error) {
 	sent := time.Now()
-	p, err := w.store.Beat(ctx, Beat{Lease: w.config.Lease})
+	p, err := w.store.Beat(ctx, Beat{Lease: w.config.Lease, Resting: resting})
 	if err != nil {
 		return nil, nil, err
 	}
-	return newTenure(p.Worker.ID, sent.Add(w.config.Lease), len(p.Peers)), p.Peers, nil
+	t := newTenure(p.Worker.ID, sent.Add(w.config.Lease), rivals(p.Peers))
+	t.resting = resting
+	return t, p.Peers, nil
+}
+
+// rivals returns how many of the other workers want lanes.
+func rivals(peers []Peer) (n int) {
+	for _, p := range peers {
+		if !p.Resting {
+			n++
+		}
+	}
+	return n
 }

@@ -52,6 +52,13 @@ type WorkerConfig struct {
 	// OnEvent is told what a host may want to record. It is called from the worker's
 	// goroutines, after the fact and outside of any transaction, and should return soon.
 	OnEvent func(Event)
+	// OnRun is told of each run once its outcome is known, for metrics; package jobmetrics
+	// feeds OpenTelemetry with it. It is called as OnEvent is. Nil costs nothing.
+	OnRun func(Run)
+	// LeavePruning leaves it to the host to delete old records of attempts with
+	// [Queue.Prune], which a schedule may do once for all processes. Otherwise each worker
+	// does so every hour.
+	LeavePruning bool
 }
 
 // Defaults of WorkerConfig.
@@ -148,6 +155,8 @@ type Worker struct {
 	quit     chan struct{} // closed when the loops are to end
 	quiet    chan struct{} // closed when a closing worker has nothing left to do
 
+	paused      bool
+	counts      counts
 	tenure      *tenure
 	running     int           // handlers at work in this process
 	settlements []*settlement // outcomes to be written
@@ -188,7 +197,7 @@ func NewWorker(queue *Queue, handlers map[string]Handler, config WorkerConfig) (
 	return &Worker{
 		queue: queue, store: queue.store, handlers: maps.Clone(handlers), config: config,
 		wake: make(chan struct{}, 1), lost: make(chan struct{}, 1), unsettled: make(chan struct{}, 1),
-		quit: make(chan struct{}), quiet: make(chan struct{}),
+		quit: make(chan struct{}), quiet: make(chan struct{}), counts: newCounts(handlers),
 	}, nil
 }
 
@@ -204,7 +213,7 @@ func (w *Worker) Start(ctx context.Context) error {
 		return errors.New("jobs: the worker was started or closed before")
 	}
 	ctx = storage.Detach(ctx)
-	t, peers, err := w.enrol(ctx)
+	t, peers, err := w.enrol(ctx, w.paused)
 	if err != nil {
 		return fmt.Errorf("start the worker: %w", err)
 	}
@@ -225,7 +234,9 @@ func (w *Worker) Start(ctx context.Context) error {
 	w.loops.Go(func() { w.keep(peers) })
 	w.loops.Go(w.pick)
 	w.loops.Go(w.settle)
-	w.loops.Go(w.prune)
+	if !w.config.LeavePruning {
+		w.loops.Go(w.prune)
+	}
 	return nil
 }
 
@@ -335,8 +346,11 @@ func (w *Worker) heard(signals []storage.Signal) {
 // freed implements listener.
 func (w *Worker) freed() {
 	w.mu.Lock()
-	if w.tenure != nil {
-		w.tenure.poll = true
+	if t := w.tenure; t != nil {
+		t.poll = true
+		if t.crowded && time.Since(t.until.Add(-w.config.Lease)) > nudgeAfter {
+			signal(w.lost) // a beat tells whether there are fewer to share with
+		}
 	}
 	w.mu.Unlock()
 	signal(w.wake)

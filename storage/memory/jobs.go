@@ -12,9 +12,10 @@ import (
 )
 
 type jobWorkerRow struct {
-	ID    int64
-	Beats int64
-	Lease time.Duration
+	ID      int64
+	Beats   int64
+	Lease   time.Duration
+	Resting bool
 }
 
 var jobWorkerTable = table[jobWorkerRow]{
@@ -195,7 +196,7 @@ func (s jobStore) Beat(ctx context.Context, beat jobs.Beat) (presence jobs.Prese
 				return jobs.ErrFenced
 			}
 		}
-		me.Beats, me.Lease = me.Beats+1, beat.Lease
+		me.Beats, me.Lease, me.Resting = me.Beats+1, beat.Lease, beat.Resting
 		jobWorkerTable.put(v, me)
 		for _, dead := range beat.Dead {
 			if row, ok := jobWorkerTable.get(v, jobWorkerRow{ID: dead.ID}); ok && row.Beats == dead.Beats && row.ID != me.ID {

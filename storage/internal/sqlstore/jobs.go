@@ -91,19 +91,19 @@ func (s jobStore) Beat(ctx context.Context, beat jobs.Beat) (presence jobs.Prese
 
 // sign writes the beat of a worker, or enrols a new one.
 func (s jobStore) sign(ctx context.Context, c storage.Conn, beat jobs.Beat) (jobs.Peer, error) {
-	me := jobs.Peer{ID: beat.Worker, Beats: 1, Lease: beat.Lease}
+	me := jobs.Peer{ID: beat.Worker, Beats: 1, Lease: beat.Lease, Resting: beat.Resting}
 	if beat.Worker == 0 {
 		err := storage.QueryRow(ctx, c, `
-			INSERT INTO adminkit_jobs_worker (beats, lease) VALUES (1, $1) RETURNING id`,
-			[]any{beat.Lease.Microseconds()}, &me.ID)
+			INSERT INTO adminkit_jobs_worker (beats, lease, resting) VALUES (1, $1, $2) RETURNING id`,
+			[]any{beat.Lease.Microseconds(), beat.Resting}, &me.ID)
 		if err != nil {
 			return jobs.Peer{}, fmt.Errorf("enrol worker: %w", err)
 		}
 		return me, nil
 	}
 	err := storage.QueryRow(ctx, c, `
-		UPDATE adminkit_jobs_worker SET beats = beats + 1, lease = $2 WHERE id = $1 RETURNING beats`,
-		[]any{beat.Worker, beat.Lease.Microseconds()}, &me.Beats)
+		UPDATE adminkit_jobs_worker SET beats = beats + 1, lease = $2, resting = $3 WHERE id = $1 RETURNING beats`,
+		[]any{beat.Worker, beat.Lease.Microseconds(), beat.Resting}, &me.Beats)
 	switch {
 	case errors.Is(err, storage.ErrNotFound):
 		return jobs.Peer{}, jobs.ErrFenced
@@ -149,7 +149,7 @@ func (s jobStore) leave(ctx context.Context, c storage.Conn, worker int64) error
 
 func (s jobStore) peers(ctx context.Context, c storage.Conn, except int64) (peers []jobs.Peer, err error) {
 	rows, err := c.Query(ctx, `
-		SELECT id, beats, lease FROM adminkit_jobs_worker WHERE id <> $1 ORDER BY id`, except)
+		SELECT id, beats, lease, resting FROM adminkit_jobs_worker WHERE id <> $1 ORDER BY id`, except)
 	if err != nil {
 		return nil, fmt.Errorf("read workers: %w", err)
 	}
@@ -157,7 +157,7 @@ func (s jobStore) peers(ctx context.Context, c storage.Conn, except int64) (peer
 	for rows.Next() {
 		var p jobs.Peer
 		var lease int64
-		if err := rows.Scan(&p.ID, &p.Beats, &lease); err != nil {
+		if err := rows.Scan(&p.ID, &p.Beats, &lease, &p.Resting); err != nil {
 			return nil, fmt.Errorf("read workers: %w", err)
 		}
 		p.Lease = time.Duration(lease) * time.Microsecond

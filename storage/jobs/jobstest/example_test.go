@@ -51,6 +51,7 @@ func ExampleRules() {
 	// JS-025 lanes of a worker that leaves are free and not suspect
 	// JS-026 leaving twice is no error
 	// JS-027 a suspicion is told once
+	// JS-028 a worker that rests says so to the others until it does not
 	// JS-030 a claim takes free lanes with due jobs and no others
 	// JS-031 a lane has one owner
 	// JS-032 a claim takes no more lanes than it asks for

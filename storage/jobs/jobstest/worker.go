@@ -84,4 +84,17 @@ var workerRules = []rule{
 			e.Errorf("got lanes %+v, want the one that is not suspect", got)
 		}
 	}},
+	{"JS-028", "a worker that rests says so to the others until it does not", "they share the lanes without it", func(e *env) {
+		w, observer := e.beat(jobs.Beat{Resting: true}), e.worker()
+		for _, resting := range []bool{true, false, true} {
+			mine := e.beat(jobs.Beat{Worker: w.Worker.ID, Resting: resting}).Worker
+			peers := e.beat(jobs.Beat{Worker: observer}).Peers
+			if mine.Resting != resting || !slices.Contains(peers, mine) {
+				e.Errorf("the observer sees %+v, want %+v that rests: %t", peers, mine, resting)
+			}
+		}
+		if !w.Worker.Resting {
+			e.Errorf("a worker that was enrolled at rest does not rest")
+		}
+	}},
 }

@@ -77,6 +77,23 @@ func enqueuedAs(change func(j *jobs.Job)) func(a *animal) {
 }
 
 var registerZoo = []mutant{
+	{"JS-028", "does not tell others who rests", func(a *animal) {
+		a.beat = func(ctx context.Context, beat jobs.Beat) (jobs.Presence, error) {
+			p, err := a.Store.Beat(ctx, beat)
+			for i := range p.Peers {
+				p.Peers[i].Resting = false
+			}
+			return p, err
+		}
+	}},
+	{"JS-028", "has a worker rest for ever", func(a *animal) {
+		rested := map[int64]bool{}
+		a.beat = func(ctx context.Context, beat jobs.Beat) (jobs.Presence, error) {
+			beat.Resting = beat.Resting || rested[beat.Worker]
+			rested[beat.Worker] = beat.Resting && beat.Worker != 0
+			return a.Store.Beat(ctx, beat)
+		}
+	}},
 	{"JS-080", "knows no keys", enqueuedAs(func(j *jobs.Job) { j.Key = "" })},
 	{"JS-080", "refuses a batch with a key that is taken", func(a *animal) {
 		a.enqueue = func(ctx context.Context, list []jobs.Job) error {

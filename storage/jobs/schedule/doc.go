@@ -78,9 +78,15 @@
 // records: a list of functions with a Spec each.
 //
 //	upkeep, err := schedule.NewUpkeep(scheduler, "system",
-//		schedule.Chore{Name: "attempts", Run: queue.Prune},
+//		schedule.Chore{Name: "attempts", Run: func(ctx context.Context) error {
+//			_, err := queue.Prune(ctx, queue.Now().AddDate(0, 0, -7))
+//			return err
+//		}},
 //		schedule.Chore{Name: "idempotency", Run: pruner.Prune},
 //	)
+//
+// With such a chore each worker's own pruning is switched off by
+// [jobs.WorkerConfig.LeavePruning].
 //
 // # When one does not run
 //

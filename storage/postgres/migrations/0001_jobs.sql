@@ -1,9 +1,10 @@
 -- The work engine. A worker row is the fence: whoever settles a job locks it in key-share
 -- mode, whoever ends the worker deletes it. Its ids are never given again.
 CREATE TABLE adminkit_jobs_worker (
-	id    BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-	beats BIGINT NOT NULL,
-	lease BIGINT NOT NULL -- microseconds without a beat
+	id      BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+	beats   BIGINT NOT NULL,
+	lease   BIGINT NOT NULL, -- microseconds without a beat
+	resting BOOLEAN NOT NULL -- it wants no lanes
 );
 
 CREATE TABLE adminkit_jobs_lane (

@@ -1,9 +1,10 @@
 -- The work engine. A worker row is the fence: whoever settles a job reads it, whoever
 -- ends the worker deletes it. AUTOINCREMENT, so that no id is ever given again.
 CREATE TABLE adminkit_jobs_worker (
-	id    INTEGER PRIMARY KEY AUTOINCREMENT,
-	beats INTEGER NOT NULL,
-	lease INTEGER NOT NULL -- microseconds without a beat
+	id      INTEGER PRIMARY KEY AUTOINCREMENT,
+	beats   INTEGER NOT NULL,
+	lease   INTEGER NOT NULL, -- microseconds without a beat
+	resting INTEGER NOT NULL -- it wants no lanes
 ) STRICT;
 
 CREATE TABLE adminkit_jobs_lane (
