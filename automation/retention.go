@@ -119,7 +119,7 @@ func (p *Pruner) Run(ctx context.Context) {
 	ticker := time.NewTicker(p.cfg.Every)
 	defer ticker.Stop()
 	for {
-		p.prune(ctx)
+		_ = p.Prune(ctx) // logged, and tried again
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
@@ -128,19 +128,24 @@ func (p *Pruner) Run(ctx context.Context) {
 	}
 }
 
-// prune goes through the tenants once. One that fails leaves the others their turn.
-func (p *Pruner) prune(ctx context.Context) {
+// Prune goes through the tenants once, for hosts that have a schedule for it instead of
+// Run. A tenant that fails leaves the others their turn; its error is logged, and returned
+// with those of others.
+func (p *Pruner) Prune(ctx context.Context) error {
 	tenants, err := p.tenants(ctx)
 	if err != nil {
 		p.failed(ctx, "", err)
-		return
+		return err
 	}
+	var errs []error
 	now := p.cfg.Now()
 	for _, tenant := range tenants {
 		if _, err := Prune(ctx, p.store, tenant, Horizon{Runs: now.Add(-p.cfg.KeepRuns), Signals: now.Add(-p.cfg.KeepSignals)}); err != nil {
 			p.failed(ctx, tenant, err)
+			errs = append(errs, err)
 		}
 	}
+	return errors.Join(errs...)
 }
 
 func (p *Pruner) failed(ctx context.Context, tenant string, err error) {

@@ -133,6 +133,21 @@ func TestAPrunerComesBackAndPassesByWhatFails(t *testing.T) {
 	})
 }
 
+func TestAPruningOutOfTurnTellsWhatFailed(t *testing.T) {
+	store := &ledger{}
+	p, err := automation.NewPruner(store, func(context.Context) ([]string, error) { return []string{"bloom", "acme"}, nil }, automation.PrunerConfig{})
+	must(t, err)
+	if err := p.Prune(t.Context()); err == nil || len(store.calls) != 5 {
+		t.Errorf("got %v after %d calls, want the error of one tenant and all of the other's done", err, len(store.calls))
+	}
+	unknown := errors.New("nobody knows the tenants")
+	p, err = automation.NewPruner(store, func(context.Context) ([]string, error) { return nil, unknown }, automation.PrunerConfig{})
+	must(t, err)
+	if err := p.Prune(t.Context()); !errors.Is(err, unknown) {
+		t.Errorf("got %v, want %v", err, unknown)
+	}
+}
+
 func TestAPrunerKeepsByDefault(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &ledger{}
