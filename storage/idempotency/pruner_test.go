@@ -127,6 +127,27 @@ func TestAPrunerComesBackAndPassesByWhatFails(t *testing.T) {
 	})
 }
 
+func TestAPruningOutOfTurnTellsWhatFailed(t *testing.T) {
+	store := &ledger{}
+	p, err := idempotency.NewPruner(store, func(context.Context) ([]string, error) {
+		return []string{"acme", "bloom", "cobalt"}, nil
+	}, idempotency.PrunerConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Prune(t.Context()); err == nil || err.Error() != "the store is away" || len(store.calls) != 3 {
+		t.Errorf("got %v after %d tenants, want the error of one and all three tried", err, len(store.calls))
+	}
+	unknown := errors.New("nobody knows the tenants")
+	p, err = idempotency.NewPruner(store, func(context.Context) ([]string, error) { return nil, unknown }, idempotency.PrunerConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Prune(t.Context()); !errors.Is(err, unknown) {
+		t.Errorf("got %v, want %v", err, unknown)
+	}
+}
+
 func TestAPrunerIsMadeOfWhatItNeeds(t *testing.T) {
 	t.Parallel()
 	none := func(context.Context) ([]string, error) { return nil, nil }

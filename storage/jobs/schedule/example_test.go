@@ -61,6 +61,67 @@ func Example() {
 	// on the second: true and once each: true
 }
 
+// What is old is deleted by one process of all. Here it is what package jobs keeps of
+// attempts, and what anything else forgets.
+func ExampleUpkeep() {
+	ctx := context.Background()
+	backend, err := memory.New(memory.Config{})
+	if err != nil {
+		panic(err)
+	}
+	queue, err := jobs.NewQueue(backend.Jobs(), jobs.Config{})
+	if err != nil {
+		panic(err)
+	}
+	scheduler, err := schedule.New(queue, backend, schedule.Config{})
+	if err != nil {
+		panic(err)
+	}
+	swept := make(chan string, 10)
+	upkeep, err := schedule.NewUpkeep(scheduler, "system",
+		schedule.Chore{Name: "attempts", Spec: schedule.Spec{Cron: "15 3 * * *"}, Run: func(ctx context.Context) error {
+			_, err := queue.Prune(ctx, queue.Now().AddDate(0, 0, -7))
+			return err
+		}},
+		schedule.Chore{Name: "sweep", Spec: schedule.Spec{Every: time.Second}, Run: func(context.Context) error {
+			swept <- "swept"
+			return nil
+		}},
+	)
+	if err != nil {
+		panic(err)
+	}
+	handlers := upkeep.Handlers()
+	maps.Copy(handlers, scheduler.Handlers())
+	worker, err := jobs.NewWorker(queue, handlers, jobs.WorkerConfig{LeavePruning: true})
+	if err != nil {
+		panic(err)
+	}
+	if err := worker.Start(ctx); err != nil {
+		panic(err)
+	}
+	defer func() {
+		if err := worker.Close(ctx); err != nil {
+			panic(err)
+		}
+	}()
+	if err := upkeep.Put(ctx); err != nil {
+		panic(err)
+	}
+	fmt.Println(<-swept)
+	page, err := scheduler.List(ctx, "system", schedule.Query{})
+	if err != nil {
+		panic(err)
+	}
+	for _, s := range page.Items {
+		fmt.Println(s.Name, s.Spec.Cron, s.Spec.Every)
+	}
+	// Output:
+	// swept
+	// upkeep/sweep  1s
+	// upkeep/attempts 15 3 * * * 0s
+}
+
 // Clocks in Berlin go forward over half past two on 29 March: it runs when they do.
 func ExampleSpec_Instants() {
 	spec := schedule.Spec{Cron: "30 2 * * *", Zone: "Europe/Berlin"}

@@ -119,9 +119,9 @@ func reference(expression string, zone *time.Location, from, to time.Time) []tim
 	g := gronx.New()
 	var list []time.Time
 	seen := time.Time{} // the latest time shown, as if it were UTC
-	for at := from.Add(-48 * time.Hour); at.Before(to); at = at.Add(time.Minute) {
-		y, m, d := at.In(zone).Date()
-		shown := time.Date(y, m, d, at.In(zone).Hour(), at.In(zone).Minute(), 0, 0, time.UTC)
+	for at := from.Add(-48 * time.Hour).UTC(); at.Before(to); at = at.Add(time.Minute) {
+		_, offset := at.In(zone).Zone()
+		shown := at.Add(time.Duration(offset) * time.Second).UTC()
 		if seen.IsZero() {
 			seen = shown
 		}

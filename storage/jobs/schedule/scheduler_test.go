@@ -40,13 +40,13 @@ func (c *clock) Now() time.Time        { return time.UnixMicro(c.at.Load()).UTC(
 func (c *clock) set(t time.Time)       { c.at.Store(t.UnixMicro()) }
 func (c *clock) pass(by time.Duration) { c.set(c.Now().Add(by)) }
 
-// A process is a queue and a scheduler over a store that others share.
-type process struct {
+// A node is a queue and a scheduler over a store that others share.
+type node struct {
 	*schedule.Scheduler
 	queue *jobs.Queue
 }
 
-func newProcess(t *testing.T, b eachtest.Backend, now func() time.Time) process {
+func newNode(t *testing.T, b eachtest.Backend, now func() time.Time) node {
 	t.Helper()
 	q, err := jobs.NewQueue(b.Jobs(), jobs.Config{Now: now})
 	if err != nil {
@@ -56,11 +56,11 @@ func newProcess(t *testing.T, b eachtest.Backend, now func() time.Time) process 
 	if err != nil {
 		t.Fatal(err)
 	}
-	return process{s, q}
+	return node{s, q}
 }
 
 // work starts a worker of the process and returns what closes it.
-func (p process) work(t *testing.T, handlers map[string]jobs.Handler, config jobs.WorkerConfig) (closing func()) {
+func (p node) work(t *testing.T, handlers map[string]jobs.Handler, config jobs.WorkerConfig) (closing func()) {
 	t.Helper()
 	handlers = maps.Clone(handlers)
 	maps.Copy(handlers, p.Handlers())
@@ -118,7 +118,7 @@ func (r *record) all() []string {
 	return slices.Clone(r.runs)
 }
 
-func get(t *testing.T, s process, name string) schedule.Schedule {
+func get(t *testing.T, s node, name string) schedule.Schedule {
 	t.Helper()
 	got, err := s.Get(t.Context(), "acme", name)
 	if err != nil {
@@ -145,7 +145,7 @@ func at(s string) time.Time {
 func TestASchedulesLife(t *testing.T) {
 	eachtest.Run(t, func(t *testing.T, b eachtest.Backend) {
 		now := newClock("2026-03-01T12:00:00Z")
-		s := newProcess(t, b, now.Now)
+		s := newNode(t, b, now.Now)
 		ctx := t.Context()
 		must := func(err error) {
 			t.Helper()
@@ -203,7 +203,7 @@ func TestASchedulesLife(t *testing.T) {
 
 func TestSchedulesAreListedByTheirNextInstants(t *testing.T) {
 	eachtest.Run(t, func(t *testing.T, b eachtest.Backend) {
-		s := newProcess(t, b, newClock("2026-03-01T12:00:00Z").Now)
+		s := newNode(t, b, newClock("2026-03-01T12:00:00Z").Now)
 		for i, cron := range []string{"@monthly", "@hourly", "@daily"} {
 			sch := daily(fmt.Sprint(i))
 			sch.Spec.Cron = cron
@@ -282,9 +282,9 @@ func TestTwoProcessesRunEachInstantOnce(t *testing.T) {
 		now := newClock("2026-03-28T12:00:00Z")
 		var ran record
 		handlers := map[string]jobs.Handler{"report": ran.handle}
-		var both []process
+		var both []node
 		for range 2 {
-			p := newProcess(t, b, now.Now)
+			p := newNode(t, b, now.Now)
 			p.work(t, handlers, jobs.WorkerConfig{Poll: 5 * time.Millisecond})
 			both = append(both, p)
 		}
@@ -316,7 +316,7 @@ func TestTwoProcessesRunEachInstantOnce(t *testing.T) {
 func TestMissedInstantsFollowTheirPolicyAndAClockThatIsSetBackRunsNothingTwice(t *testing.T) {
 	eachtest.Run(t, func(t *testing.T, b eachtest.Backend) {
 		now := newClock("2026-03-01T12:00:00Z")
-		p := newProcess(t, b, now.Now)
+		p := newNode(t, b, now.Now)
 		for _, misfire := range []schedule.Misfire{schedule.Once, schedule.Skip, schedule.All} {
 			s := daily(string(misfire))
 			s.Spec.Misfire = misfire
@@ -386,7 +386,7 @@ func TestAnInstantThatCouldNotBeRunIsTriedAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 		flaky.fails.Store(100) // more often than a job is tried
-		process{s, q}.work(t, map[string]jobs.Handler{"report": ran.handle}, jobs.WorkerConfig{Poll: time.Hour, Lease: 24 * time.Hour})
+		node{s, q}.work(t, map[string]jobs.Handler{"report": ran.handle}, jobs.WorkerConfig{Poll: time.Hour, Lease: 24 * time.Hour})
 		time.Sleep(59 * time.Minute)
 		synctest.Wait()
 		if got := ran.all(); len(got) != 0 {
@@ -453,7 +453,7 @@ func TestAYearWithWorkersThatComeAndGo(t *testing.T) {
 			}
 		}
 		var ran record
-		p := process{s, q}
+		p := node{s, q}
 		for range 12 {
 			config := jobs.WorkerConfig{Poll: time.Hour, Lease: 24 * time.Hour}
 			one := p.work(t, map[string]jobs.Handler{"report": ran.handle}, config)
@@ -494,9 +494,9 @@ func TestAScheduleIsChangedWhileItRuns(t *testing.T) {
 	eachtest.Run(t, func(t *testing.T, b eachtest.Backend) {
 		now := newClock("2026-03-01T12:00:00Z")
 		var ran record
-		var both []process
+		var both []node
 		for range 2 {
-			p := newProcess(t, b, now.Now)
+			p := newNode(t, b, now.Now)
 			p.work(t, map[string]jobs.Handler{"report": ran.handle}, jobs.WorkerConfig{Poll: 2 * time.Millisecond})
 			both = append(both, p)
 		}
@@ -537,9 +537,9 @@ func TestChoresAreDoneOncePerInstantByTwoProcesses(t *testing.T) {
 	eachtest.Run(t, func(t *testing.T, b eachtest.Backend) {
 		now := newClock("2026-03-01T12:30:00Z")
 		var done [2]atomic.Int64
-		looker := newProcess(t, b, now.Now)
+		looker := newNode(t, b, now.Now)
 		for i := range 2 {
-			p := newProcess(t, b, now.Now)
+			p := newNode(t, b, now.Now)
 			upkeep, err := schedule.NewUpkeep(p.Scheduler, "system",
 				schedule.Chore{Name: "sweep", Run: func(context.Context) error { done[0].Add(1); return nil }},
 				schedule.Chore{Name: "expire", Spec: schedule.Spec{Every: 10 * time.Minute}, Run: func(context.Context) error { done[1].Add(1); return nil }},
