@@ -21,8 +21,8 @@ type RuleInput struct {
 // Create writes a rule, disabled, with its first version. Whoever writes it owns it: its
 // runs use that person's rights.
 //
-// Errors are those of audit.Governor.Change, and a *storage.InvalidError for what is
-// wrong with in.
+// Errors are those of audit.Governor.Change, a *storage.InvalidError for what is wrong
+// with in, and a *storage.LimitError where the tenant has all it may, see [Quotas].
 func (s *Service) Create(ctx context.Context, tenant string, in RuleInput) (Rule, error) {
 	if in.ID != "" {
 		if err := storage.CheckID("/id", in.ID); err != nil {
@@ -84,7 +84,10 @@ func (s *Service) write(ctx context.Context, action string, before, after Rule, 
 			Tenant: after.Tenant, RuleID: after.ID, Number: after.Version, Document: document, Hash: hash,
 			CreatedBy: after.Owner, CreatedAt: after.UpdatedAt,
 		}
-		return s.store.SaveRule(ctx, after.Tenant, after, &v)
+		if err := s.store.SaveRule(ctx, after.Tenant, after, &v); err != nil || before.ID != "" {
+			return err
+		}
+		return s.withinQuota(ctx, after.Tenant)
 	})
 	if err != nil {
 		return Rule{}, err

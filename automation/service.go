@@ -38,6 +38,9 @@ type Config struct {
 	// name; nil knows none. flags.Service.AudienceLibrary is one. It is asked in the
 	// transaction that starts a run.
 	Audiences func(ctx context.Context, tenant string) (*targeting.Library, error)
+	// Quotas says how many objects a tenant may have; nil is the defaults for everybody.
+	// It is asked in the transaction of a creation.
+	Quotas func(ctx context.Context, tenant string) (Quotas, error)
 	// Tracer gets the spans of attempts; nil is correlation.Untraced.
 	Tracer correlation.Tracer
 	// Now and NewID default to the clock and storage.NewID.

@@ -35,6 +35,10 @@ type RuleStore interface {
 	GetRule(ctx context.Context, tenant, id string, lock bool) (Rule, error)
 	// ListRules returns rules in order of creation.
 	ListRules(ctx context.Context, tenant string, q RuleQuery) (storage.Page[Rule], error)
+	// CountRules returns how many rules the tenant has. With lock, nobody else who counts
+	// with lock adds one until the transaction of ctx ends; without a transaction that is
+	// storage.ErrNoTx.
+	CountRules(ctx context.Context, tenant string, lock bool) (int64, error)
 	// GetVersion returns one version of a rule.
 	GetVersion(ctx context.Context, tenant, ruleID string, number int) (Version, error)
 	// ListVersions returns the versions of a rule, the newest first, none where there

@@ -16,7 +16,8 @@ import (
 
 // SaveAudience defines an audience or replaces it, for all flags that use it: they are
 // compiled with it, and one that would break refuses the change. revision is the one it
-// was made for, zero for whichever is current.
+// was made for, zero for whichever is current. A new one is a *storage.LimitError where the
+// tenant has all it may, see [Quotas].
 func (s *Service) SaveAudience(ctx context.Context, tenant string, a targeting.Audience, revision int64, reason string) (AudienceVersion, error) {
 	return s.changeAudience(ctx, audienceEvent(ActionSaveAudience, tenant, a.Key, revision, reason), payload{Audience: &a})
 }

@@ -98,7 +98,8 @@ func (s *Service) actions() map[string]action {
 //	}
 //
 // A flag or audience that moved since, and a change that was made meanwhile, is
-// storage.ErrConflict; a payload that is no change of this package is a
+// storage.ErrConflict; a creation where the tenant has all it may by now is a
+// *storage.LimitError; a payload that is no change of this package is a
 // *storage.InvalidError.
 func (s *Service) Apply(ctx context.Context, e audit.Event) (err error) {
 	var p payload
@@ -207,6 +208,9 @@ func (s *Service) save(ctx context.Context, e *audit.Event, a action, p payload)
 		return Version{}, storage.ErrConflict // it would change something else by now
 	}
 	v, err := s.append(ctx, *e, a.kind, last, d)
+	if err == nil && standing(last) == nil {
+		err = s.withinQuota(ctx, e.Tenant, a.kind)
+	}
 	if err != nil || d.job == nil {
 		return v, err
 	}

@@ -38,6 +38,9 @@ type Config struct {
 	// InUse names who uses an audience outside of flags (rules, approval policies), nil
 	// for nobody. It is asked in the transaction of the deletion.
 	InUse func(ctx context.Context, tenant, audience string) ([]string, error)
+	// Quotas says how many objects a tenant may have; nil is the defaults for everybody.
+	// It is asked in the transaction of a creation.
+	Quotas func(ctx context.Context, tenant string) (Quotas, error)
 	// MaxSubjects is how many subjects a preview evaluates at most; zero is
 	// [DefaultMaxSubjects].
 	MaxSubjects int

@@ -61,6 +61,9 @@ type Store interface {
 	Get(ctx context.Context, tenant string, kind Kind, key string) (Version, error)
 	// List returns the current versions of what is not deleted, in order of key.
 	List(ctx context.Context, tenant string, q ListQuery) ([]Version, error)
+	// Count returns how many documents of a kind there are, not counting deleted ones.
+	// After Lock nobody else changes that until the transaction of ctx ends.
+	Count(ctx context.Context, tenant string, kind Kind) (int64, error)
 	// Versions returns the versions of a key, the newest first, those with a revision
 	// below before (0 for all), at most limit.
 	Versions(ctx context.Context, tenant string, kind Kind, key string, before int64, limit int) ([]Version, error)

@@ -54,6 +54,20 @@ var storeCases = []struct {
 		must(t, err)
 		same(t, got, want)
 	}},
+	{"documents that are not deleted are counted by tenant and kind", func(t *testing.T, ctx context.Context, b eachtest.Backend, s flags.Store) {
+		save(t, ctx, s, "acme", version(flags.KindFlag, "a", 1), version(flags.KindFlag, "b", 1), version(flags.KindFlag, "b", 2),
+			version(flags.KindFlag, "c", 1), ended(version(flags.KindFlag, "c", 2)), version(flags.KindAudience, "a", 1))
+		save(t, ctx, s, "acme2", version(flags.KindFlag, "a", 1))
+		for _, c := range []struct {
+			tenant string
+			kind   flags.Kind
+			want   int64
+		}{{"acme", flags.KindFlag, 2}, {"acme", flags.KindAudience, 1}, {"acme2", flags.KindFlag, 1}, {"bloom", flags.KindFlag, 0}} {
+			got, err := s.Count(ctx, c.tenant, c.kind)
+			must(t, err)
+			same(t, got, c.want)
+		}
+	}},
 	{"flags and audiences of one key are two documents", func(t *testing.T, ctx context.Context, b eachtest.Backend, s flags.Store) {
 		want := save(t, ctx, s, "acme", version(flags.KindFlag, "vip", 1), version(flags.KindAudience, "vip", 1))
 		for _, w := range want {

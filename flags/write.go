@@ -14,7 +14,8 @@ import (
 
 // Create defines a flag, completed with the [Defaults] of its type. reason is kept with
 // the version. A key that is taken is [ErrExists]; that of a deleted flag is free, and
-// its revisions count on.
+// its revisions count on. Where the tenant has all it may, see [Quotas], it is a
+// *storage.LimitError.
 //
 // Errors are those of audit.Governor.Change, and a *storage.InvalidError with pointers
 // into the flag for what is wrong with it. That holds for every change.

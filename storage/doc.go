@@ -45,5 +45,12 @@
 // # Errors
 //
 // Sentinels say which error it is ([ErrNotFound], [ErrConflict] ...), typed errors
-// say what with ([InvalidError] names the fields). Match with errors.Is and errors.As.
+// say what with ([InvalidError] names the fields, [LimitError] the limit). Match with
+// errors.Is and errors.As.
+//
+// # Quotas
+//
+// How many objects of a kind a tenant may have is a [Quota] of the service that creates
+// them. Its Config asks the host for the limits of a tenant, its method Quotas tells them
+// with what is used, and one creation too many is [ErrLimit].
 package storage

@@ -19,6 +19,10 @@ var (
 	// [InvalidError] carries the fields.
 	ErrInvalid = errors.New("invalid input")
 
+	// ErrLimit reports that the tenant would have more of something than it may. Nothing
+	// was stored. [LimitError] carries the limit.
+	ErrLimit = errors.New("limit reached")
+
 	// ErrBadCursor reports a cursor that was changed, truncated or made for
 	// another list.
 	ErrBadCursor = errors.New("bad cursor")

@@ -115,3 +115,24 @@ func ExampleInvalidError() {
 	// /reason
 	// <nil>
 }
+
+// A LimitError names the limit that a creation would pass. Services count what is there
+// in the transaction of the creation, behind the new object.
+func ExampleLimitError() {
+	endpoints, err := storage.NewQuota("endpoints", 0, 2) // 0 is the default, here 2
+	fmt.Println(endpoints.Limit, err)
+
+	endpoints.Used = 2
+	fmt.Println(endpoints.Check())
+	endpoints.Used = 3
+	err = endpoints.Check()
+	fmt.Println(err)
+
+	var full *storage.LimitError
+	fmt.Println(errors.Is(err, storage.ErrLimit), errors.As(err, &full), full.Limit)
+	// Output:
+	// 2 <nil>
+	// <nil>
+	// limit reached: at most 2 endpoints
+	// true true 2
+}

@@ -15,8 +15,8 @@ import (
 // Create registers an endpoint, enabled, and returns it with its signing secret. The
 // secret is shown this once; the store keeps it sealed.
 //
-// Errors are those of audit.Governor.Change, and a *storage.InvalidError for what is
-// wrong with in.
+// Errors are those of audit.Governor.Change, a *storage.InvalidError for what is wrong
+// with in, and a *storage.LimitError where the tenant has all it may, see [Quotas].
 func (s *Service) Create(ctx context.Context, tenant string, in EndpointInput) (Endpoint, string, error) {
 	in, err := s.checkInput(in)
 	if err != nil {
@@ -34,7 +34,10 @@ func (s *Service) Create(ctx context.Context, tenant string, in EndpointInput) (
 	event := endpointEvent(ActionCreate, e)
 	event.Payload, event.After = in.payload(), e.record()
 	_, err = s.governor.Change(ctx, event, func(ctx context.Context, _ *audit.Event) error {
-		return s.store.InsertEndpoint(ctx, tenant, e, sealed)
+		if err := s.store.InsertEndpoint(ctx, tenant, e, sealed); err != nil {
+			return err
+		}
+		return s.withinQuota(ctx, tenant)
 	})
 	if err != nil {
 		return Endpoint{}, "", err

@@ -54,6 +54,9 @@ type Config struct {
 	RedeliverWithin time.Duration
 	// RotateOverlap is how long old secrets sign beside a new one; zero is a day.
 	RotateOverlap time.Duration
+	// Quotas says how many objects a tenant may have; nil is the defaults for everybody.
+	// It is asked in the transaction of a creation.
+	Quotas func(ctx context.Context, tenant string) (Quotas, error)
 	// TraceURL is where a trace can be looked at, with "{trace_id}" in place of the
 	// id; empty for nowhere.
 	TraceURL string

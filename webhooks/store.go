@@ -38,6 +38,10 @@ type EndpointStore interface {
 	GetEndpoint(ctx context.Context, tenant, id string, lock bool) (Endpoint, Health, error)
 	// ListEndpoints returns endpoints in order of creation.
 	ListEndpoints(ctx context.Context, tenant string, q EndpointQuery) (storage.Page[Endpoint], error)
+	// CountEndpoints returns how many endpoints the tenant has. With lock, nobody else who
+	// counts with lock adds one until the transaction of ctx ends; without a transaction
+	// that is storage.ErrNoTx.
+	CountEndpoints(ctx context.Context, tenant string, lock bool) (int64, error)
 	// Secrets returns the secrets of an endpoint, newest first, none where there is
 	// no such endpoint.
 	Secrets(ctx context.Context, tenant, endpointID string) ([]Secret, error)

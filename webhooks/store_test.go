@@ -55,6 +55,25 @@ var storeCases = []struct {
 		same(t, secrets, []webhooks.Secret{{ID: "s1", Sealed: []byte{1, 2}, CreatedAt: day}})
 		wantErr(t, s.InsertEndpoint(ctx, "acme", want, webhooks.Secret{ID: "s2", Sealed: []byte{1}}), storage.ErrConflict)
 	}},
+	{"endpoints are counted by tenant, and locked in a transaction only", func(t *testing.T, ctx context.Context, b eachtest.Backend, s webhooks.Store) {
+		for _, id := range []string{"e1", "e2", "e3"} {
+			must(t, s.InsertEndpoint(ctx, "acme", endpoint("acme", id, "a.b"), webhooks.Secret{ID: "s-" + id, Sealed: []byte{1}}))
+		}
+		must(t, s.InsertEndpoint(ctx, "acme2", endpoint("acme2", "e1", "a.b"), webhooks.Secret{ID: "s", Sealed: []byte{1}}))
+		must(t, s.DeleteEndpoint(ctx, "acme", "e2", 1))
+		for tenant, want := range map[string]int64{"acme": 2, "acme2": 1, "bloom": 0} {
+			got, err := s.CountEndpoints(ctx, tenant, false)
+			must(t, err)
+			same(t, got, want)
+		}
+		_, err := s.CountEndpoints(ctx, "acme", true)
+		wantErr(t, err, storage.ErrNoTx)
+		must(t, b.InTx(ctx, func(ctx context.Context) error {
+			got, err := s.CountEndpoints(ctx, "acme", true)
+			same(t, got, 2)
+			return err
+		}))
+	}},
 	{"an update needs the revision it was made for", func(t *testing.T, ctx context.Context, b eachtest.Backend, s webhooks.Store) {
 		e := endpoint("acme", "e1", "a.b")
 		must(t, s.InsertEndpoint(ctx, "acme", e, webhooks.Secret{ID: "s1", Sealed: []byte{1}}))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -71,6 +72,7 @@ func TestProblemsHideCauses(t *testing.T) {
 		{"a missing object", errors.Join(storage.ErrNotFound, secret), 404, "not_found"},
 		{"a moved revision", errors.Join(storage.ErrConflict, secret), 409, "conflict"},
 		{"a bad cursor", storage.ErrBadCursor, 400, "bad_cursor"},
+		{"a limit", errors.Join(&storage.LimitError{What: "endpoints", Limit: 5}, secret), 409, "limit"},
 		{"a bad field", storage.Invalid("/amount", "must be positive"), 422, "invalid"},
 		{"a denial", &audit.DeniedError{Verdict: audit.Verdict{Reason: audit.Reason{Code: "no_matching_rule", Detail: secret.Error()}}, Err: secret}, 403, "denied"},
 		{"nobody", httpapi.ErrUnauthenticated, 401, "unauthenticated"},
@@ -89,6 +91,17 @@ func TestProblemsHideCauses(t *testing.T) {
 				t.Errorf("the document tells the cause: %s", b)
 			}
 		})
+	}
+}
+
+func TestLimitProblemNamesTheLimitAndItsValue(t *testing.T) {
+	t.Parallel()
+	p := httpapi.ProblemOf(fmt.Errorf("create: %w", &storage.LimitError{What: "endpoints", Limit: 5}))
+	if p.Limit == nil || *p.Limit != (storage.LimitError{What: "endpoints", Limit: 5}) {
+		t.Errorf("got the limit %+v", p.Limit)
+	}
+	if want := "There may be at most 5 endpoints. Nothing was changed."; p.Detail != want {
+		t.Errorf("got %q, want %q", p.Detail, want)
 	}
 }
 

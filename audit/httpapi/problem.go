@@ -25,6 +25,8 @@ type Problem struct {
 	Detail string `json:"detail,omitempty"`
 	// Errors names the fields that are wrong.
 	Errors []storage.FieldError `json:"errors,omitempty"`
+	// Limit is the limit that the request would pass.
+	Limit *storage.LimitError `json:"limit,omitempty"`
 	// Reason is the code and text of a refusal.
 	Reason *audit.Reason `json:"reason,omitempty"`
 	// RequestID is the request the problem belongs to, for the operator's logs.
@@ -67,6 +69,12 @@ func ProblemOf(err error) *Problem {
 		p.Errors = invalid.Fields
 		return p
 	}
+	if limit, ok := errors.AsType[*storage.LimitError](err); ok {
+		p := NewProblem(http.StatusConflict, "limit",
+			"There may be at most "+strconv.FormatInt(limit.Limit, 10)+" "+limit.What+". Nothing was changed.")
+		p.Limit = limit
+		return p
+	}
 	if stepUp, ok := errors.AsType[*audit.StepUpError](err); ok {
 		return stepUpProblem(stepUp.Verdict)
 	}
@@ -102,6 +110,7 @@ var table = []struct {
 }{
 	{ErrUnauthenticated, http.StatusUnauthorized, "unauthenticated", "The request names nobody."},
 	{storage.ErrInvalid, http.StatusUnprocessableEntity, "invalid", "The input was refused."},
+	{storage.ErrLimit, http.StatusConflict, "limit", "A limit was reached. Nothing was changed."},
 	{storage.ErrBadCursor, http.StatusBadRequest, "bad_cursor", "The cursor was changed or belongs to another list."},
 	{storage.ErrNotFound, http.StatusNotFound, "not_found", "There is no such object."},
 	{idempotency.ErrMismatch, http.StatusConflict, "idempotency_mismatch", "The Idempotency-Key was used for another request."},

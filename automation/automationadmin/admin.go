@@ -71,6 +71,7 @@ func New(s *automation.Service, cfg Config) (http.Handler, error) {
 	api.Handle(mux, "GET /catalog", a.reading(func(w http.ResponseWriter, _ *http.Request, _ httpapi.Identity) error {
 		return httpapi.WriteJSON(w, http.StatusOK, parts)
 	}))
+	api.Handle(mux, "GET /quotas", a.reading(httpapi.Quotas(s.Quotas)))
 	mux.Handle("GET /openapi.json", httpapi.Document(document))
 	return api.Mux(mux), nil
 }

@@ -271,3 +271,18 @@ func TestNewNeedsItsParts(t *testing.T) {
 		t.Error("a surface without Identify was made")
 	}
 }
+
+func TestQuotaIsShownAndNamedWhereItIsReached(t *testing.T) {
+	h := newHost(t, eachtest.Memory(t))
+	h.want(h.do("sam@tiny", "POST", "/rules", good), 201)
+	full := h.want(h.do("sam@tiny", "POST", "/rules", good), 409)
+	if !strings.HasSuffix(full.body["type"].(string), ":limit") || !strings.Contains(full.text, `"limit":{"what":"rules","limit":1}`) {
+		t.Errorf("got %s", full.text)
+	}
+	shown := h.want(h.do("sam@tiny", "GET", "/quotas", ""), 200)
+	if want := `{"items":[{"what":"rules","limit":1,"used":1}],"next":""}`; strings.TrimSpace(shown.text) != want {
+		t.Errorf("got %s, want %s", shown.text, want)
+	}
+	h.want(h.do("mallory@tiny", "GET", "/quotas", ""), 403)
+	h.want(h.do("sam@tiny", "GET", "/quotas?what=1", ""), 400)
+}

@@ -21,6 +21,7 @@
 //	POST   /runs/{id}/rerun                 {"latest":false,"reason":""}
 //	POST   /runs/{id}/cancel                {"reason":""}
 //	GET    /catalog                         environments, triggers, actions and policies, with schemas and samples
+//	GET    /quotas                          how many rules there are and may be
 //	GET    /openapi.json
 //
 // A body is a definition as [automation.Definition] has it. What is wrong with one is a

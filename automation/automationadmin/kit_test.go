@@ -76,7 +76,15 @@ func newHost(t *testing.T, b eachtest.Backend) *host {
 		Timeouts: map[string]automation.TimeoutPolicy{"patient": {Step: automation.Duration(time.Hour)}},
 	})
 	must(t, err)
-	h.service, err = automation.New(h.governor, b.Automation(), queue, rules, automation.Config{Redact: redact})
+	h.service, err = automation.New(h.governor, b.Automation(), queue, rules, automation.Config{
+		Redact: redact,
+		Quotas: func(_ context.Context, tenant string) (automation.Quotas, error) {
+			if tenant == "tiny" {
+				return automation.Quotas{Rules: 1}, nil
+			}
+			return automation.Quotas{}, nil
+		},
+	})
 	must(t, err)
 	worker, err := jobs.NewWorker(queue, h.service.Handlers(), jobs.WorkerConfig{})
 	must(t, err)

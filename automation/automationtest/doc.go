@@ -140,6 +140,8 @@
 //   - Lists continue behind (time, id) (AM-012).
 //   - PutSignal and Save with a WaitKey lock the key where transactions run side by
 //     side (AM-016).
+//   - CountRules with lock keeps others from counting with lock until the transaction ends
+//     (AM-021).
 //
 // Common mistakes:
 //

@@ -56,6 +56,8 @@ var storeRules = []storeRule{
 		"A store that keeps everything fills up. One that deletes a waiting run, its event, its version or its decision leaves work that can never be done.", retention},
 	{"AM-020", "each old row is deleted once and the oldest first",
 		"Several processes prune at the same time, a batch each, and count what they did.", pruneBatches},
+	{"AM-021", "creations that count with lock take turns",
+		"A quota holds when many rules are made at once only if each creation sees those before it.", countedRules},
 }
 
 var owner = audit.Actor{Type: audit.User, ID: "olivia", Name: "Olivia", ActingAs: "store-1", Authn: &audit.Authn{At: noon, ACR: "gold", AMR: []string{"otp"}}}

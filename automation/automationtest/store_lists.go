@@ -2,6 +2,7 @@ package automationtest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -304,5 +305,42 @@ func aliasing(e *env) {
 		e.equal("the step", gotSteps, []automation.StepRun{e.step(1, "ask")})
 		e.equal("the event", gotEvent, e.event("k"))
 		gotRule.EventTypes[0], gotVersion.Document[0], gotRun.Failure.Class, gotSteps[0].Output[0], gotEvent.Body[0] = "x", 'x', "x", 'x', 'x'
+	}
+}
+
+func countedRules(e *env) {
+	off := e.rule("off")
+	off.Enabled = false
+	e.insertRule(off)
+	_, err := e.store.CountRules(e.ctx, e.tenant, true)
+	e.want("a count with lock", err, storage.ErrNoTx)
+	const most = 4
+	errFull := errors.New("full")
+	errs := make(chan error, 16)
+	for i := range cap(errs) {
+		go func() {
+			errs <- e.b.InTx(e.ctx, func(ctx context.Context) error {
+				r := e.rule(fmt.Sprintf("r%d", i))
+				v := e.version(r.ID, 1)
+				if err := e.store.SaveRule(ctx, e.tenant, r, &v); err != nil {
+					return err
+				}
+				n, err := e.store.CountRules(ctx, e.tenant, true)
+				if err == nil && n > most {
+					err = errFull
+				}
+				return err
+			})
+		}()
+	}
+	for range cap(errs) {
+		if err := <-errs; !errors.Is(err, errFull) {
+			e.must(err)
+		}
+	}
+	for tenant, want := range map[string]int64{e.tenant: most, e.tenant + "x": 0} {
+		n, err := e.store.CountRules(e.ctx, tenant, false)
+		e.must(err)
+		e.equal("the rules of "+tenant, n, want)
 	}
 }

@@ -177,6 +177,12 @@ func (s locksWithoutTx) GetRun(ctx context.Context, tenant, id string, lock bool
 	return r, err
 }
 
+type countsWithoutLock struct{ automation.Store }
+
+func (s countsWithoutLock) CountRules(ctx context.Context, tenant string, _ bool) (int64, error) {
+	return s.Store.CountRules(ctx, tenant, false)
+}
+
 type missesWaiters struct{ automation.Store }
 
 func (s missesWaiters) PutSignal(ctx context.Context, tenant string, sg automation.Signal) (bool, *automation.Waiter, error) {
@@ -243,6 +249,7 @@ func TestTheStoreRulesFindTheZoo(t *testing.T) {
 		"AM-018": func(s automation.Store) automation.Store { return sharesRules{s, &sync.Map{}} },
 		"AM-019": func(s automation.Store) automation.Store { return prunesAll{s} },
 		"AM-020": func(s automation.Store) automation.Store { return prunesPastItsLimit{s} },
+		"AM-021": func(s automation.Store) automation.Store { return countsWithoutLock{s} },
 	}
 	for _, r := range storeRules {
 		t.Run(r.id, func(t *testing.T) {

@@ -71,6 +71,7 @@ func New(s *flags.Service, cfg Config) (http.Handler, error) {
 	api.Handle(mux, "GET /audiences/{key}", a.reading(a.getAudience))
 	api.Handle(mux, "PUT /audiences/{key}", a.changing(a.saveAudience))
 	api.Handle(mux, "DELETE /audiences/{key}", a.changing(a.deleteAudience))
+	api.Handle(mux, "GET /flags/-/quotas", a.reading(httpapi.Quotas(s.Quotas)))
 	mux.Handle("GET /openapi.json", httpapi.Document(document))
 	return api.Mux(mux), nil
 }

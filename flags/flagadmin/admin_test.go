@@ -72,7 +72,15 @@ func newHost(t *testing.T) *host {
 	vault, err := secrets.New(keys)
 	must(t, err)
 	clock := func() time.Time { return noon }
-	h.service, err = flags.New(governor, b.Flags(), queue, flags.Config{Now: clock, Directory: merchants{}})
+	h.service, err = flags.New(governor, b.Flags(), queue, flags.Config{
+		Now: clock, Directory: merchants{},
+		Quotas: func(_ context.Context, tenant string) (flags.Quotas, error) {
+			if tenant == "tiny" {
+				return flags.Quotas{Flags: 1}, nil
+			}
+			return flags.Quotas{}, nil
+		},
+	})
 	must(t, err)
 	h.handler, err = flagadmin.New(h.service, flagadmin.Config{
 		Config: httpapi.Config{Identify: identify, Tx: b, Idempotency: b.Idempotency(), Vault: vault, Now: clock},
@@ -573,4 +581,19 @@ func TestNewNeedsItsParts(t *testing.T) {
 	if _, err := flagadmin.New(newHost(t).service, flagadmin.Config{}); err == nil {
 		t.Error("a surface that identifies nobody was made")
 	}
+}
+
+func TestQuotaIsShownAndNamedWhereItIsReached(t *testing.T) {
+	h := newHost(t)
+	h.want(h.do("sam@tiny", "POST", "/flags", good), 201)
+	full := h.want(h.do("sam@tiny", "POST", "/flags", strings.Replace(good, "payouts", "refunds", 1)), 409)
+	if !strings.HasSuffix(full.body["type"].(string), ":limit") || !strings.Contains(full.text, `"limit":{"what":"flags","limit":1}`) {
+		t.Errorf("got %s", full.text)
+	}
+	shown := h.want(h.do("sam@tiny", "GET", "/flags/-/quotas", ""), 200)
+	if want := `{"items":[{"what":"flags","limit":1,"used":1},{"what":"audiences","limit":1000,"used":0}],"next":""}`; strings.TrimSpace(shown.text) != want {
+		t.Errorf("got %s, want %s", shown.text, want)
+	}
+	h.want(h.do("mallory@tiny", "GET", "/flags/-/quotas", ""), 403)
+	h.want(h.do("sam@tiny", "GET", "/flags/-/quotas?what=1", ""), 400)
 }

@@ -27,6 +27,7 @@
 //	GET    /audiences/{key}                    with those who use it
 //	PUT    /audiences/{key}?reason=            {"description":"","include":[],"exclude":[],"when":{}}; If-Match
 //	DELETE /audiences/{key}?reason=            If-Match
+//	GET    /flags/-/quotas                     how many flags and audiences there are and may be
 //	GET    /openapi.json
 //
 // A body is a definition as package flags has it. What is wrong with one is a 422 that

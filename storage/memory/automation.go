@@ -225,6 +225,22 @@ func (s automationStore) ListRules(ctx context.Context, tenant string, q automat
 	return page, err
 }
 
+func (s automationStore) CountRules(ctx context.Context, tenant string, lock bool) (n int64, err error) {
+	if err := s.mayLock(ctx, lock); err != nil {
+		return 0, err
+	}
+	err = s.b.read(ctx, "automation.CountRules", func(v view) error {
+		for r := range ruleTable.ascend(v, 0, automation.Rule{Tenant: tenant}) {
+			if r.Tenant != tenant {
+				break
+			}
+			n++
+		}
+		return nil
+	})
+	return n, err
+}
+
 func (s automationStore) GetVersion(ctx context.Context, tenant, ruleID string, number int) (n automation.Version, err error) {
 	err = s.b.read(ctx, "automation.GetVersion", func(v view) error {
 		row, ok := ruleVersionTable.get(v, automation.Version{Tenant: tenant, RuleID: ruleID, Number: number})

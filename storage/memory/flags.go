@@ -153,6 +153,21 @@ func (s flagStore) List(ctx context.Context, tenant string, q flags.ListQuery) (
 	return found, err
 }
 
+func (s flagStore) Count(ctx context.Context, tenant string, kind flags.Kind) (n int64, err error) {
+	err = s.b.read(ctx, "flags.Count", func(v view) error {
+		for row := range flagTable.ascend(v, 0, flagKey(tenant, kind, "")) {
+			if row.tenant != tenant || row.Kind != kind {
+				break
+			}
+			if !row.Deleted {
+				n++
+			}
+		}
+		return nil
+	})
+	return n, err
+}
+
 func (s flagStore) Versions(ctx context.Context, tenant string, kind flags.Kind, key string, before int64, limit int) (found []flags.Version, err error) {
 	from := flagKey(tenant, kind, key)
 	from.Revision = cmp.Or(before, 1<<62) - 1

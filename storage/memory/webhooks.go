@@ -201,6 +201,22 @@ func (s webhookStore) ListEndpoints(ctx context.Context, tenant string, q webhoo
 	return page, err
 }
 
+func (s webhookStore) CountEndpoints(ctx context.Context, tenant string, lock bool) (n int64, err error) {
+	if err := s.mayLock(ctx, lock); err != nil {
+		return 0, err
+	}
+	err = s.b.read(ctx, "webhooks.CountEndpoints", func(v view) error {
+		for row := range endpointTable.ascend(v, 0, endpointRow{Endpoint: webhooks.Endpoint{Tenant: tenant}}) {
+			if row.Tenant != tenant {
+				break
+			}
+			n++
+		}
+		return nil
+	})
+	return n, err
+}
+
 func (s webhookStore) Secrets(ctx context.Context, tenant, endpointID string) (all []webhooks.Secret, err error) {
 	err = s.b.read(ctx, "webhooks.Secrets", func(v view) error {
 		for _, row := range slices.Backward(secretsOf(v, tenant, endpointID)) {

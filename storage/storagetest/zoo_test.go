@@ -132,7 +132,7 @@ func TestMatrixReachesEveryReader(t *testing.T) {
 	blind := []string{ // their answers hold no content
 		"Audit.Recorded", "Authz.Head", "Webhooks.Subscribers", "Approvals.Counts", "Jobs.Attempts",
 		"Automation.InsertEvent", "Automation.Listeners", "Automation.PutSignal",
-		"Flags.Lock", "Flags.Head", "Flags.Save", "Flags.Use",
+		"Flags.Lock", "Flags.Head", "Flags.Save", "Flags.Use", "Flags.Count", "Automation.CountRules", "Webhooks.CountEndpoints",
 		"Webhooks.ReplaceSealed", "Idempotency.ReplaceBody", "Credentials.ReplaceSealed",
 	}
 	b := newMemory(t)

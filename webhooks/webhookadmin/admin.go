@@ -57,6 +57,7 @@ func New(s *webhooks.Service, cfg Config) (http.Handler, error) {
 	api.Handle(mux, "GET /deliveries", a.reading(a.listDeliveries))
 	api.Handle(mux, "GET /deliveries/{id}", a.reading(a.getDelivery))
 	api.Handle(mux, "POST /deliveries/{id}/redeliver", a.changing(a.redeliver))
+	api.Handle(mux, "GET /quotas", a.reading(httpapi.Quotas(s.Quotas)))
 	mux.Handle("GET /openapi.json", httpapi.Document(document))
 	return api.Mux(mux), nil
 }

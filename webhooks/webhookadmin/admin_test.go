@@ -77,6 +77,12 @@ func newHost(t *testing.T) *host {
 	must(t, err)
 	service, err := webhooks.New(h.governor, b.Webhooks(), queue, vault, d, webhooks.Config{
 		Schedule: webhooks.Schedule{0, time.Millisecond}, TraceURL: "https://traces.example.com/{trace_id}",
+		Quotas: func(_ context.Context, tenant string) (webhooks.Quotas, error) {
+			if tenant == "tiny" {
+				return webhooks.Quotas{Endpoints: 1}, nil
+			}
+			return webhooks.Quotas{}, nil
+		},
 	})
 	must(t, err)
 	worker, err := jobs.NewWorker(queue, service.Handlers(), jobs.WorkerConfig{})
@@ -419,4 +425,19 @@ func TestNewNeedsItsParts(t *testing.T) {
 	if _, err := webhookadmin.New(nil, webhookadmin.Config{}); err == nil {
 		t.Error("a surface without a service was made")
 	}
+}
+
+func TestQuotaIsShownAndNamedWhereItIsReached(t *testing.T) {
+	h := newHost(t)
+	h.want(h.do("sam@tiny", "POST", "/endpoints", good), 201)
+	full := h.want(h.do("sam@tiny", "POST", "/endpoints", good), 409)
+	if !strings.HasSuffix(full.body["type"].(string), ":limit") || !strings.Contains(full.text, `"limit":{"what":"endpoints","limit":1}`) {
+		t.Errorf("got %s", full.text)
+	}
+	shown := h.want(h.do("sam@tiny", "GET", "/quotas", ""), 200)
+	if want := `{"items":[{"what":"endpoints","limit":1,"used":1}],"next":""}`; strings.TrimSpace(shown.text) != want {
+		t.Errorf("got %s, want %s", shown.text, want)
+	}
+	h.want(h.do("mallory@tiny", "GET", "/quotas", ""), 403)
+	h.want(h.do("sam@tiny", "GET", "/quotas?what=1", ""), 400)
 }

@@ -17,6 +17,7 @@
 //	GET    /deliveries?endpoint_id=&event_type=&status=&trace_id=&limit=&after=
 //	GET    /deliveries/{id}                 with its attempts
 //	POST   /deliveries/{id}/redeliver       {"reason":""}
+//	GET    /quotas                          how many endpoints there are and may be
 //	GET    /openapi.json
 //
 // A secret stands in the answer that made it and in no other. Bodies of messages and

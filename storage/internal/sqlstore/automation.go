@@ -232,6 +232,11 @@ func scanVersion(tenant, ruleID string) func(storage.Rows) (automation.Version, 
 	}
 }
 
+func (s *automationStore) CountRules(ctx context.Context, tenant string, lock bool) (int64, error) {
+	return count(ctx, s, tenant, "rules", lock, `
+SELECT COUNT(*) FROM adminkit_automation_rule WHERE tenant = $1`, tenant)
+}
+
 func (s *automationStore) GetVersion(ctx context.Context, tenant, ruleID string, number int) (v automation.Version, err error) {
 	conn, err := s.Reader(ctx)
 	if err != nil {

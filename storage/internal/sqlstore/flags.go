@@ -168,6 +168,12 @@ WHERE d.tenant = $1 AND d.kind = $2 AND d.doc_key > $3 AND NOT d.deleted
 ORDER BY d.doc_key LIMIT $4`, tenant, string(q.Kind), q.After, q.Limit)
 }
 
+func (s flagStore) Count(ctx context.Context, tenant string, kind flags.Kind) (int64, error) {
+	return count(ctx, s.db, tenant, string(kind), false, `
+SELECT COUNT(*) FROM adminkit_flags_document
+WHERE tenant = $1 AND kind = $2 AND NOT deleted`, tenant, string(kind))
+}
+
 func (s flagStore) Versions(ctx context.Context, tenant string, kind flags.Kind, key string, before int64, limit int) ([]flags.Version, error) {
 	if before == 0 {
 		before = math.MaxInt64

@@ -219,6 +219,11 @@ ORDER BY created_at, id LIMIT $4`,
 	return page, nil
 }
 
+func (s *webhookStore) CountEndpoints(ctx context.Context, tenant string, lock bool) (int64, error) {
+	return count(ctx, s, tenant, "endpoints", lock, `
+SELECT COUNT(*) FROM adminkit_webhooks_endpoint WHERE tenant = $1`, tenant)
+}
+
 func (s *webhookStore) Secrets(ctx context.Context, tenant, endpointID string) (all []webhooks.Secret, err error) {
 	conn, err := s.Reader(ctx)
 	if err != nil {

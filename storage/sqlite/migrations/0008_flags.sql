@@ -18,6 +18,9 @@ CREATE TABLE adminkit_flags_document (
 
 CREATE UNIQUE INDEX adminkit_flags_document_change ON adminkit_flags_document (tenant, change);
 
+-- What counts towards quotas. SQLite reads the index alone only where it has the condition too.
+CREATE INDEX adminkit_flags_document_standing ON adminkit_flags_document (tenant, kind, deleted) WHERE NOT deleted;
+
 -- A row is never updated.
 CREATE TABLE adminkit_flags_version (
 	tenant     TEXT    NOT NULL,
