@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -286,6 +287,51 @@ func TestJobsAreListedInPages(t *testing.T) {
 			if _, err := q.Jobs(t.Context(), "acme", bad); !errors.Is(err, storage.ErrInvalid) && !errors.Is(err, storage.ErrBadCursor) {
 				t.Errorf("%+v: got %v, want a refusal", bad, err)
 			}
+		}
+	})
+}
+
+// Two transactions that ask for the same work at once leave it asked for once, and asked for
+// by the one that commits.
+func TestAKeyIsOneTransactionsAtATime(t *testing.T) {
+	eachtest.Run(t, func(t *testing.T, b eachtest.Backend) {
+		for _, commits := range []bool{true, false} {
+			t.Run(fmt.Sprintf("the first commits %t", commits), func(t *testing.T) {
+				q := newQueue(t, b.Jobs())
+				lane := fmt.Sprint("lane", commits)
+				keyed := func(payload string) jobs.Job {
+					j := job(lane)
+					j.Key, j.Payload = lane, []byte(payload)
+					return j
+				}
+				errUndo := errors.New("undo")
+				asked, second := make(chan struct{}), make(chan error, 1)
+				go func() {
+					<-asked
+					second <- q.Enqueue(t.Context(), keyed("second"))
+				}()
+				err := b.InTx(t.Context(), func(ctx context.Context) error {
+					if err := q.Enqueue(ctx, keyed("first")); err != nil {
+						return err
+					}
+					close(asked)
+					<-time.After(50 * time.Millisecond) // for the second to get as far as it can
+					if !commits {
+						return errUndo
+					}
+					return nil
+				})
+				if commits == errors.Is(err, errUndo) {
+					t.Fatalf("the first transaction answered %v", err)
+				}
+				if err := receive(t, second, "answer"); err != nil {
+					t.Fatal(err)
+				}
+				want := map[bool]string{true: "first", false: "second"}[commits]
+				if list := waiting(t, q, lane); len(list) != 1 || string(list[0].Payload) != want {
+					t.Errorf("got %+v, want the %s one", list, want)
+				}
+			})
 		}
 	})
 }
