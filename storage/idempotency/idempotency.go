@@ -38,6 +38,10 @@ type Record struct {
 }
 
 // A Store keeps records. All backends of the kit are one.
+//
+// Tenants, actors, keys, headers and bodies are kept byte for byte. What a method is given
+// stays the caller's to change, and so does what it returns. What was written in a
+// transaction, or in a savepoint, goes with it where that is rolled back.
 type Store interface {
 	// Begin claims the key in the transaction of ctx and returns nil, or returns the
 	// record of the request that finished under it before. Where another transaction
@@ -61,20 +65,25 @@ type Store interface {
 	// the client repeats the request under its key. Its errors are those of Finish.
 	Release(ctx context.Context, tenant, actor, key string) error
 
-	// Delete removes up to limit records that were created before a time, the oldest
-	// first, and returns how many it removed. A limit of zero is
-	// storage.DefaultLimit, the highest is storage.MaxLimit. It writes in the
+	// Delete removes up to limit records of a tenant that were created before a time, the
+	// oldest first, and returns how many it removed; claims that were never finished are
+	// among them. A limit of zero is storage.DefaultLimit, the highest is
+	// storage.MaxLimit, and a negative one storage.ErrInvalid. It writes in the
 	// transaction of ctx or in one of its own.
 	Delete(ctx context.Context, tenant string, before time.Time, limit int) (int, error)
 
-	// List returns the finished records of a tenant by actor and key, for whoever seals
-	// their bodies again under another key.
+	// List returns the finished records of a tenant in the order of the bytes of actor
+	// and key, for whoever seals their bodies again under another key. The limit is that
+	// of Delete. A cursor that was changed, or made for another tenant, is
+	// storage.ErrBadCursor. Inside a transaction it shows what that wrote.
 	List(ctx context.Context, tenant string, after storage.Cursor, limit int) (storage.Page[Record], error)
 
 	// ReplaceBody stores fresh as the body of a finished record and reports true. Where
 	// there is no such record, or its body is not old by now, it changes nothing and
-	// reports false. Both bodies are not empty. It writes in the transaction of ctx or in
-	// one of its own.
+	// reports false: of many who replace one body, one does. Both bodies are not empty. It
+	// writes in the transaction of ctx or in one of its own. It answers storage.ErrInvalid
+	// for a tenant, actor or key that is no identifier and where fresh is longer than
+	// [MaxBody].
 	ReplaceBody(ctx context.Context, tenant, actor, key string, old, fresh []byte) (bool, error)
 }
 
