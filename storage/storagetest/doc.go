@@ -44,6 +44,12 @@
 //   - RV: revisions, and updates that are not lost.
 //   - MG: migrations, and several processes that start at once.
 //
+// These hold of every store. Then each store that was found is held to the promises of
+// its own methods, by the suite of its domain:
+//
+//   - JS: jobs (package jobstest).
+//   - IS: idempotency (package idempotencytest).
+//
 // # Writing a backend
 //
 // The transaction travels in ctx. InTx puts a handle there with storage.WithTx, and

@@ -3,6 +3,7 @@ package storagetest_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/lumelle/adminkit/storage/memory"
@@ -26,10 +27,13 @@ func ExampleRun() {
 	_ = TestConformance
 }
 
-// The rules by their ids, which failures and reviews cite.
+// The rules that hold of every store, by their ids, which failures and reviews cite.
 func ExampleRules() {
+	subject := func(id string) bool { return strings.Contains("TX HJ TN ID PG RV MG", id[:2]) }
 	for _, r := range storagetest.Rules() {
-		fmt.Println(r)
+		if subject(r.ID) {
+			fmt.Println(r)
+		}
 	}
 	// Output:
 	// TX-001 what one transaction wrote into all stores is there after its commit

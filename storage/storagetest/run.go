@@ -50,9 +50,10 @@ type Host struct {
 	Commit, Rollback func() error
 }
 
-// Run tests a backend. Every rule is a subtest named by its id; when one fails, what
-// the rule is for is printed with it. Rules for what the backend lacks are named in the
-// log and left out.
+// Run tests a backend: first what holds of all stores, then each store that it has by the
+// suite of its domain. Every rule is a subtest named by its id; when one fails, what the
+// rule is for is printed with it. Rules for what the backend lacks are named in the log
+// and left out.
 func Run(t *testing.T, options Options) {
 	t.Helper()
 	if options.New == nil {
@@ -68,6 +69,13 @@ func Run(t *testing.T, options Options) {
 			continue
 		}
 		t.Run(r.id+" "+r.name, func(t *testing.T) { r.check(newEnv(t, b, options)) })
+	}
+	for _, s := range suites() {
+		if run := s.of(b); run != nil {
+			t.Run(s.name, run)
+		} else {
+			t.Logf("the rules of %s do not apply: the backend has no such store", s.name)
+		}
 	}
 }
 
@@ -194,16 +202,20 @@ func (r rule) about() ruletest.Rule {
 	return ruletest.Rule{ID: r.id, Name: r.name, Explanation: r.explanation}
 }
 
-// Rules returns the rules of [Run], by subject.
+// Rules returns the rules of [Run]: those of all stores by subject, and then those of the
+// domains.
 func Rules() []ruletest.Rule {
 	var all []ruletest.Rule
 	for _, r := range rules() {
 		all = append(all, r.about())
 	}
+	for _, s := range suites() {
+		all = append(all, s.rules...)
+	}
 	return all
 }
 
-// rules returns all rules, by subject.
+// rules returns the rules of all stores, by subject.
 func rules() []rule {
 	return slices.Concat(transactionRules, hostRules, tenantRules, identifierRules, pageRules, revisionRules, migrationRules)
 }

@@ -1,0 +1,39 @@
+package storagetest
+
+import (
+	"testing"
+
+	"github.com/lumelle/adminkit/storage/idempotency/idempotencytest"
+	"github.com/lumelle/adminkit/storage/jobs/jobstest"
+	"github.com/lumelle/adminkit/storage/storagetest/ruletest"
+)
+
+// A suite is the conformance suite of one domain's store.
+type suite struct {
+	name  string
+	rules []ruletest.Rule
+	// of returns what runs the suite over the store of b, nil where b has none.
+	of func(b Backend) func(t *testing.T)
+}
+
+// suites returns the suites of the domains, in the order of the probes. A domain adds its
+// line here.
+func suites() []suite {
+	return []suite{
+		suiteOf("jobs", jobstest.Rules(), func(t *testing.T, open func(t *testing.T) jobstest.Backend) {
+			jobstest.Run(t, jobstest.Options{New: open})
+		}),
+		suiteOf("idempotency", idempotencytest.StoreRules(), idempotencytest.RunStore),
+	}
+}
+
+// suiteOf returns the suite that run is, for backends that are an S.
+func suiteOf[S any](name string, rules []ruletest.Rule, run func(t *testing.T, open func(t *testing.T) S)) suite {
+	return suite{name, rules, func(b Backend) func(t *testing.T) {
+		s, ok := b.(S)
+		if !ok {
+			return nil
+		}
+		return func(t *testing.T) { run(t, func(*testing.T) S { return s }) }
+	}}
+}
