@@ -48,6 +48,34 @@
 // say what with ([InvalidError] names the fields, [LimitError] the limit). Match with
 // errors.Is and errors.As.
 //
+// # Repeating after an error
+//
+// The table says of each error whether the change that answered it may have happened,
+// and what it helps to make the same change again, under the same ids. Inside a
+// transaction that is about the one call: what the transaction as a whole did, only the
+// return of its outermost InTx says. Sentinels of other packages that wrap one of these
+// are as that one is.
+//
+//	error                     happened  the same change again  what to do
+//	ErrNotFound               no        is safe, in vain       ask for what the tenant has
+//	ErrConflict               no        is safe, in vain       read, decide anew; a taken id may be that of an earlier try
+//	ErrInvalid                no        is safe, in vain       mend the input
+//	ErrLimit                  no        is safe, in vain       remove something, or have the limit raised
+//	ErrBadCursor              no        is safe, in vain       begin the list anew
+//	ErrTxDone                 no        is safe, in vain       use the ctx of a transaction that is open
+//	ErrNoTx                   no        is safe, in vain       call it inside InTx
+//	ErrForeignTx              no        is safe, in vain       keep one change to one backend
+//	ErrTxBusy                 no        is safe, in vain       one goroutine, one statement after another
+//	ErrCommitUnknown          maybe     is safe, needed        repeat the whole transaction until it answers otherwise
+//	ErrUnavailable            no        is safe, helps         wait longer each time, then repeat the whole transaction
+//	ErrNoSpace                no        is safe, helps         repeat once the disk has space
+//	context.Canceled          no        is safe, helps         repeat with a fresh ctx, where the answer still matters
+//	context.DeadlineExceeded  no        is safe, helps         repeat with more time
+//
+// Where an error matches two of them, the one that may have happened counts: look for
+// [ErrCommitUnknown] first. After any other error the transaction was rolled back: it is
+// the error of the function that InTx was given, or of the database about a statement.
+//
 // # Quotas
 //
 // How many objects of a kind a tenant may have is a [Quota] of the service that creates
