@@ -23,8 +23,12 @@ const (
 	takeoverLimit = lease + time.Second
 )
 
+// createDone makes the table of what jobs leave. It has no key: a job that was done twice
+// has two rows.
+const createDone = `CREATE TABLE done (job BIGINT NOT NULL, lane TEXT NOT NULL, pid BIGINT NOT NULL, at BIGINT NOT NULL)`
+
 // workJobs works jobs of a place until it is killed or asked to end. A job leaves a row in
-// the transaction that completes it, so that a job that was completed twice has two.
+// the transaction that completes it.
 func workJobs(ctx context.Context, args []string) error {
 	b, err := open(ctx, args[0])
 	if err != nil {
@@ -91,7 +95,7 @@ func (r *round) killJobs(ctx context.Context, place func(context.Context) (strin
 	if c.queue, err = jobs.NewQueue(c.store.Jobs(), jobs.Config{}); err != nil {
 		return err
 	}
-	if err := c.exec(ctx, `CREATE TABLE done (job BIGINT NOT NULL, lane TEXT NOT NULL, pid BIGINT NOT NULL, at BIGINT NOT NULL)`); err != nil {
+	if err := c.exec(ctx, createDone); err != nil {
 		return err
 	}
 	defer func() {
