@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"strings"
 	"time"
 
 	"github.com/lumelle/adminkit/storage"
@@ -46,11 +47,47 @@ func credentialAt(v view, tenant, name string, revision int64) (credentials.Reco
 	return r, nil
 }
 
-func (s credentialStore) Insert(ctx context.Context, tenant string, r credentials.Record) error {
+func (s credentialStore) Insert(ctx context.Context, tenant string, r credentials.Record, most int64) error {
 	return s.b.write(ctx, "credentials.Insert", func(v view) error {
-		return credentialTable.insert(v, storedCredential(tenant, r))
+		row := storedCredential(tenant, r)
+		if credentialTable.has(v, row) {
+			return storage.ErrConflict
+		}
+		if most != storage.Unlimited {
+			q := storage.Quota{What: credentials.What, Limit: most, Used: countCredentials(v, tenant)}
+			if counts(row) {
+				q.Used++
+			}
+			if err := q.Check(); err != nil {
+				return err
+			}
+		}
+		return credentialTable.insert(v, row)
 	})
 }
+
+func (s credentialStore) Count(ctx context.Context, tenant string) (n int64, err error) {
+	err = s.b.read(ctx, "credentials.Count", func(v view) error {
+		n = countCredentials(v, tenant)
+		return nil
+	})
+	return n, err
+}
+
+func countCredentials(v view, tenant string) (n int64) {
+	for r := range credentialTable.ascend(v, 0, credentialKey(tenant, "")) {
+		if r.Tenant != tenant {
+			break
+		}
+		if counts(r) {
+			n++
+		}
+	}
+	return n
+}
+
+// counts reports whether a credential is one of those that a quota counts.
+func counts(r credentials.Record) bool { return !strings.HasPrefix(r.Name, ".") }
 
 func (s credentialStore) Update(ctx context.Context, tenant string, r credentials.Record, revision int64) error {
 	return s.b.write(ctx, "credentials.Update", func(v view) error {

@@ -345,7 +345,7 @@ func ownCredentials(ctx context.Context, b Backend, tenant string) error {
 	return c.Credentials().Insert(ctx, tenant, credentials.Record{
 		Credential: credentials.Credential{Name: matrixID, Kind: matrixID, KeyID: matrixSecret, Revision: 1, CreatedAt: noon, UpdatedAt: noon},
 		Sealed:     []byte(matrixSecret),
-	})
+	}, storage.Unlimited)
 }
 
 // picture is everything that calls show a tenant of its own records. What the calls

@@ -484,7 +484,7 @@ func credentialsProbe(s credentials.Store) probe {
 		reads: true,
 		order: byID,
 		put: func(ctx context.Context, tenant, id string) error {
-			return s.Insert(ctx, tenant, record(id, 1))
+			return s.Insert(ctx, tenant, record(id, 1), storage.Unlimited)
 		},
 		has: func(ctx context.Context, tenant, id string) (bool, error) {
 			r, err := s.Get(ctx, tenant, id)

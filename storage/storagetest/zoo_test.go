@@ -133,7 +133,7 @@ func TestMatrixReachesEveryReader(t *testing.T) {
 		"Audit.Recorded", "Authz.Head", "Webhooks.Subscribers", "Approvals.Counts", "Jobs.Attempts",
 		"Automation.InsertEvent", "Automation.Listeners", "Automation.PutSignal",
 		"Flags.Lock", "Flags.Head", "Flags.Save", "Flags.Use", "Flags.Count", "Automation.CountRules", "Webhooks.CountEndpoints",
-		"Webhooks.ReplaceSealed", "Idempotency.ReplaceBody", "Credentials.ReplaceSealed",
+		"Webhooks.ReplaceSealed", "Idempotency.ReplaceBody", "Credentials.ReplaceSealed", "Credentials.Count",
 	}
 	b := newMemory(t)
 	if err := owned(t.Context(), b, "owner"); err != nil {

@@ -32,7 +32,7 @@ func (s credentialStore) write(ctx context.Context, what string, fn func(ctx con
 	return nil
 }
 
-func (s credentialStore) Insert(ctx context.Context, tenant string, r credentials.Record) error {
+func (s credentialStore) Insert(ctx context.Context, tenant string, r credentials.Record, most int64) error {
 	return s.write(ctx, "insert", func(ctx context.Context, conn storage.Conn) error {
 		n, err := conn.Exec(ctx, `
 INSERT INTO adminkit_credential (tenant, name, kind, sealed, key_id, revision, created_at, updated_at, last_used_at)
@@ -42,8 +42,26 @@ ON CONFLICT (tenant, name) DO NOTHING`,
 		if err == nil && n == 0 {
 			err = storage.ErrConflict
 		}
-		return err
+		if err != nil || most == storage.Unlimited {
+			return err
+		}
+		have, err := s.count(ctx, tenant, true)
+		if err != nil {
+			return err
+		}
+		return storage.Quota{What: credentials.What, Limit: most, Used: have}.Check()
 	})
+}
+
+func (s credentialStore) Count(ctx context.Context, tenant string) (int64, error) {
+	return s.count(ctx, tenant, false)
+}
+
+// count leaves out the names that begin with a dot, which "/" follows in the order of
+// bytes.
+func (s credentialStore) count(ctx context.Context, tenant string, lock bool) (int64, error) {
+	return count(ctx, s.db, tenant, credentials.What, lock, `
+SELECT COUNT(*) FROM adminkit_credential WHERE tenant = $1 AND (name < '.' OR name >= '/')`, tenant)
 }
 
 func (s credentialStore) Update(ctx context.Context, tenant string, r credentials.Record, revision int64) error {

@@ -54,7 +54,7 @@ func TestStoresAnswerAsAMapDoes(t *testing.T) {
 					} else {
 						model[r.Name] = r
 					}
-					check("insert", s.Insert(ctx, tenant, r), taken)
+					check("insert", s.Insert(ctx, tenant, r, storage.Unlimited), taken)
 				},
 				"update": func(t *rapid.T) {
 					r, revision := record(names.Draw(t, "name")), revisions.Draw(t, "of")

@@ -56,6 +56,9 @@ type Config struct {
 	// TouchEvery is how often LastUsedAt of a credential in use is written at most; zero is
 	// [DefaultTouch].
 	TouchEvery time.Duration
+	// Quotas says how many objects a tenant may have; nil is the defaults for everybody.
+	// It is asked when a credential is created.
+	Quotas func(ctx context.Context, tenant string) (Quotas, error)
 	// Reserved makes a Service for names that begin with a dot, and for no others. They are
 	// for packages that keep keys of their own, as secrets.Stream does: the Service that
 	// serves references of tenants lists them, and neither uses nor changes them.
@@ -95,7 +98,8 @@ func New(store Store, sealer Sealer, cfg Config) (*Service, error) {
 // most [MaxValue] bytes and stays the caller's.
 //
 // Errors: a *storage.InvalidError that names the field, storage.ErrConflict where the name
-// is taken, and those of Govern. Repeat a creation whose commit was
+// is taken, a *storage.LimitError where the tenant has all it may, see [Quotas], and those of
+// Govern. Repeat a creation whose commit was
 // storage.ErrCommitUnknown: a conflict says that it had happened.
 func (s *Service) Create(ctx context.Context, tenant string, in Input, value []byte) (Credential, error) {
 	if err := storage.CheckID("/tenant", tenant); err != nil {
@@ -113,7 +117,11 @@ func (s *Service) Create(ctx context.Context, tenant string, in Input, value []b
 		return Credential{}, err
 	}
 	err = s.govern(ctx, ActionCreate, nil, &r.Credential, func(ctx context.Context) error {
-		return s.store.Insert(ctx, tenant, r)
+		q, err := s.quota(ctx, tenant)
+		if err != nil {
+			return err
+		}
+		return s.store.Insert(ctx, tenant, r, q.Limit)
 	})
 	if err != nil {
 		return Credential{}, err

@@ -119,8 +119,8 @@ func TestSealedBytesOfAnotherRowOrTenantDoNotOpen(t *testing.T) {
 	must(t, err)
 	moved := r
 	moved.Name = "b"
-	must(t, k.store.Insert(t.Context(), "acme", moved))
-	must(t, k.store.Insert(t.Context(), "bloom", r))
+	must(t, k.store.Insert(t.Context(), "acme", moved, storage.Unlimited))
+	must(t, k.store.Insert(t.Context(), "bloom", r, storage.Unlimited))
 	for tenant, ref := range map[string]string{"acme": "secret://b", "bloom": "secret://a"} {
 		got, err := k.opens(t, tenant, ref)
 		wantErr(t, err, secrets.ErrCannotOpen)
@@ -354,4 +354,44 @@ func FuzzParseRef(f *testing.F) {
 			t.Errorf("%q is another spelling of %q", ref, credentials.Ref(name))
 		}
 	})
+}
+
+func TestATenantKeepsToItsQuota(t *testing.T) {
+	k := newKit(t, credentials.Config{Quotas: func(_ context.Context, tenant string) (credentials.Quotas, error) {
+		switch tenant {
+		case "acme":
+			return credentials.Quotas{Credentials: 1}, nil
+		case "broken":
+			return credentials.Quotas{Credentials: -1}, nil
+		}
+		return credentials.Quotas{}, nil
+	}})
+	create := func(tenant, name string) error {
+		_, err := k.Create(t.Context(), tenant, credentials.Input{Name: name, Kind: "api_key"}, []byte(value))
+		return err
+	}
+	reserved, err := credentials.New(k.store, k.vault, credentials.Config{Reserved: true})
+	must(t, err)
+	_, err = reserved.Create(t.Context(), "acme", credentials.Input{Name: ".kit", Kind: "key"}, []byte(value))
+	must(t, err)
+	must(t, create("acme", "one"))
+	err = create("acme", "two")
+	if full, ok := errors.AsType[*storage.LimitError](err); !ok || *full != (storage.LimitError{What: "credentials", Limit: 1}) {
+		t.Errorf("got %v, want the limit and its value", err)
+	}
+	wantErr(t, create("acme", "one"), storage.ErrConflict)
+	quotas, err := k.Quotas(t.Context(), "acme")
+	if err != nil || len(quotas) != 1 || quotas[0] != (storage.Quota{What: "credentials", Limit: 1, Used: 1}) {
+		t.Errorf("got %+v, %v", quotas, err)
+	}
+	must(t, k.Delete(t.Context(), "acme", "one", 0))
+	must(t, create("acme", "two"))
+	must(t, create("bloom", "one"))
+	must(t, create("bloom", "two"))
+	if err := create("broken", "one"); err == nil || errors.Is(err, storage.ErrLimit) {
+		t.Errorf("got %v, want an error that is no limit", err)
+	}
+	if quotas, err := reserved.Quotas(t.Context(), "acme"); len(quotas) != 0 || err != nil {
+		t.Errorf("reserved names: got %+v, %v", quotas, err)
+	}
 }

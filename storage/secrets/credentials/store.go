@@ -19,9 +19,13 @@ type Record struct {
 // another tenant owns is storage.ErrNotFound. Package credentialstest holds implementations
 // to this.
 type Store interface {
-	// Insert adds a record. storage.ErrConflict where its name is taken; the transaction
-	// of ctx stays usable.
-	Insert(ctx context.Context, tenant string, r Record) error
+	// Insert adds a record. storage.ErrConflict where its name is taken; else a
+	// *storage.LimitError where the tenant would have more than most records that Count
+	// counts. The transaction of ctx stays usable. Insertions that are made at the same
+	// time do not pass most together; storage.Unlimited leaves them alone.
+	Insert(ctx context.Context, tenant string, r Record, most int64) error
+	// Count returns how many records the tenant has whose names do not begin with a dot.
+	Count(ctx context.Context, tenant string) (int64, error)
 	// Update replaces the kind, the sealed value, KeyID, Revision and UpdatedAt of the
 	// record with r.Name whose revision is revision. storage.ErrConflict where it has
 	// another, storage.ErrNotFound where there is none.

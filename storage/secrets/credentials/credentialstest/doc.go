@@ -21,6 +21,7 @@
 //     CV-008, CV-009).
 //   - Touch and ReplaceSealed leave the revision alone (CV-007, CV-008).
 //   - Lists continue behind a name (CV-010).
+//   - Insert counts behind a lock, after the name was found free (CV-012).
 //
 // Common mistakes:
 //

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -36,6 +37,8 @@ var rules = []rule{
 		"A rotation of keys goes through the list: what it leaves out is lost with the old key.", pages},
 	{"CV-011", "what a caller holds is its own",
 		"Whoever opens a value may overwrite the bytes it was given. That must not change what is stored.", aliasing},
+	{"CV-012", "insertions at the same time do not pass the limit together",
+		"A quota holds when many credentials are made at once only if each insertion sees those before it. Reserved names are the kit's own and take no room.", limited},
 }
 
 func keptAsItIs(e *env) {
@@ -44,7 +47,7 @@ func keptAsItIs(e *env) {
 		Credential: credentials.Credential{Name: "bare", Tenant: e.tenant, Kind: "k", Revision: 1, CreatedAt: noon, UpdatedAt: noon},
 		Sealed:     []byte{1},
 	}
-	e.must(e.Insert(e.ctx, e.tenant, bare))
+	e.must(e.Insert(e.ctx, e.tenant, bare, storage.Unlimited))
 	e.stored(bare)
 	_, err := e.Get(e.ctx, e.tenant, "none")
 	e.wantErr(err, storage.ErrNotFound)
@@ -68,7 +71,7 @@ func otherTenants(e *env) {
 	}
 	e.stored(r)
 	// The name is free for the stranger, and the two do not meet.
-	e.must(e.Insert(e.ctx, stranger, r))
+	e.must(e.Insert(e.ctx, stranger, r, storage.Unlimited))
 	e.must(e.Delete(e.ctx, stranger, r.Name, 1))
 	e.stored(r)
 }
@@ -78,7 +81,7 @@ var errRollback = errors.New("rolled back")
 func rollback(e *env) {
 	r := e.insert("kept")
 	err := e.b.InTx(e.ctx, func(ctx context.Context) error {
-		e.must(e.Insert(ctx, e.tenant, e.record("new")))
+		e.must(e.Insert(ctx, e.tenant, e.record("new"), storage.Unlimited))
 		next := r
 		next.Revision, next.Sealed = 2, []byte{2}
 		e.must(e.Update(ctx, e.tenant, next, 1))
@@ -100,8 +103,8 @@ func takenName(e *env) {
 	err := e.b.InTx(e.ctx, func(ctx context.Context) error {
 		second := e.record("shop/main")
 		second.Sealed = []byte{2}
-		e.wantErr(e.Insert(ctx, e.tenant, second), storage.ErrConflict)
-		return e.Insert(ctx, e.tenant, e.record("beside"))
+		e.wantErr(e.Insert(ctx, e.tenant, second, storage.Unlimited), storage.ErrConflict)
+		return e.Insert(ctx, e.tenant, e.record("beside"), storage.Unlimited)
 	})
 	e.must(err)
 	e.stored(r)
@@ -219,13 +222,13 @@ func pages(e *env) {
 			r.Kind = "token"
 			tokens = append(tokens, name)
 		}
-		e.must(e.Insert(e.ctx, e.tenant, r))
+		e.must(e.Insert(e.ctx, e.tenant, r, storage.Unlimited))
 		want = append(want, name)
 	}
 	slices.Sort(want)
 	slices.Sort(tokens)
 	neighbour := e.record("aa")
-	e.must(e.Insert(e.ctx, e.tenant+"x", neighbour))
+	e.must(e.Insert(e.ctx, e.tenant+"x", neighbour, storage.Unlimited))
 	for _, limit := range []int{1, 3, 8, 0} {
 		if got := e.list("", limit); !slices.Equal(got, want) {
 			e.Errorf("in pages of %d: got %q, want %q", limit, got, want)
@@ -248,7 +251,7 @@ func aliasing(e *env) {
 	r := e.record("shop/main")
 	given := r
 	given.Sealed = bytes.Clone(r.Sealed)
-	e.must(e.Insert(e.ctx, e.tenant, given))
+	e.must(e.Insert(e.ctx, e.tenant, given, storage.Unlimited))
 	clear(given.Sealed)
 	e.stored(r)
 	got, err := e.Get(e.ctx, e.tenant, r.Name)
@@ -266,4 +269,38 @@ func aliasing(e *env) {
 	clear(fresh)
 	r.Sealed = []byte("fresh")
 	e.stored(r)
+}
+
+func limited(e *env) {
+	const writers, most = 32, 5
+	e.insert(".kit/reserved")
+	e.must(e.Insert(e.ctx, e.tenant+"x", e.record("neighbour"), 1))
+	var made atomic.Int32
+	var wg sync.WaitGroup
+	for i := range writers {
+		wg.Go(func() {
+			err := e.Insert(e.ctx, e.tenant, e.record(fmt.Sprintf("n%d", i)), most)
+			if full, ok := errors.AsType[*storage.LimitError](err); ok && *full == (storage.LimitError{What: credentials.What, Limit: most}) {
+				return
+			}
+			if err != nil {
+				e.Errorf("Insert: got %v, want nil or the limit and its value", err)
+				return
+			}
+			made.Add(1)
+		})
+	}
+	wg.Wait()
+	n, err := e.Count(e.ctx, e.tenant)
+	if made.Load() != most || n != most || err != nil {
+		e.Errorf("%d were made and %d are counted, %v, want %d", made.Load(), n, err, most)
+	}
+	// A name that is taken is told first, and a refusal leaves the transaction usable.
+	page, err := e.List(e.ctx, e.tenant, credentials.Query{})
+	e.must(err)
+	e.wantErr(e.Insert(e.ctx, e.tenant, e.record(page.Items[1].Name), most), storage.ErrConflict)
+	e.must(e.b.InTx(e.ctx, func(ctx context.Context) error {
+		e.wantErr(e.Insert(ctx, e.tenant, e.record("more"), most), storage.ErrLimit)
+		return e.Insert(ctx, e.tenant, e.record("more"), storage.Unlimited)
+	}))
 }

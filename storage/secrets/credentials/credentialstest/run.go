@@ -94,7 +94,7 @@ func (e *env) record(name string) credentials.Record {
 func (e *env) insert(name string) credentials.Record {
 	e.Helper()
 	r := e.record(name)
-	e.must(e.Insert(e.ctx, e.tenant, r))
+	e.must(e.Insert(e.ctx, e.tenant, r, storage.Unlimited))
 	return r
 }
 

@@ -18,7 +18,7 @@ import (
 // of those of a store that is right.
 type animal struct {
 	credentials.Store
-	insert  func(ctx context.Context, tenant string, r credentials.Record) error
+	insert  func(ctx context.Context, tenant string, r credentials.Record, most int64) error
 	update  func(ctx context.Context, tenant string, r credentials.Record, revision int64) error
 	get     func(ctx context.Context, tenant, name string) (credentials.Record, error)
 	list    func(ctx context.Context, tenant string, q credentials.Query) (storage.Page[credentials.Record], error)
@@ -26,11 +26,11 @@ type animal struct {
 	replace func(ctx context.Context, tenant string, r credentials.Record, fresh []byte, keyID string) (bool, error)
 }
 
-func (a *animal) Insert(ctx context.Context, tenant string, r credentials.Record) error {
+func (a *animal) Insert(ctx context.Context, tenant string, r credentials.Record, most int64) error {
 	if a.insert != nil {
-		return a.insert(ctx, tenant, r)
+		return a.insert(ctx, tenant, r, most)
 	}
-	return a.Store.Insert(ctx, tenant, r)
+	return a.Store.Insert(ctx, tenant, r, most)
 }
 
 func (a *animal) Update(ctx context.Context, tenant string, r credentials.Record, revision int64) error {
@@ -84,18 +84,18 @@ type specimen struct {
 
 var zoo = []specimen{
 	{"CV-001", "keeps times to the second", func(_ *memory.Backend, a *animal) {
-		a.insert = func(ctx context.Context, tenant string, r credentials.Record) error {
+		a.insert = func(ctx context.Context, tenant string, r credentials.Record, most int64) error {
 			r.CreatedAt = r.CreatedAt.Truncate(time.Second)
-			return a.Store.Insert(ctx, tenant, r)
+			return a.Store.Insert(ctx, tenant, r, most)
 		}
 	}},
 	{"CV-002", "seals again by name alone", func(_ *memory.Backend, a *animal) {
 		owner := ""
-		a.insert = func(ctx context.Context, tenant string, r credentials.Record) error {
+		a.insert = func(ctx context.Context, tenant string, r credentials.Record, most int64) error {
 			if owner == "" {
 				owner = tenant
 			}
-			return a.Store.Insert(ctx, tenant, r)
+			return a.Store.Insert(ctx, tenant, r, most)
 		}
 		a.replace = func(ctx context.Context, _ string, r credentials.Record, fresh []byte, keyID string) (bool, error) {
 			return a.Store.ReplaceSealed(ctx, owner, r, fresh, keyID)
@@ -107,19 +107,19 @@ var zoo = []specimen{
 			panic(err) // the zero Config is fit
 		}
 		a.Store = aside.Credentials()
-		a.insert = func(ctx context.Context, tenant string, r credentials.Record) error {
-			return aside.Credentials().Insert(storage.Detach(ctx), tenant, r)
+		a.insert = func(ctx context.Context, tenant string, r credentials.Record, most int64) error {
+			return aside.Credentials().Insert(storage.Detach(ctx), tenant, r, most)
 		}
 		a.update = func(ctx context.Context, tenant string, r credentials.Record, revision int64) error {
 			return aside.Credentials().Update(storage.Detach(ctx), tenant, r, revision)
 		}
 	}},
 	{"CV-004", "replaces what is there", func(_ *memory.Backend, a *animal) {
-		a.insert = func(ctx context.Context, tenant string, r credentials.Record) error {
+		a.insert = func(ctx context.Context, tenant string, r credentials.Record, most int64) error {
 			if err := a.Store.Delete(ctx, tenant, r.Name, 1); err != nil && err != storage.ErrNotFound {
 				return err
 			}
-			return a.Store.Insert(ctx, tenant, r)
+			return a.Store.Insert(ctx, tenant, r, most)
 		}
 	}},
 	{"CV-005", "ignores the revision", func(_ *memory.Backend, a *animal) {
@@ -136,7 +136,7 @@ var zoo = []specimen{
 			if err := a.Store.Delete(ctx, tenant, r.Name, revision); err != nil {
 				return err
 			}
-			return a.Store.Insert(ctx, tenant, r)
+			return a.Store.Insert(ctx, tenant, r, storage.Unlimited)
 		}
 	}},
 	{"CV-007", "touches by an update", func(_ *memory.Backend, a *animal) {
@@ -198,6 +198,18 @@ var zoo = []specimen{
 			r, err := a.Store.Get(ctx, tenant, name)
 			own[tenant+name] = r
 			return r, err
+		}
+	}},
+	{"CV-012", "counts and inserts in two steps", func(_ *memory.Backend, a *animal) {
+		a.insert = func(ctx context.Context, tenant string, r credentials.Record, most int64) error {
+			n, err := a.Store.Count(ctx, tenant)
+			if err != nil {
+				return err
+			}
+			if n >= most {
+				return &storage.LimitError{What: credentials.What, Limit: most}
+			}
+			return a.Store.Insert(ctx, tenant, r, storage.Unlimited)
 		}
 	}},
 }
