@@ -9,16 +9,19 @@ import (
 // A Store keeps records for a [Log]. Each backend of the kit has one.
 //
 // Methods work in the transaction of ctx; where it carries none, Insert opens one of
-// its own.
+// its own. What was inserted in a transaction, or in a savepoint, goes with it where that
+// is rolled back. Tenants, sources, ids and canonical records are kept byte for byte. What
+// a method is given stays the caller's to change, and so does what it returns.
 type Store interface {
 	storage.Transactor
 
 	// Insert adds rows of one tenant, all or none. A row whose source and id are taken
 	// by the same canonical record is skipped; where they are taken by another one the
-	// answer is storage.ErrConflict.
+	// answer is storage.ErrConflict. Rows are recorded in their order. Many may insert the
+	// same at once.
 	Insert(ctx context.Context, tenant string, rows ...Row) error
 
-	// Get returns a record, or storage.ErrNotFound.
+	// Get returns a record, its RecordedAt in UTC and microseconds, or storage.ErrNotFound.
 	Get(ctx context.Context, tenant, source, id string) (Record, error)
 
 	// Recorded reports whether there is a record. It does not see what another
@@ -29,8 +32,9 @@ type Store interface {
 
 	// List returns a page of the list that q asks for, in its order; equal times are
 	// in the order of recording. q has been checked: its Limit is set, its times are
-	// in microseconds. A cursor that was not made for q.ListName() answers
-	// storage.ErrBadCursor.
+	// in microseconds. A cursor that was changed, or not made for q.ListName(), answers
+	// storage.ErrBadCursor. Inside a transaction a list that is not polled shows what that
+	// wrote.
 	//
 	// A list of order [Polled] answers a Next even where the page is short or empty,
 	// and holds rows back as long as a row that sorts before them may still be

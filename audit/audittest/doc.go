@@ -1,5 +1,5 @@
-// Package audittest holds implementations of audit.AuditSink and audit.Gate to their
-// contracts, and helps hosts to test what they record.
+// Package audittest holds implementations of audit.AuditSink, audit.Gate and audit.Store
+// to their contracts, and helps hosts to test what they record.
 //
 // # For hosts
 //
@@ -117,6 +117,38 @@
 // Reference: authz.Guard, which asks a policy, and approvals.Gate, which is a gate
 // around another.
 //
+// # Writing a Store
+//
+// A store is one table that grows at its end: tenant, source and id are its key, and no
+// row is updated. [RunStore] holds one to its rules (LS); storagetest.Run does so beside
+// all other stores of a backend.
+//
+// The contract: that of every method stands in the documentation of audit.Store. What is
+// promised above it, that nothing is missed and nothing proven by other bytes, rests on
+// this:
+//
+//   - The canonical record is bytes. A column that understands JSON changes them.
+//   - A polled list never goes past a row that may still be committed.
+//   - A list ends its order with the order of recording, so that no two rows tie.
+//
+// Checklist:
+//
+//   - The tenant stands in every WHERE, and columns of the key are compared by their
+//     bytes.
+//   - The unique key decides whether a row is there, and the leaf whether it is the same.
+//   - Cursors are made for the query's ListName and hold a position, not a count.
+//   - Recorded holds the key until the transaction ends, where writers do not take turns.
+//
+// Common mistakes:
+//
+//   - To poll by a sequence: a transaction that took a number early and commits late is
+//     never seen.
+//   - To end a polled list where it is empty.
+//   - To compare times in seconds or milliseconds.
+//
+// Reference: storage/memory, and storage/sqlite and storage/postgres over one body of
+// SQL.
+//
 // # Running the suites
 //
 //	func TestSink(t *testing.T) {
@@ -133,7 +165,11 @@
 //		}})
 //	}
 //
-// Each rule is a subtest with an id, and prints why it exists where it fails. RecordedAt
-// is not compared. What a sink does beyond the contract (query, fan-out) is not tested
-// here.
+//	func TestStore(t *testing.T) {
+//		audittest.RunStore(t, func(t *testing.T) audittest.StoreUnderTest { return openStore(t) })
+//	}
+//
+// Each rule is a subtest with an id, and prints why it exists where it fails. Of sinks
+// RecordedAt is not compared, and what a sink does beyond the contract (query, fan-out) is
+// not tested here.
 package audittest

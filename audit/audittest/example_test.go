@@ -119,3 +119,24 @@ func ExampleGateRules() {
 	// GT-007 a ctx that is done ends the question
 	// GT-008 what it writes goes with the transaction it was asked in
 }
+
+// A store of one's own is tested by one function in a _test.go file.
+func ExampleRunStore() {
+	TestStore := func(t *testing.T) {
+		audittest.RunStore(t, func(t *testing.T) audittest.StoreUnderTest {
+			b, err := memory.New(memory.Config{}) // yours
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { b.Close(context.WithoutCancel(t.Context())) })
+			return b
+		})
+	}
+	_ = TestStore
+}
+
+// The rules of stores by their ids, which failures and reviews cite.
+func ExampleStoreRules() {
+	fmt.Println(audittest.StoreRules()[0])
+	// Output: LS-001 a record comes back as it was stored, its time in UTC and microseconds
+}
