@@ -47,6 +47,7 @@
 // These hold of every store. Then each store that was found is held to the promises of
 // its own methods, by the suite of its domain:
 //
+//   - LS: audit records (package audittest).
 //   - JS: jobs (package jobstest).
 //   - IS: idempotency (package idempotencytest).
 //

@@ -3,6 +3,7 @@ package storagetest
 import (
 	"testing"
 
+	"github.com/lumelle/adminkit/audit/audittest"
 	"github.com/lumelle/adminkit/storage/idempotency/idempotencytest"
 	"github.com/lumelle/adminkit/storage/jobs/jobstest"
 	"github.com/lumelle/adminkit/storage/storagetest/ruletest"
@@ -20,6 +21,7 @@ type suite struct {
 // line here.
 func suites() []suite {
 	return []suite{
+		suiteOf("audit", audittest.StoreRules(), audittest.RunStore),
 		suiteOf("jobs", jobstest.Rules(), func(t *testing.T, open func(t *testing.T) jobstest.Backend) {
 			jobstest.Run(t, jobstest.Options{New: open})
 		}),
