@@ -10,6 +10,7 @@ import (
 var guides = []struct{ heading, path string }{
 	{"Writing an AuditSink", "audit/audittest"},
 	{"Writing a Gate", "audit/audittest"},
+	{"Writing a Store", "audit/audittest"},
 	{"Writing an Authorizer", "authz/authztest"},
 	{"Writing a Store", "approvals/approvalstest"},
 	{"Writing an Applier", "approvals/approvalstest"},
@@ -20,6 +21,7 @@ var guides = []struct{ heading, path string }{
 	{"Writing a Trigger", "automation/automationtest"},
 	{"Writing a Store", "automation/automationtest"},
 	{"Writing a Store", "storage/jobs/jobstest"},
+	{"Writing a Store", "storage/idempotency/idempotencytest"},
 }
 
 // TestEveryProviderInterfaceHasAGuide holds the guides to one form: what has to hold,
