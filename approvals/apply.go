@@ -294,6 +294,8 @@ func (s *Service) classify(err error, attempt int) *Failure {
 		return &Failure{FailedConflict, "what it changes is no longer as it was when approval was asked for"}
 	case errors.Is(err, storage.ErrInvalid):
 		return &Failure{FailedInvalid, "what it asks for is not valid"}
+	case errors.Is(err, storage.ErrLimit):
+		return &Failure{FailedLimit, "there are as many of it as there may be"}
 	case errors.Is(err, errUngoverned):
 		return &Failure{FailedUngoverned, "it could not be applied under governance"}
 	case errors.As(err, &permanent):

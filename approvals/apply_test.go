@@ -27,6 +27,7 @@ func TestHowApplyingFails(t *testing.T) {
 		{"the applier finds a conflict", failing(storage.ErrConflict), approvals.FailedConflict},
 		{"the resource is gone", failing(storage.ErrNotFound), approvals.FailedConflict},
 		{"the applier finds the payload wrong", failing(storage.Invalid("/payload/amount", "is more than is left")), approvals.FailedInvalid},
+		{"the tenant has as many as it may", failing(&storage.LimitError{What: "endpoints", Limit: 5}), approvals.FailedLimit},
 		{"the applier gives up for good", failing(approvals.Permanent(errors.New("the card is gone"))), approvals.FailedApplier},
 		{"the gate denies by now", func(k *kit) { k.verdict = always2(audit.Verdict{Reason: audit.Reason{Code: "left"}}) }, approvals.FailedDenied},
 		{"the gate asks for a step-up that nobody gave", func(k *kit) { k.verdict = always2(audit.Verdict{Effect: audit.StepUp}) }, approvals.FailedDenied},

@@ -120,6 +120,8 @@ const (
 	FailedDenied = "denied"
 	// FailedInvalid: the applier found the payload wrong.
 	FailedInvalid = "invalid"
+	// FailedLimit: the tenant has as many as it may of what the change would make.
+	FailedLimit = "limit"
 	// FailedApplier: the applier answered a permanent error.
 	FailedApplier = "applier"
 	// FailedUngoverned: the applier changed something without its gate.
