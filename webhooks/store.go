@@ -10,11 +10,20 @@ import (
 )
 
 // A Store keeps endpoints, messages, deliveries and attempts. Every method works in
-// the transaction of ctx; a writing method opens one of its own where there is none.
-// What another tenant owns is storage.ErrNotFound.
+// the transaction of ctx; a writing method opens one of its own where there is none, so
+// that it happens as a whole or not at all. What another tenant owns is
+// storage.ErrNotFound.
+//
+// Texts and bytes are kept as they are, times to the microsecond and in UTC, durations to
+// the microsecond, timeouts to the millisecond. What is given and what is answered are
+// copies. Where times are equal, ids decide by their bytes. A list's page has as many
+// items as storage.Limit says, and its cursor opens no list of another tenant or filter:
+// storage.ErrBadCursor.
 //
 // Where both an endpoint and its deliveries are locked in one transaction, the
 // endpoint comes first.
+//
+// Package webhookstest has the rules of a Store.
 type Store interface {
 	EndpointStore
 	DeliveryStore
@@ -26,8 +35,9 @@ type EndpointStore interface {
 	// storage.ErrConflict where the id is taken.
 	InsertEndpoint(ctx context.Context, tenant string, e Endpoint, s Secret) error
 	// UpdateEndpoint replaces the endpoint with e.ID whose revision is revision; the
-	// new one is e.Revision. storage.ErrConflict where it has another,
-	// storage.ErrNotFound where there is none.
+	// new one is e.Revision. The time of its creation stays, as do its health and its
+	// secrets. storage.ErrConflict where it has another revision, storage.ErrNotFound
+	// where there is none.
 	UpdateEndpoint(ctx context.Context, tenant string, e Endpoint, revision int64) error
 	// DeleteEndpoint removes an endpoint with its secrets and its health, and keeps
 	// its deliveries. Errors as UpdateEndpoint.
@@ -46,6 +56,7 @@ type EndpointStore interface {
 	// no such endpoint.
 	Secrets(ctx context.Context, tenant, endpointID string) ([]Secret, error)
 	// SetSecrets replaces the secrets of an endpoint, which the caller has locked.
+	// storage.ErrConflict where two of them have one id.
 	SetSecrets(ctx context.Context, tenant, endpointID string, all []Secret) error
 	// ListSecrets returns the secrets of all endpoints of a tenant by endpoint and id, for
 	// whoever seals them again under another key.
@@ -58,7 +69,7 @@ type EndpointStore interface {
 	// does nothing where the endpoint is gone.
 	SetHealth(ctx context.Context, tenant, id string, h Health) error
 	// Subscribers returns the ids of the enabled endpoints that named one of
-	// patterns, each once, in order.
+	// patterns, each once, in order. Patterns are compared as they are written.
 	Subscribers(ctx context.Context, tenant string, patterns []string) ([]string, error)
 }
 
@@ -66,14 +77,15 @@ type EndpointStore interface {
 type DeliveryStore interface {
 	// InsertMessage adds a message with its deliveries and reports true; where its id
 	// is known it changes nothing and reports false. Two deliveries to one endpoint are
-	// storage.ErrConflict.
+	// storage.ErrConflict, and so is the id of a delivery that is taken.
 	InsertMessage(ctx context.Context, tenant string, m Message, deliveries []Delivery) (bool, error)
 	// GetMessage returns one message.
 	GetMessage(ctx context.Context, tenant, id string) (Message, error)
 	// GetDelivery returns one delivery; lock as in GetEndpoint.
 	GetDelivery(ctx context.Context, tenant, id string, lock bool) (Delivery, error)
 	// PutDelivery replaces what changes of a delivery: status, held, reason,
-	// attempts, round, tries and times. storage.ErrNotFound where there is none.
+	// attempts, round, tries, and the times of its next attempt and of this update.
+	// storage.ErrNotFound where there is none.
 	PutDelivery(ctx context.Context, tenant string, d Delivery) error
 	// ListDeliveries returns deliveries, newest first.
 	ListDeliveries(ctx context.Context, tenant string, q DeliveryQuery) (storage.Page[Delivery], error)
@@ -83,7 +95,7 @@ type DeliveryStore interface {
 	// InsertAttempt adds an attempt. storage.ErrConflict where its number is taken.
 	InsertAttempt(ctx context.Context, tenant string, a Attempt) error
 	// Attempts returns the attempts of a delivery in order, at most
-	// storage.MaxLimit, the latest ones.
+	// storage.MaxLimit, the latest ones: none where there is no such delivery.
 	Attempts(ctx context.Context, tenant, deliveryID string) ([]Attempt, error)
 }
 
