@@ -11,7 +11,8 @@ import (
 
 // A Store keeps endpoints, messages, deliveries and attempts. Every method works in
 // the transaction of ctx; a writing method opens one of its own where there is none, so
-// that it happens as a whole or not at all. What another tenant owns is
+// that it happens as a whole or not at all. Where InsertMessage or SetSecrets fails in a
+// transaction, that or its savepoint has to be rolled back. What another tenant owns is
 // storage.ErrNotFound.
 //
 // Texts and bytes are kept as they are, times to the microsecond and in UTC, durations to

@@ -1,5 +1,5 @@
 // Package webhookstest holds what tests of webhooks need: a receiver that answers as
-// it is told, and the conformance suite of webhooks.Deliverer.
+// it is told, and the conformance suites of webhooks.Deliverer and webhooks.Store.
 //
 // # A receiver
 //
@@ -81,4 +81,32 @@
 // destinations wants a table of them (every notation, every range that is not public)
 // beside the suite, or package egress, which has one. Each case has a rule and a sentence
 // that explains it, which stand first where it fails.
+//
+// # Writing a Store
+//
+// [RunStore] holds a webhooks.Store to the rules MS, each of which is a promise that
+// stands in the documentation of that interface. They share one backend and have a tenant
+// of their own each, and every one of them is shown to find a store that breaks it.
+//
+// Checklist:
+//
+//   - Does the tenant stand in every WHERE and in every key (MS-008, MS-084)?
+//   - Do insertion, secret and subscriptions of an endpoint happen together (MS-005)?
+//   - Does one statement compare the revision and write (MS-016), and one insert a
+//     message or learn that it is known (MS-071)?
+//   - Does a lock hold until the transaction ends, also for a count, which has no row to
+//     lock yet (MS-028, MS-087, MS-132)?
+//   - Do lists end with the id in their order, compared by its bytes (MS-030, MS-089)?
+//   - Are bodies and sealed secrets columns of bytes (MS-040, MS-066)?
+//
+// Common mistakes:
+//
+//   - To delete secrets before the new ones are known to fit (MS-039).
+//   - To keep a patterns' table that nobody clears when an endpoint is disabled, updated
+//     or deleted (MS-060 to MS-062).
+//   - To let a message stay whose deliveries were refused (MS-072).
+//   - To cut a page before the filter is applied (MS-096).
+//
+// Reference: storage/memory, and storage/sqlite and storage/postgres over one body of
+// SQL.
 package webhookstest

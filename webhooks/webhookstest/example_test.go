@@ -1,10 +1,12 @@
 package webhookstest_test
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 	"testing"
 
+	"github.com/lumelle/adminkit/storage/memory"
 	"github.com/lumelle/adminkit/webhooks"
 	"github.com/lumelle/adminkit/webhooks/egress"
 	"github.com/lumelle/adminkit/webhooks/webhookstest"
@@ -21,6 +23,30 @@ func ExampleRun() {
 			return d
 		}})
 	}
+}
+
+// An author of a backend holds its Store to the rules with one call.
+func ExampleRunStore() {
+	_ = func(t *testing.T) { // TestWebhooks
+		webhookstest.RunStore(t, func(t *testing.T) webhookstest.StoreUnderTest {
+			b, err := memory.New(memory.Config{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { b.Close(context.WithoutCancel(t.Context())) })
+			return b
+		})
+	}
+}
+
+// The rules of a store say what they are for.
+func ExampleStoreRules() {
+	first := webhookstest.StoreRules()[0]
+	fmt.Println(first)
+	fmt.Println(first.Explanation)
+	// Output:
+	// MS-001 an endpoint comes back as it was inserted
+	// what a tenant registered is what it is shown and what attempts go by
 }
 
 // The rules by their ids, which failures and reviews cite.
