@@ -71,7 +71,8 @@ type Change struct {
 // A Store keeps the policies of all tenants. Authors of backends implement it.
 //
 // Every method reads and writes in the transaction of ctx; Change without one opens
-// its own.
+// its own. Texts are kept as they are, times to the microsecond and in UTC. What is given
+// and what is answered are copies. Package authztest has the rules of a Store.
 type Store interface {
 	// Head returns the position of the tenant's policy.
 	Head(ctx context.Context, tenant string) (Head, error)
@@ -86,7 +87,8 @@ type Store interface {
 	//
 	// Errors: storage.ErrConflict where the head is not at c.Expected, an id is
 	// taken, or a row of the same content is there; storage.ErrNotFound where a row
-	// to remove is not there. Then nothing changed.
+	// to remove is not there. Then nothing changed, and a transaction of ctx goes on
+	// without the change.
 	Change(ctx context.Context, tenant string, c Change) (Head, error)
 }
 

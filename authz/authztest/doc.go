@@ -1,4 +1,4 @@
-// Package authztest judges implementations of [authz.Authorizer].
+// Package authztest judges implementations of [authz.Authorizer] and of [authz.Store].
 //
 // # Writing an Authorizer
 //
@@ -65,4 +65,23 @@
 //
 // Every rule is a subtest with an id, and says what it is about when it fails. The
 // suite itself is held to a zoo of broken authorizers, at least one for each rule.
+//
+// # Writing a Store
+//
+// [RunStore] holds an authz.Store to the rules PS, each of which is a promise that stands
+// in the documentation of that interface, and each of which is shown to find a store that
+// breaks it. They share one backend and have a tenant of their own each.
+//
+// Checklist:
+//
+//   - Does the head's row exist, or is something else locked, before the first change of a
+//     tenant compares its sequence (PS-032)?
+//   - Is the id of the change looked at before its sequence (PS-019)?
+//   - Is a refused change undone in a transaction that goes on (PS-038)?
+//   - Are rows removed before others are added (PS-029), and told apart by
+//     authz.Row.Digest (PS-026)?
+//   - Are places numbers in their order (PS-006)?
+//
+// Reference: storage/memory, and storage/sqlite and storage/postgres over one body of
+// SQL.
 package authztest

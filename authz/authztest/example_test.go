@@ -7,6 +7,7 @@ import (
 
 	"github.com/lumelle/adminkit/authz"
 	"github.com/lumelle/adminkit/authz/authztest"
+	"github.com/lumelle/adminkit/storage/memory"
 )
 
 // An engine by somebody else: it knows two roles and forgets the rest of the policy.
@@ -34,6 +35,30 @@ func ExampleRun() {
 			return authztest.Harness{Authorizer: e, Grant: e.grant, Revoke: e.revoke}
 		}})
 	}
+}
+
+// An author of a backend holds its Store to the rules with one call.
+func ExampleRunStore() {
+	_ = func(t *testing.T) { // TestPolicies
+		authztest.RunStore(t, func(t *testing.T) authztest.StoreUnderTest {
+			b, err := memory.New(memory.Config{}) // yours
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { b.Close(context.WithoutCancel(t.Context())) })
+			return b
+		})
+	}
+}
+
+// The rules of a store say what they are for.
+func ExampleStoreRules() {
+	first := authztest.StoreRules()[0]
+	fmt.Println(first)
+	fmt.Println(first.Explanation)
+	// Output:
+	// PS-001 a row comes back as it was added
+	// what a row says decides who may do what
 }
 
 // The rules by their ids, which failures and reviews cite.
