@@ -49,6 +49,8 @@
 //
 //   - LS: audit records (package audittest).
 //   - JS: jobs (package jobstest).
+//   - PS: authz (package authztest).
+//   - MS: webhooks (package webhookstest).
 //   - IS: idempotency (package idempotencytest).
 //
 // # Writing a backend

@@ -4,9 +4,11 @@ import (
 	"testing"
 
 	"github.com/lumelle/adminkit/audit/audittest"
+	"github.com/lumelle/adminkit/authz/authztest"
 	"github.com/lumelle/adminkit/storage/idempotency/idempotencytest"
 	"github.com/lumelle/adminkit/storage/jobs/jobstest"
 	"github.com/lumelle/adminkit/storage/storagetest/ruletest"
+	"github.com/lumelle/adminkit/webhooks/webhookstest"
 )
 
 // A suite is the conformance suite of one domain's store.
@@ -25,6 +27,8 @@ func suites() []suite {
 		suiteOf("jobs", jobstest.Rules(), func(t *testing.T, open func(t *testing.T) jobstest.Backend) {
 			jobstest.Run(t, jobstest.Options{New: open})
 		}),
+		suiteOf("authz", authztest.StoreRules(), authztest.RunStore),
+		suiteOf("webhooks", webhookstest.StoreRules(), webhookstest.RunStore),
 		suiteOf("idempotency", idempotencytest.StoreRules(), idempotencytest.RunStore),
 	}
 }

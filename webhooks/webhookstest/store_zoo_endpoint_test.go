@@ -90,19 +90,19 @@ var endpointZoo = []storeMutant{
 	{"MS-011", "answers the slice that it was given", func(a *animal) {
 		given := map[string][]string{}
 		a.insertEndpoint = func(ctx context.Context, tenant string, p webhooks.Endpoint, s webhooks.Secret) error {
-			given[p.ID] = p.EventTypes
+			a.remember(func() { given[p.ID] = p.EventTypes })
 			return a.Store.InsertEndpoint(ctx, tenant, p, s)
 		}
 		a.getEndpoint = func(ctx context.Context, tenant, id string, lock bool) (webhooks.Endpoint, webhooks.Health, error) {
 			p, h, err := a.Store.GetEndpoint(ctx, tenant, id, lock)
-			p.EventTypes = given[id]
+			a.remember(func() { p.EventTypes = given[id] })
 			return p, h, err
 		}
 	}},
 	{"MS-011", "answers the same bytes each time", func(a *animal) {
 		var kept []webhooks.Secret
 		a.secrets = func(ctx context.Context, tenant, endpointID string) (_ []webhooks.Secret, err error) {
-			if kept == nil {
+			if kept == nil { // no rule reads secrets from two goroutines
 				kept, err = a.Store.Secrets(ctx, tenant, endpointID)
 			}
 			return kept, err
@@ -111,12 +111,12 @@ var endpointZoo = []storeMutant{
 	{"MS-012", "takes the time of creation from the update", func(a *animal) {
 		var created time.Time
 		a.updateEndpoint = func(ctx context.Context, tenant string, p webhooks.Endpoint, revision int64) error {
-			created = p.CreatedAt
+			a.remember(func() { created = p.CreatedAt })
 			return a.Store.UpdateEndpoint(ctx, tenant, p, revision)
 		}
 		a.getEndpoint = func(ctx context.Context, tenant, id string, lock bool) (webhooks.Endpoint, webhooks.Health, error) {
 			p, h, err := a.Store.GetEndpoint(ctx, tenant, id, lock)
-			p.CreatedAt = created
+			a.remember(func() { p.CreatedAt = created })
 			return p, h, err
 		}
 	}},
@@ -168,23 +168,16 @@ var endpointZoo = []storeMutant{
 			return a.Store.UpdateEndpoint(ctx, owner(tenant), p, revision)
 		}
 	}},
-	{"MS-016", "compares revisions before it writes", func(a *animal) {
-		var read sync.WaitGroup
-		read.Add(writers)
+	{"MS-016", "compares revisions with the one it read before", func(a *animal) {
+		var once sync.Once
+		var early webhooks.Endpoint
 		a.updateEndpoint = func(ctx context.Context, tenant string, p webhooks.Endpoint, revision int64) error {
 			now, _, err := a.Store.GetEndpoint(ctx, tenant, p.ID, false)
-			if err != nil {
-				return err
+			once.Do(func() { early = now })
+			if err != nil || early.ID != p.ID || early.Revision != revision {
+				return a.Store.UpdateEndpoint(ctx, tenant, p, revision)
 			}
-			read.Done()
-			read.Wait()
-			if now.Revision != revision {
-				return storage.ErrConflict
-			}
-			if err := a.Store.UpdateEndpoint(ctx, tenant, p, revision); !errors.Is(err, storage.ErrConflict) {
-				return err
-			}
-			return a.Store.UpdateEndpoint(ctx, tenant, p, p.Revision)
+			return a.Store.UpdateEndpoint(ctx, tenant, p, now.Revision)
 		}
 	}},
 	{"MS-017", "forgets health with an update", func(a *animal) {
@@ -292,10 +285,11 @@ var endpointZoo = []storeMutant{
 	{"MS-024", "never gives an id again", func(a *animal) {
 		used := map[string]bool{}
 		a.insertEndpoint = func(ctx context.Context, tenant string, p webhooks.Endpoint, s webhooks.Secret) error {
-			if used[p.ID] {
+			taken := false
+			a.remember(func() { taken, used[p.ID] = used[p.ID], true })
+			if taken {
 				return storage.ErrConflict
 			}
-			used[p.ID] = true
 			return a.Store.InsertEndpoint(ctx, tenant, p, s)
 		}
 	}},
@@ -590,19 +584,22 @@ var secretZoo = []storeMutant{
 			return true, errors.Join(err, a.Store.SetSecrets(ctx, tenant, s.EndpointID, all))
 		}
 	}},
-	{"MS-050", "compares the bytes before it writes", func(a *animal) {
-		var read sync.WaitGroup
-		read.Add(writers)
+	{"MS-050", "compares the bytes with those it read before", func(a *animal) {
+		var mu sync.Mutex
+		var early webhooks.EndpointSecret
 		replacesBlindly(a)
 		blindly := a.replaceSealed
 		a.replaceSealed = func(ctx context.Context, tenant string, s webhooks.EndpointSecret, fresh []byte) (bool, error) {
-			all, err := a.Store.Secrets(ctx, tenant, s.EndpointID)
-			read.Done()
-			read.Wait()
-			if err != nil || !bytes.Equal(all[0].Sealed, s.Sealed) {
-				return false, err
+			ok, err := a.Store.ReplaceSealed(ctx, tenant, s, fresh)
+			mu.Lock()
+			defer mu.Unlock()
+			if ok {
+				early = s
 			}
-			return blindly(ctx, tenant, s, fresh)
+			if !ok && err == nil && s.EndpointID == early.EndpointID && s.ID == early.ID && bytes.Equal(s.Sealed, early.Sealed) {
+				return blindly(ctx, tenant, s, fresh)
+			}
+			return ok, err
 		}
 	}},
 	{"MS-051", "keeps times of health to the second", healthAs(func(_ webhooks.Health, h *webhooks.Health) { h.QuietUntil = h.QuietUntil.Truncate(time.Second) })},
