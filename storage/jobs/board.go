@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
 const (
@@ -32,14 +34,27 @@ type board struct {
 	dirty    []*lane // lanes to read, first come first served
 	left     []*lane // lanes that were shed and have come to rest
 	buffered int     // jobs that are read and not started
+	thaws    thaws   // lanes that may start something at a time
+	thawSet  bool    // the first of them is a new one
+	now      func() time.Time
 }
 
-func newBoard() *board { return &board{lanes: map[LaneID]*lane{}} }
+func newBoard() *board { return &board{lanes: map[LaneID]*lane{}, now: time.Now} }
 
 // A lane is one lane in the hands of its owner.
 type lane struct {
-	id  LaneID
-	cap int
+	id     LaneID
+	config LaneConfig
+	cap    int // the config's, or what its order leaves of it
+
+	rate      *rate.Limiter // nil for none
+	paused    bool
+	resumes   int64
+	heldUntil time.Time // nothing starts before, by the clock of this process
+	failures  int       // in a row
+	open      bool      // the breaker is, or lets one job try
+	probe     int64     // the job that it lets try
+	thawsAt   time.Time // when the lane is asked again, zero for never
 
 	ready   []Fetched   // read and not started, in order
 	waiting [Levels]int // how many of them are of each priority
@@ -55,6 +70,7 @@ type lane struct {
 	// older than the settlement and must not start them again.
 	gone     map[int64]struct{}
 	fetching bool
+	stale    bool // the fetch under way is to be forgotten
 
 	after   [Levels]Position // the cursors; zero where a level is read from its start
 	rewound time.Time        // when all of them were last there
@@ -69,23 +85,33 @@ type lane struct {
 	hasTurn, isDirty bool
 }
 
-// add takes a lane over, or takes over its new cap where it is known. due is the time by
-// which jobs are due.
+// add takes a lane over, or takes over how it is worked by now where it is known. due is
+// the time of the store's clock by which jobs are due, now that of the board's.
 func (b *board) add(l Lane, due, now time.Time) {
-	if l.Cap == 0 {
-		l.Cap = DefaultCap
+	known := b.lanes[l.LaneID]
+	if known == nil {
+		known = &lane{id: l.LaneID, held: map[int64]Priority{}, idleSince: now, resumes: l.Resumes}
+		if l.Suspect {
+			known.suspectUntil = due
+		}
+		if l.Hold.Until.After(due) {
+			known.heldUntil = now.Add(l.Hold.Until.Sub(due))
+		}
+		known.open = l.Hold.Reason == HeldByBreaker
+		b.lanes[l.LaneID] = known
+		b.soil(known)
 	}
-	if known := b.lanes[l.LaneID]; known != nil {
-		known.cap = l.Cap
-		b.enturn(known)
-		return
+	known.configure(l.LaneConfig, now)
+	if known.resumes != l.Resumes {
+		known.resumes = l.Resumes
+		known.lift()
 	}
-	fresh := &lane{id: l.LaneID, cap: l.Cap, held: map[int64]Priority{}, idleSince: now}
-	if l.Suspect {
-		fresh.suspectUntil = due
+	known.paused = l.Paused
+	if known.paused && !known.leaving {
+		known.leaving = true
+		b.rest(known)
 	}
-	b.lanes[l.LaneID] = fresh
-	b.soil(fresh)
+	b.enturn(known)
 }
 
 // remove gives a lane up. Nothing of it may be running or unsettled.
@@ -200,7 +226,10 @@ func (b *board) deliver(lanes []*lane, fetches []LaneFetch, jobs []Fetched, now 
 		byLane[id] = append(byLane[id], j)
 	}
 	for i, l := range lanes {
-		if b.owns(l) {
+		if l.stale {
+			l.stale = false
+			b.soil(l)
+		} else if b.owns(l) {
 			b.receive(l, byLane[l.id], fetches[i], now)
 		}
 		l.fetching, l.gone = false, nil
@@ -251,7 +280,7 @@ func byStart(a, b Fetched) int {
 // dismiss ends a fetch that failed. The lanes stay to be read.
 func (b *board) dismiss(lanes []*lane) {
 	for _, l := range lanes {
-		l.fetching, l.gone = false, nil
+		l.fetching, l.stale, l.gone = false, false, nil
 		if b.owns(l) {
 			b.soil(l)
 		}
@@ -300,10 +329,15 @@ func (l *lane) startable() bool {
 
 // enturn gives a lane a turn if it can use one.
 func (b *board) enturn(l *lane) {
-	if !l.hasTurn && l.startable() {
-		l.hasTurn = true
-		b.turns = append(b.turns, l)
+	if l.hasTurn || !l.startable() {
+		return
 	}
+	if ok, again := l.allows(b.now()); !ok {
+		b.wait(l, again)
+		return
+	}
+	l.hasTurn = true
+	b.turns = append(b.turns, l)
 }
 
 // next starts a job of the lane whose turn it is and sends that lane to the end of the
@@ -319,12 +353,23 @@ func (b *board) next() (l *lane, job Fetched, ok bool) {
 		if !b.owns(l) || !l.startable() {
 			continue
 		}
+		now := b.now()
+		if ok, again := l.allows(now); !ok {
+			b.wait(l, again)
+			continue
+		}
+		if l.rate != nil {
+			l.rate.AllowN(now, 1)
+		}
 		job = l.ready[0]
 		l.ready = l.ready[1:]
 		l.waiting[job.Priority.Level()]--
 		b.buffered--
 		l.running++
 		l.alone = job.Lost > 0
+		if l.open {
+			l.probe = job.ID
+		}
 		b.enturn(l)
 		b.refill(l)
 		return l, job, true
@@ -361,6 +406,9 @@ func (b *board) settled(l *lane, id int64, now time.Time) {
 		}
 		l.gone[id] = struct{}{}
 	}
+	if b.owns(l) {
+		b.enturn(l)
+	}
 }
 
 // drop forgets a job that was removed from the store, unless it was started: then it is
@@ -386,10 +434,12 @@ func (b *board) poll() {
 	}
 }
 
-// idle has lanes given back that had nothing to do for so long.
+// idle has lanes given back that had nothing to do for so long, or have not for as long.
 func (b *board) idle(now time.Time) {
 	for _, l := range b.lanes {
-		if len(l.held) == 0 && !l.leaving && now.Sub(l.idleSince) >= idleAfter {
+		rests := len(l.held) == 0 && now.Sub(l.idleSince) >= idleAfter ||
+			l.free() && l.heldUntil.Sub(now) > idleAfter
+		if rests && !l.leaving {
 			l.leaving = true
 			b.rest(l)
 		}
@@ -444,7 +494,7 @@ func (b *board) keeps(id LaneID) bool {
 
 // leavesWork reports whether a lane that came to rest has jobs for its next owner.
 func (b *board) leavesWork() bool {
-	return slices.ContainsFunc(b.left, func(l *lane) bool { return b.owns(l) && (len(l.ready) > 0 || l.backlog()) })
+	return slices.ContainsFunc(b.left, func(l *lane) bool { return b.owns(l) && (len(l.ready) > 0 || l.backlog()) && !l.parked(b.now()) })
 }
 
 // leave removes the lanes that came to rest and returns their names.

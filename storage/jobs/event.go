@@ -21,6 +21,12 @@ const (
 	// the lease was held all the time. No run of this package brings that about:
 	// somebody wrote to the store's tables, or the store is broken.
 	EventDouble EventKind = "double"
+	// EventBreakerOpened tells that a job failed and with it the breaker of its lane opened,
+	// or stayed open after a try.
+	EventBreakerOpened EventKind = "breaker_opened"
+	// EventBreakerClosed tells that a job completed and with it the breaker of its lane
+	// closed.
+	EventBreakerClosed EventKind = "breaker_closed"
 	// EventLeaseLost tells that the worker lost its lease and with it all its lanes. It
 	// names no job. The worker goes on under a new one.
 	EventLeaseLost EventKind = "lease_lost"

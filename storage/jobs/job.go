@@ -82,24 +82,6 @@ func (j Job) Check() error {
 	return bad.Err()
 }
 
-// A LaneID names a lane: lanes of different tenants are different lanes.
-type LaneID struct {
-	Tenant, Lane string
-}
-
-// DefaultCap is how many jobs of one lane run at a time where its cap was not set.
-const DefaultCap = 8
-
-// MaxCap is the highest cap of a lane.
-const MaxCap = 10_000
-
-// A LaneConfig says how the jobs of one lane are worked.
-type LaneConfig struct {
-	// Cap is how many jobs of the lane run at a time, over all processes: at most
-	// [MaxCap], and [DefaultCap] where it is zero.
-	Cap int
-}
-
 // ErrFenced reports that the lease was lost: another worker owns the lane now and
 // nothing this one does counts any more.
 var ErrFenced = errors.New("jobs: the lease was lost")

@@ -43,7 +43,7 @@ func TestStoresAnswerAsMemoryDoes(t *testing.T) {
 			m.sides = append(m.sides, side{kinds[i].Name, b})
 		}
 		rt.Repeat(map[string]func(*rapid.T){
-			"enqueue": m.enqueue, "set lane": m.setLane, "enrol": m.enrol, "beat": m.beat, "leave": m.leave,
+			"enqueue": m.enqueue, "set lane": m.setLane, "pause lane": m.pauseLane, "look at lanes": m.lookAtLanes, "enrol": m.enrol, "beat": m.beat, "leave": m.leave,
 			"claim": m.claim, "fetch": m.fetch, "settle": m.settle, "inspect": m.inspect, "requeue": m.requeue,
 			"pass time": m.passTime, "list": m.list, "cancel": m.cancel, "requeue all": m.requeueAll, "discard": m.discard,
 		})
@@ -192,9 +192,35 @@ func (m *model) enqueue(t *rapid.T) {
 }
 
 func (m *model) setLane(t *rapid.T) {
-	l, cap := m.lane(t), rapid.IntRange(0, 3).Draw(t, "cap")
+	l := m.lane(t)
+	config := jobs.LaneConfig{
+		Cap: rapid.IntRange(0, 3).Draw(t, "cap"), Rate: rapid.Float64Range(0, 100).Draw(t, "rate"),
+		Burst: rapid.IntRange(0, 3).Draw(t, "burst"), Order: rapid.SampledFrom([]jobs.Order{jobs.Parallel, jobs.FIFO}).Draw(t, "order"),
+		Breaker: jobs.Breaker{
+			Failures: rapid.IntRange(0, 3).Draw(t, "failures"),
+			Cooldown: time.Duration(rapid.IntRange(0, 3000).Draw(t, "cooldown")) * 500 * time.Nanosecond,
+		},
+	}
 	ask(m, t, undo(t), func(ctx context.Context, s jobs.Store) (any, error) {
-		return nil, s.SetLane(ctx, l.Tenant, l.Lane, jobs.LaneConfig{Cap: cap})
+		return nil, s.SetLane(ctx, l.Tenant, l.Lane, config)
+	})
+}
+
+func (m *model) pauseLane(t *rapid.T) {
+	l, paused := m.lane(t), rapid.Bool().Draw(t, "paused")
+	ask(m, t, undo(t), func(ctx context.Context, s jobs.Store) (any, error) {
+		return nil, s.PauseLane(ctx, l.Tenant, l.Lane, paused)
+	})
+}
+
+func (m *model) lookAtLanes(t *rapid.T) {
+	l, now := m.lane(t), m.moment(t)
+	limit := rapid.IntRange(1, 5).Draw(t, "limit")
+	ask(m, t, false, func(ctx context.Context, s jobs.Store) (jobs.LaneStatus, error) {
+		return s.Lane(ctx, l.Tenant, l.Lane, now)
+	})
+	ask(m, t, false, func(ctx context.Context, s jobs.Store) ([]jobs.LaneStatus, error) {
+		return s.ListLanes(ctx, l.Tenant, l.Lane, now, limit)
 	})
 }
 
@@ -239,14 +265,21 @@ func (m *model) leave(t *rapid.T) {
 
 func (m *model) claim(t *rapid.T) {
 	claim := jobs.Claim{
-		Worker: m.worker(t), Take: rapid.IntRange(0, 4).Draw(t, "take"),
+		// None or all: which come first is the store's choice.
+		Worker: m.worker(t), Take: 100 * rapid.IntRange(0, 1).Draw(t, "take"),
 		Now: m.moment(t), Sync: rapid.Bool().Draw(t, "sync"),
 	}
 	for range rapid.IntRange(0, 2).Draw(t, "release") {
 		claim.Release = append(claim.Release, m.lane(t))
 	}
+	if rapid.Bool().Draw(t, "probe") {
+		claim.Probe = append(claim.Probe, m.lane(t))
+	}
 	ask(m, t, undo(t), func(ctx context.Context, s jobs.Store) (jobs.Claimed, error) {
 		c, err := s.Claim(ctx, claim)
+		if quiet := !claim.Sync && len(claim.Release) == 0; quiet && errors.Is(err, jobs.ErrFenced) {
+			err = nil // where it finds nothing to take it need not look at the worker
+		}
 		byName := func(x, y jobs.Lane) int {
 			return cmp.Or(cmp.Compare(x.Tenant, y.Tenant), cmp.Compare(x.Lane, y.Lane))
 		}
@@ -296,6 +329,12 @@ func (m *model) settle(t *rapid.T) {
 			Job: m.fetched[id], Due: m.moment(t), Started: m.moment(t), Ended: m.moment(t),
 			Result: rapid.SampledFrom([]jobs.Result{jobs.Completed, jobs.Retried, jobs.Retried, jobs.Buried, jobs.Begun}).Draw(t, "result"),
 			Reason: rapid.SampledFrom([]string{"", "reason"}).Draw(t, "reason"),
+		}
+		if o.Due.Before(o.Job.Due) { // only an owner makes a job due earlier, and it knows
+			o.Due = o.Job.Due
+		}
+		if rapid.IntRange(0, 2).Draw(t, "hold") == 0 {
+			o.Hold = &jobs.Hold{Until: m.moment(t), Reason: rapid.SampledFrom([]jobs.HoldReason{jobs.HeldForRetry, jobs.HeldByBreaker}).Draw(t, "held for")}
 		}
 		if rapid.IntRange(0, 9).Draw(t, "other tenant") == 0 {
 			o.Job.Tenant = "stranger"

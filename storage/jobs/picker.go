@@ -2,6 +2,8 @@ package jobs
 
 import (
 	"errors"
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -50,7 +52,7 @@ func (w *Worker) round(poll bool) time.Duration {
 			w.mu.Unlock()
 			return w.config.Poll
 		}
-		wait := w.ringLocked(t)
+		wait := t.board.thaw(w.ringLocked(t))
 		if poll || t.poll {
 			t.scan = t.scan || t.poll || !time.Now().Before(t.rested)
 			t.poll = false
@@ -74,7 +76,7 @@ func (w *Worker) round(poll bool) time.Duration {
 		if !ok {
 			return min(wait, w.config.Poll)
 		}
-		w.dispatch()
+		wait = w.dispatch(min(wait, w.config.Poll))
 		if !more {
 			return wait
 		}
@@ -130,16 +132,26 @@ func (w *Worker) takeLocked(t *tenure) int {
 // claimLocked returns the claim that is due, if any is.
 func (w *Worker) claimLocked(t *tenure) (claim Claim, due bool) {
 	claim = Claim{Worker: t.worker, Release: t.release, Now: w.queue.now(), Sync: t.sync}
+	if !time.Now().Before(t.sweepAt) && !w.paused {
+		claim.Sweep = &Sweep{After: t.swept, Limit: sweepPage}
+		t.sweepAt = time.Now().Add(w.sweepEvery)
+		t.scan = true
+	}
 	switch {
 	case w.paused:
-		t.crowded = false
+		t.crowded, t.scan = false, false
 		clear(t.awaited)
-	case t.scan && len(t.release) == 0: // or it would take back what it releases
+	case t.scan && len(t.release) > 0: // it would take back what it releases
+		signal(w.wake)
+	case t.scan:
 		claim.Take = w.takeLocked(t)
+		claim.Probe = slices.Collect(maps.Keys(t.awaited))
+		claim.Probe = claim.Probe[:min(len(claim.Probe), maxTake)]
 		t.crowded = claim.Take == 0
+		t.scan = false
 	}
-	t.scan, t.sync, t.release = false, false, nil
-	return claim, claim.Sync || claim.Take > 0 || len(claim.Release) > 0
+	t.sync, t.release = false, nil
+	return claim, claim.Sync || claim.Sweep != nil || claim.Take > 0 || len(claim.Release) > 0
 }
 
 // claim gives lanes back and takes others. It reports whether to go on.
@@ -179,6 +191,12 @@ func (w *Worker) claim(t *tenure, claim Claim) bool {
 		t.board.retire()
 		signal(w.wake)
 	}
+	if claim.Sweep != nil {
+		t.swept = claimed.Swept
+		if now := time.Now(); t.swept != (LaneID{}) {
+			t.sweepAt = now.Add(sweepRest * now.Sub(began))
+		}
+	}
 	switch {
 	case claim.Take > 0 && len(claimed.Taken) == claim.Take: // there may be more
 		t.scan = true
@@ -188,10 +206,16 @@ func (w *Worker) claim(t *tenure, claim Claim) bool {
 			now := time.Now()
 			t.rested = now.Add(scanRest * now.Sub(began))
 		}
-		for id := range t.awaited {
-			t.foreign[id] = struct{}{}
+		for _, id := range claim.Probe { // not what was heard of meanwhile
+			if !t.board.keeps(id) {
+				t.foreign[id] = struct{}{}
+			}
+			delete(t.awaited, id)
 		}
-		clear(t.awaited)
+		if len(t.awaited) > 0 {
+			t.scan = true
+			signal(w.wake)
+		}
 	}
 	return true
 }
@@ -219,11 +243,22 @@ func (w *Worker) fetch(t *tenure) (more, ok bool) {
 	return len(t.board.dirty) > 0, true
 }
 
-// dispatch starts jobs while there are slots, one of a lane at a time.
-func (w *Worker) dispatch() {
+// dispatch starts jobs while there are slots, one of a lane at a time. It returns how long
+// until a lane is to be asked again, at most limit.
+func (w *Worker) dispatch(limit time.Duration) time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.dispatchLocked()
+	if w.tenure == nil {
+		return limit
+	}
+	b := w.tenure.board
+	turns := len(b.turns)
+	limit = b.thaw(limit)
+	if len(b.turns) > turns {
+		signal(w.wake)
+	}
+	return limit
 }
 
 func (w *Worker) dispatchLocked() {
@@ -249,7 +284,7 @@ func (w *Worker) dispatchLocked() {
 			w.startLocked(t, l, job)
 		}
 	}
-	if len(t.board.dirty) > 0 {
+	if len(t.board.dirty) > 0 || t.board.thawSet {
 		signal(w.wake)
 	}
 }

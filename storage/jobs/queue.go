@@ -115,24 +115,67 @@ func (q *Queue) Enqueue(ctx context.Context, jobs ...Job) error {
 	return nil
 }
 
-// SetLane stores how many jobs of a lane run at a time, in the transaction of ctx or
-// in one of its own. A worker that owns the lane takes the change over within a
-// quarter of its lease, one of this process at once.
+// SetLane stores how the jobs of a lane are worked, in the transaction of ctx or in one of
+// its own. A worker that owns the lane takes the change over when the transaction commits,
+// and within a quarter of its lease where it does not hear of it. Whether the lane is
+// paused stays as it is, so a program may set its lanes whenever it starts.
+//
+// Errors: [storage.ErrInvalid] with pointers such as /breaker/cooldown, and those of the
+// transaction.
 func (q *Queue) SetLane(ctx context.Context, tenant, lane string, config LaneConfig) error {
-	if err := storage.CheckID("/tenant", tenant); err != nil {
+	if err := checkLane(tenant, lane); err != nil {
 		return err
 	}
-	if err := storage.CheckID("/lane", lane); err != nil {
+	if err := config.check(); err != nil {
 		return err
-	}
-	if config.Cap < 0 || config.Cap > MaxCap {
-		return storage.Invalid("/cap", "must be between 0 and 10000")
 	}
 	if err := q.store.SetLane(ctx, tenant, lane, config); err != nil {
 		return fmt.Errorf("set lane: %w", err)
 	}
-	storage.AfterCommit(ctx, func() { q.each(listener.configured) })
+	storage.AfterCommit(ctx, q.configured)
 	return nil
+}
+
+// PauseLane has nothing of a lane start until [Queue.ResumeLane], in the transaction of
+// ctx or in one of its own. Jobs that run end, and jobs may be enqueued. Workers hear of
+// it as they do of [Queue.SetLane].
+func (q *Queue) PauseLane(ctx context.Context, tenant, lane string) error {
+	return q.pauseLane(ctx, tenant, lane, true)
+}
+
+// ResumeLane ends the pause of a lane and whatever else holds it: an open breaker closes,
+// and a retry that a [FIFO] lane waits for starts at once.
+func (q *Queue) ResumeLane(ctx context.Context, tenant, lane string) error {
+	return q.pauseLane(ctx, tenant, lane, false)
+}
+
+func (q *Queue) pauseLane(ctx context.Context, tenant, lane string, paused bool) error {
+	if err := checkLane(tenant, lane); err != nil {
+		return err
+	}
+	if err := q.store.PauseLane(ctx, tenant, lane, paused); err != nil {
+		return fmt.Errorf("pause lane: %w", err)
+	}
+	storage.AfterCommit(ctx, q.configured)
+	return nil
+}
+
+func checkLane(tenant, lane string) error {
+	if err := storage.CheckID("/tenant", tenant); err != nil {
+		return err
+	}
+	return storage.CheckID("/lane", lane)
+}
+
+// laneTopic is what workers of other processes listen to for changes of lanes.
+const laneTopic = "jobs.lanes"
+
+// configured tells all workers that a lane was changed.
+func (q *Queue) configured() {
+	q.each(listener.configured)
+	if q.signals != nil {
+		q.signals.Signal(laneTopic, q)
+	}
 }
 
 // listen has l told of what is committed through this Queue, until the function it

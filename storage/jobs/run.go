@@ -30,6 +30,11 @@ func (w *Worker) run(ctx context.Context, t *tenure, l *lane, job Fetched) {
 	task := &Task{
 		Job: job.asStarted(), Lost: job.Lost, store: w.store, now: w.queue.now,
 		worker: t.worker, fetched: job, started: w.queue.now(),
+		charge: func(o *Outcome, counted bool) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			t.board.charge(l, o, counted)
+		},
 	}
 	err := errExited
 	defer func() {
@@ -64,13 +69,14 @@ func (w *Worker) hopeless(job Fetched) bool {
 // ended frees the slot of a job and takes its outcome on.
 func (w *Worker) ended(t *tenure, l *lane, task *Task, err error) {
 	outcome, committed := task.settled()
-	var event *Event
+	var event, turned *Event
 	w.mu.Lock()
 	t.runs[task.Job.ID](nil)
 	delete(t.runs, task.Job.ID)
 	w.endLocked(t, l)
 	if committed {
-		event = w.noteLocked(&settlement{tenure: t, lane: l, outcome: outcome}, false)
+		s := &settlement{tenure: t, lane: l, outcome: outcome}
+		event, turned = w.noteLocked(s, false), s.turned(false)
 	} else {
 		w.submitLocked(w.judge(t, l, task, err))
 	}
@@ -78,6 +84,7 @@ func (w *Worker) ended(t *tenure, l *lane, task *Task, err error) {
 	w.dispatchLocked()
 	w.mu.Unlock()
 	w.tell(event)
+	w.tell(turned)
 	w.tellRuns()
 }
 
@@ -118,5 +125,6 @@ func (w *Worker) judge(t *tenure, l *lane, task *Task, err error) *settlement {
 	case errors.As(err, &bury), task.Job.Attempt+1 >= w.config.MaxAttempts:
 		o.Result = Buried
 	}
+	t.board.charge(l, o, asked.Result != "")
 	return s
 }

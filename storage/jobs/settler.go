@@ -122,6 +122,9 @@ func (w *Worker) wrote(batch []*settlement, missed []int64) {
 		if missed {
 			misses = append(misses, s)
 		}
+		if e := s.turned(missed); e != nil {
+			events = append(events, e)
+		}
 	}
 	w.dispatchLocked()
 	w.mu.Unlock()
@@ -167,6 +170,10 @@ func (w *Worker) noteLocked(s *settlement, missed bool) *Event {
 	if s.lane.leaving {
 		signal(w.wake)
 	}
+	if s.lane.config.Order == FIFO && (missed || o.Result == Retried) {
+		s.tenure.board.reread(s.lane) // the first job of the store is perhaps this one
+		signal(w.wake)
+	}
 	if missed {
 		return nil
 	}
@@ -179,6 +186,17 @@ func (w *Worker) noteLocked(s *settlement, missed bool) *Event {
 		signal(w.wake)
 	}
 	return nil
+}
+
+// turned tells that the outcome opened or closed the breaker of its lane, nil for neither.
+func (s *settlement) turned(missed bool) *Event {
+	switch h := s.outcome.Hold; {
+	case h == nil || missed || h.Reason == HeldForRetry:
+		return nil
+	case h.Reason == HeldByBreaker:
+		return s.event(EventBreakerOpened)
+	}
+	return s.event(EventBreakerClosed)
 }
 
 // fenced takes note of outcomes that do not count.

@@ -28,6 +28,11 @@ type Producer interface {
 
 	// SetLane stores how a lane is worked, and makes the lane where it does not exist.
 	SetLane(ctx context.Context, tenant, lane string, config LaneConfig) error
+
+	// PauseLane stores whether a lane is paused, and makes the lane where it does not
+	// exist. A lane that is resumed is not held any more either, and its count of Resumes
+	// rises.
+	PauseLane(ctx context.Context, tenant, lane string, paused bool) error
 }
 
 // A Consumer is the part of a [Store] that hands work out. It serves one process
@@ -41,9 +46,14 @@ type Consumer interface {
 	// dead, and answers who lives. See [Beat].
 	Beat(ctx context.Context, beat Beat) (Presence, error)
 
-	// Claim gives lanes back and takes free ones that have due jobs. It answers
-	// [ErrFenced] where the worker was ended. A claim that releases nothing, asks for no
-	// sync and finds nothing to take writes nothing and need not look at the worker.
+	// Claim gives lanes back and takes free ones that have due jobs and are neither
+	// paused nor held. It answers [ErrFenced] where the worker was ended. A claim that
+	// releases nothing, asks for no sync and no sweep and finds nothing to take writes
+	// nothing and need not look at the worker.
+	//
+	// Its cost must not grow with the lanes whose work is due ahead: a store keeps a note
+	// of when a free lane is to be looked at. Where notes can be missed because
+	// transactions overlap, Probe and Sweep of the claim find what they miss.
 	Claim(ctx context.Context, claim Claim) (Claimed, error)
 
 	// Fetch reads due jobs of lanes, each lane's in order of Priority, the highest first,
@@ -65,6 +75,13 @@ type Consumer interface {
 // An Inspector is the part of a [Store] that people ask about jobs. A job that runs is
 // one that waits to the store: only its worker knows that it was started.
 type Inspector interface {
+	// Lane returns the state of a lane at a time, or storage.ErrNotFound.
+	Lane(ctx context.Context, tenant, lane string, now time.Time) (LaneStatus, error)
+
+	// ListLanes returns at most limit lanes of a tenant with their state at a time, those
+	// whose names come behind a name, in order of their names.
+	ListLanes(ctx context.Context, tenant, after string, now time.Time, limit int) ([]LaneStatus, error)
+
 	// Job returns a job, or storage.ErrNotFound.
 	Job(ctx context.Context, tenant string, id int64) (Job, error)
 
@@ -167,9 +184,23 @@ type Claim struct {
 	Take int
 	// Now is the time by which jobs are due.
 	Now time.Time
+	// Probe are lanes to take first, if they are free and have due jobs. They are looked at
+	// whatever the store has noted of them.
+	Probe []LaneID
+	// Sweep asks for a look at lanes one by one, whatever the store has noted of them, nil
+	// for none.
+	Sweep *Sweep
 	// Sync asks for all lanes of the worker, with their caps as they are now, and for
 	// the number of lanes that workers have to share.
 	Sync bool
+}
+
+// A Sweep is one piece of a walk over all lanes.
+type Sweep struct {
+	// After is the lane behind which to go on, in order of Tenant and Lane.
+	After LaneID
+	// Limit is how many lanes are looked at at most.
+	Limit int
 }
 
 // Claimed answers a [Claim].
@@ -178,15 +209,23 @@ type Claimed struct {
 	Taken []Lane
 	// Held are the lanes that the worker owned before, answered with Sync only.
 	Held []Lane
-	// Active is how many lanes have an owner, or are free and have jobs due at the Now of
-	// the claim. It is counted with Sync only.
+	// Active is how many lanes have an owner, or could be taken at the Now of the claim. It
+	// is counted with Sync only.
 	Active int
+	// Swept is the last lane that a sweep looked at, zero where none is left behind it.
+	Swept LaneID
 }
 
 // A Lane is a lane as its owner gets it.
 type Lane struct {
 	LaneID
 	LaneConfig
+	// Paused is true where nothing of the lane is to start.
+	Paused bool
+	// Resumes counts how often the lane was resumed.
+	Resumes int64
+	// Hold is why nothing of the lane starts before a time.
+	Hold Hold
 	// Suspect is true where the lane was just taken and its last owner was found dead:
 	// jobs of it may have been started without anybody having counted that.
 	Suspect bool
@@ -262,6 +301,10 @@ type Outcome struct {
 	Reason string
 	// Started and Ended frame the attempt.
 	Started, Ended time.Time
+	// Hold is what the lane is held for from now on, nil for as it is. It counts only with
+	// the outcome, and while the worker owns the lane. Of several in a batch the last
+	// counts.
+	Hold *Hold
 }
 
 // An Attempt is one run of a job.

@@ -37,6 +37,7 @@ type Task struct {
 	worker  int64
 	fetched Fetched
 	started time.Time
+	charge  func(o *Outcome, counted bool)
 
 	mu        sync.Mutex
 	outcome   Outcome // what was written, with an empty Result for nothing
@@ -65,6 +66,8 @@ func (t *Task) settle(ctx context.Context, o Outcome) error {
 	if o.Result == Retried {
 		o.Due = dueAt(o.Due, o.Ended)
 	}
+	before, _ := t.settled()
+	t.charge(&o, before.Result != "")
 	missed, err := t.store.Settle(ctx, t.worker, []Outcome{o})
 	if err != nil {
 		return err

@@ -35,11 +35,25 @@ type tenure struct {
 	sync    bool                // ask for all our lanes: a claim's answer was lost, or a cap was set
 	release []LaneID            // lanes given up and not yet given back
 	active  int                 // lanes to share, at the last sync
+
+	swept   LaneID    // where the sweep stands
+	sweepAt time.Time // when it goes on
 }
 
-func newTenure(worker int64, until time.Time, peers int) *tenure {
+// sweepEvery is how often all lanes are looked at, however little there is to them. Nothing
+// of it is needed but where transactions overlapped and the signal of a lane was lost.
+const sweepEvery = time.Minute
+
+const (
+	// sweepPage is how many lanes are looked at in one claim.
+	sweepPage = 256
+	// sweepRest is for how many times as long as a page took the next one waits.
+	sweepRest = 1000
+)
+
+func newTenure(worker int64, until time.Time, peers int, sweepEvery time.Duration) *tenure {
 	return &tenure{
-		worker: worker, until: until, peers: peers, board: newBoard(), scan: true, sync: true,
+		worker: worker, until: until, peers: peers, board: newBoard(), sweepAt: time.Now().Add(sweepEvery), scan: true, sync: true,
 		foreign: map[LaneID]struct{}{}, awaited: map[LaneID]struct{}{}, runs: map[int64]context.CancelCauseFunc{},
 	}
 }
@@ -91,7 +105,7 @@ func (w *Worker) enrol(ctx context.Context, resting bool) (*tenure, []Peer, erro
 	if err != nil {
 		return nil, nil, err
 	}
-	t := newTenure(p.Worker.ID, sent.Add(w.config.Lease), rivals(p.Peers))
+	t := newTenure(p.Worker.ID, sent.Add(w.config.Lease), rivals(p.Peers), w.sweepEvery)
 	t.resting = resting
 	return t, p.Peers, nil
 }

@@ -141,6 +141,8 @@ type Worker struct {
 	handlers map[string]Handler
 	config   WorkerConfig
 
+	sweepEvery time.Duration
+
 	// wake has the picker look, lost has the keeper enrol, unsettled has the settler
 	// write. Each holds at most one token.
 	wake, lost, unsettled chan struct{}
@@ -197,7 +199,7 @@ func NewWorker(queue *Queue, handlers map[string]Handler, config WorkerConfig) (
 	return &Worker{
 		queue: queue, store: queue.store, handlers: maps.Clone(handlers), config: config,
 		wake: make(chan struct{}, 1), lost: make(chan struct{}, 1), unsettled: make(chan struct{}, 1),
-		quit: make(chan struct{}), quiet: make(chan struct{}), counts: newCounts(handlers),
+		quit: make(chan struct{}), quiet: make(chan struct{}), counts: newCounts(handlers), sweepEvery: sweepEvery,
 	}, nil
 }
 
@@ -226,9 +228,11 @@ func (w *Worker) Start(ctx context.Context) error {
 	if w.queue.signals != nil {
 		work := w.queue.signals.Listen(topic, w.queue, w.heard)
 		cancels := w.queue.signals.Listen(cancelTopic, w.queue, w.heardCancel)
+		lanes := w.queue.signals.Listen(laneTopic, w.queue, func([]storage.Signal) { w.configured() })
 		w.unsignal = func() {
 			work()
 			cancels()
+			lanes()
 		}
 	}
 	w.loops.Go(func() { w.keep(peers) })
@@ -360,7 +364,7 @@ func (w *Worker) freed() {
 func (w *Worker) configured() {
 	w.mu.Lock()
 	if w.tenure != nil {
-		w.tenure.sync = true
+		w.tenure.sync, w.tenure.scan = true, true
 	}
 	w.mu.Unlock()
 	signal(w.wake)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"math"
 	"time"
 
 	"github.com/lumelle/adminkit/storage"
@@ -21,26 +20,6 @@ type jobWorkerRow struct {
 var jobWorkerTable = table[jobWorkerRow]{
 	func(a, b *jobWorkerRow) int { return cmp.Compare(a.ID, b.ID) },
 }
-
-type jobLaneRow struct {
-	jobs.LaneID
-	Cap     int
-	Owner   int64 // zero where the lane is free
-	Suspect bool
-}
-
-func compareLanes(a, b *jobs.LaneID) int {
-	return cmp.Or(cmp.Compare(a.Tenant, b.Tenant), cmp.Compare(a.Lane, b.Lane))
-}
-
-var jobLaneTable = table[jobLaneRow]{
-	func(a, b *jobLaneRow) int { return compareLanes(&a.LaneID, &b.LaneID) },
-	func(a, b *jobLaneRow) int {
-		return cmp.Or(cmp.Compare(a.Owner, b.Owner), compareLanes(&a.LaneID, &b.LaneID))
-	},
-}
-
-const jobLanesByOwner = 1
 
 type jobRow jobs.Fetched
 
@@ -74,6 +53,7 @@ func insertJob(v view, row jobRow) bool {
 		return false
 	}
 	jobTable.put(v, row)
+	wakeLane(v, row.lane(), row.Due)
 	return true
 }
 
@@ -155,10 +135,17 @@ func (b *Backend) Jobs() jobs.Store { return jobStore{b, b} }
 
 func (s jobStore) Enqueue(ctx context.Context, list []jobs.Job) error {
 	return s.b.write(ctx, "jobs.Enqueue", func(v view) error {
+		keys := map[[2]string]bool{}
 		for _, j := range list {
+			if key := [2]string{j.Tenant, j.Key}; j.Key != "" {
+				if keys[key] {
+					continue
+				}
+				keys[key] = true
+			}
 			lane := jobs.LaneID{Tenant: j.Tenant, Lane: j.Lane}
-			if !jobLaneTable.has(v, jobLaneRow{LaneID: lane}) {
-				jobLaneTable.put(v, jobLaneRow{LaneID: lane})
+			if !jobLaneTable.has(v, laneProbe(lane)) {
+				jobLaneTable.put(v, jobLaneRow{Lane: jobs.Lane{LaneID: lane}, Wake: never})
 			}
 			if j.Key != "" && jobKeyTable.has(v, jobKeyRow{Tenant: j.Tenant, Key: j.Key}) {
 				continue
@@ -167,16 +154,6 @@ func (s jobStore) Enqueue(ctx context.Context, list []jobs.Job) error {
 			j.Due, j.Payload = stored(j.Due), bytes.Clone(j.Payload)
 			insertJob(v, jobRow{Job: j})
 		}
-		return nil
-	})
-}
-
-func (s jobStore) SetLane(ctx context.Context, tenant, lane string, config jobs.LaneConfig) error {
-	return s.b.write(ctx, "jobs.SetLane", func(v view) error {
-		id := jobs.LaneID{Tenant: tenant, Lane: lane}
-		row, _ := jobLaneTable.get(v, jobLaneRow{LaneID: id})
-		row.LaneID, row.Cap = id, config.Cap
-		jobLaneTable.put(v, row)
 		return nil
 	})
 }
@@ -220,85 +197,10 @@ func endJobWorker(v view, id int64, suspect bool) {
 	if !jobWorkerTable.delete(v, jobWorkerRow{ID: id}) {
 		return
 	}
-	for row := range jobLaneTable.ascend(v, jobLanesByOwner, jobLaneRow{Owner: id}) {
-		if row.Owner != id {
-			break
-		}
+	for _, row := range lanesOf(v, id) {
 		row.Owner, row.Suspect = 0, row.Suspect || suspect
-		jobLaneTable.put(v, row)
+		hintLane(v, row)
 	}
-}
-
-func (s jobStore) Claim(ctx context.Context, claim jobs.Claim) (claimed jobs.Claimed, err error) {
-	// Most polls find nothing to take. They leave the one writer alone.
-	if len(claim.Release) == 0 && !claim.Sync {
-		ready := false
-		err := s.b.read(ctx, "jobs.Claim", func(v view) error {
-			ready = claim.Take > 0 && len(freeLanes(v, claim.Now, 1)) > 0
-			return nil
-		})
-		if err != nil || !ready {
-			return jobs.Claimed{}, err
-		}
-	}
-	err = s.b.write(ctx, "jobs.Claim", func(v view) error {
-		if !jobWorkerTable.has(v, jobWorkerRow{ID: claim.Worker}) {
-			return jobs.ErrFenced
-		}
-		for _, id := range claim.Release {
-			if row, ok := jobLaneTable.get(v, jobLaneRow{LaneID: id}); ok && row.Owner == claim.Worker {
-				row.Owner = 0
-				jobLaneTable.put(v, row)
-			}
-		}
-		claimed = jobs.Claimed{}
-		if claim.Sync {
-			for row := range jobLaneTable.ascend(v, jobLanesByOwner, jobLaneRow{Owner: 1}) {
-				claimed.Active++
-				if row.Owner == claim.Worker {
-					claimed.Held = append(claimed.Held, jobs.Lane{LaneID: row.LaneID, LaneConfig: jobs.LaneConfig{Cap: row.Cap}})
-				}
-			}
-		}
-		for _, row := range freeLanes(v, claim.Now, claim.Take) {
-			claimed.Taken = append(claimed.Taken, jobs.Lane{
-				LaneID: row.LaneID, LaneConfig: jobs.LaneConfig{Cap: row.Cap}, Suspect: row.Suspect,
-			})
-			row.Owner, row.Suspect = claim.Worker, false
-			jobLaneTable.put(v, row)
-		}
-		if claim.Sync {
-			claimed.Active += len(claimed.Taken) + len(freeLanes(v, claim.Now, math.MaxInt))
-		}
-		return nil
-	})
-	return claimed, err
-}
-
-// freeLanes returns up to limit lanes that nobody owns and that have a due job.
-func freeLanes(v view, now time.Time, limit int) (free []jobLaneRow) {
-	for row := range jobLaneTable.ascend(v, jobLanesByOwner, jobLaneRow{}) {
-		if row.Owner != 0 || len(free) == limit {
-			break
-		}
-		if laneHasDue(v, row.LaneID, now) {
-			free = append(free, row)
-		}
-	}
-	return free
-}
-
-// laneHasDue reports whether the first job of a lane is due.
-func laneHasDue(v view, lane jobs.LaneID, now time.Time) bool {
-	for level := range jobs.Levels {
-		for j := range jobTable.ascend(v, jobsByDue, firstJob(lane, jobs.AtLevel(level), jobs.Position{})) {
-			if j.lane() == lane && !j.Due.After(stored(now)) {
-				return true
-			}
-			break
-		}
-	}
-	return false
 }
 
 // firstJob is the place of the first job of a lane and a priority behind a position.
@@ -340,6 +242,7 @@ func (s jobStore) Settle(ctx context.Context, worker int64, outcomes []jobs.Outc
 				continue
 			}
 			settleJob(v, worker, row, o)
+			holdLane(v, worker, o)
 		}
 		return nil
 	})

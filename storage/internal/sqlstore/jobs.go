@@ -50,20 +50,6 @@ func (s jobStore) fence(ctx context.Context, c storage.Conn, worker int64) error
 	return err
 }
 
-// SetLane implements jobs.Store.
-func (s jobStore) SetLane(ctx context.Context, tenant, lane string, config jobs.LaneConfig) error {
-	return s.inTx(ctx, func(ctx context.Context, c storage.Conn) error {
-		_, err := c.Exec(ctx, `
-			INSERT INTO adminkit_jobs_lane (tenant, lane, cap) VALUES ($1, $2, $3)
-			ON CONFLICT (tenant, lane) DO UPDATE SET cap = excluded.cap`,
-			tenant, lane, config.Cap)
-		if err != nil {
-			return fmt.Errorf("store lane: %w", err)
-		}
-		return nil
-	})
-}
-
 // Beat implements jobs.Store.
 func (s jobStore) Beat(ctx context.Context, beat jobs.Beat) (presence jobs.Presence, err error) {
 	err = s.inTx(ctx, func(ctx context.Context, c storage.Conn) error {
@@ -127,11 +113,7 @@ func (s jobStore) end(ctx context.Context, c storage.Conn, dead jobs.Peer) error
 	if n == 0 {
 		return nil
 	}
-	if _, err := c.Exec(ctx, `
-		UPDATE adminkit_jobs_lane SET owner = 0, suspect = TRUE WHERE owner = $1 AND owner <> 0`, dead.ID); err != nil {
-		return fmt.Errorf("free lanes: %w", err)
-	}
-	return nil
+	return s.free(ctx, c, dead.ID, true)
 }
 
 // leave deletes a worker that goes of itself.
@@ -140,11 +122,7 @@ func (s jobStore) leave(ctx context.Context, c storage.Conn, worker int64) error
 		DELETE FROM adminkit_jobs_worker WHERE id = $1`, worker); err != nil {
 		return fmt.Errorf("end worker: %w", err)
 	}
-	if _, err := c.Exec(ctx, `
-		UPDATE adminkit_jobs_lane SET owner = 0 WHERE owner = $1 AND owner <> 0`, worker); err != nil {
-		return fmt.Errorf("free lanes: %w", err)
-	}
-	return nil
+	return s.free(ctx, c, worker, false)
 }
 
 func (s jobStore) peers(ctx context.Context, c storage.Conn, except int64) (peers []jobs.Peer, err error) {
@@ -164,129 +142,6 @@ func (s jobStore) peers(ctx context.Context, c storage.Conn, except int64) (peer
 		peers = append(peers, p)
 	}
 	return peers, rows.Err()
-}
-
-// Claim implements jobs.Store. Most polls find nothing to take; they do not begin a
-// writing transaction for that.
-func (s jobStore) Claim(ctx context.Context, claim jobs.Claim) (claimed jobs.Claimed, err error) {
-	if len(claim.Release) == 0 && !claim.Sync {
-		ready, err := s.ready(ctx, claim)
-		if err != nil || !ready {
-			return jobs.Claimed{}, err
-		}
-	}
-	err = s.inTx(ctx, func(ctx context.Context, c storage.Conn) error {
-		if err := s.fence(ctx, c, claim.Worker); err != nil {
-			return err
-		}
-		for _, id := range claim.Release {
-			if _, err := c.Exec(ctx, `
-				UPDATE adminkit_jobs_lane SET owner = 0 WHERE tenant = $1 AND lane = $2 AND owner = $3`,
-				id.Tenant, id.Lane, claim.Worker); err != nil {
-				return fmt.Errorf("release lane: %w", err)
-			}
-		}
-		if claim.Sync {
-			if claimed.Held, err = s.held(ctx, c, claim.Worker); err != nil {
-				return err
-			}
-		}
-		if claimed.Taken, err = s.take(ctx, c, claim); err != nil {
-			return err
-		}
-		if !claim.Sync {
-			return nil
-		}
-		return storage.QueryRow(ctx, c, `
-			SELECT (SELECT COUNT(*) FROM adminkit_jobs_lane WHERE owner <> 0) +
-				(SELECT COUNT(*) FROM adminkit_jobs_lane l WHERE `+freeLane+`)`,
-			[]any{micros(claim.Now)}, &claimed.Active)
-	})
-	if err != nil {
-		return jobs.Claimed{}, err
-	}
-	return claimed, nil
-}
-
-// freeLane holds for lanes l that are free and have work due at $1. Mostly nothing is due
-// at all: the first of all due times says so before each free lane is asked for its own,
-// and a parked job costs nothing. It is no EXISTS, for which Postgres would read the table.
-const freeLane = `l.owner = 0
-	AND (SELECT MIN(due) FROM adminkit_jobs_job) <= $1
-	AND EXISTS (SELECT 1 FROM adminkit_jobs_job j WHERE j.tenant = l.tenant AND j.lane = l.lane AND j.due <= $1)`
-
-// ready reports whether there is a free lane with due work.
-func (s jobStore) ready(ctx context.Context, claim jobs.Claim) (ready bool, err error) {
-	if claim.Take == 0 {
-		return false, nil
-	}
-	c, err := s.db.Reader(ctx)
-	if err != nil {
-		return false, err
-	}
-	err = storage.QueryRow(ctx, c, `
-		SELECT EXISTS (SELECT 1 FROM adminkit_jobs_lane l WHERE `+freeLane+`)`,
-		[]any{micros(claim.Now)}, &ready)
-	return ready, err
-}
-
-// held reads the lanes that a worker owns.
-func (s jobStore) held(ctx context.Context, c storage.Conn, worker int64) ([]jobs.Lane, error) {
-	rows, err := c.Query(ctx, `
-		SELECT tenant, lane, cap, suspect FROM adminkit_jobs_lane WHERE owner = $1 AND owner <> 0`, worker)
-	if err != nil {
-		return nil, fmt.Errorf("read lanes: %w", err)
-	}
-	return scanLanes(rows)
-}
-
-// take makes free lanes with due jobs the worker's.
-func (s jobStore) take(ctx context.Context, c storage.Conn, claim jobs.Claim) ([]jobs.Lane, error) {
-	if s.db.Dialect().Postgres {
-		rows, err := c.Query(ctx, `
-			WITH free AS MATERIALIZED (
-				SELECT l.tenant, l.lane, l.suspect FROM adminkit_jobs_lane l WHERE `+freeLane+`
-				ORDER BY l.tenant, l.lane LIMIT $3
-				FOR UPDATE OF l SKIP LOCKED)
-			UPDATE adminkit_jobs_lane l SET owner = $2, suspect = FALSE
-			FROM free WHERE l.tenant = free.tenant AND l.lane = free.lane
-			RETURNING l.tenant, l.lane, l.cap, free.suspect`,
-			micros(claim.Now), claim.Worker, claim.Take)
-		if err != nil {
-			return nil, fmt.Errorf("take lanes: %w", err)
-		}
-		return scanLanes(rows)
-	}
-	rows, err := c.Query(ctx, `
-		SELECT l.tenant, l.lane, l.cap, l.suspect FROM adminkit_jobs_lane l WHERE `+freeLane+`
-		ORDER BY l.tenant, l.lane LIMIT $2`, micros(claim.Now), claim.Take)
-	if err != nil {
-		return nil, fmt.Errorf("take lanes: %w", err)
-	}
-	lanes, err := scanLanes(rows)
-	if err != nil {
-		return nil, err
-	}
-	for _, l := range lanes {
-		if _, err := c.Exec(ctx, `
-			UPDATE adminkit_jobs_lane SET owner = $1, suspect = FALSE WHERE tenant = $2 AND lane = $3`,
-			claim.Worker, l.Tenant, l.Lane); err != nil {
-			return nil, fmt.Errorf("take lane: %w", err)
-		}
-	}
-	return lanes, nil
-}
-
-func scanLanes(rows storage.Rows) (lanes []jobs.Lane, err error) {
-	defer rows.Close()
-	for rows.Next() {
-		var l jobs.Lane
-		if err := rows.Scan(&l.Tenant, &l.Lane, &l.Cap, &l.Suspect); err != nil {
-			return nil, fmt.Errorf("read lanes: %w", err)
-		}
-		lanes = append(lanes, l)
-	}
-	return lanes, rows.Err()
 }
 
 // Prune implements jobs.Store.

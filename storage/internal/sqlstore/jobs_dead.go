@@ -111,7 +111,7 @@ func (s jobStore) Requeue(ctx context.Context, tenant string, id int64, due time
 		case n == 0:
 			return fmt.Errorf("a job has the key of the dead letter: %w", storage.ErrConflict)
 		}
-		return nil
+		return s.hint(ctx, c, jobs.LaneID{Tenant: job.Tenant, Lane: job.Lane})
 	})
 	if err != nil {
 		return jobs.Job{}, err
@@ -149,7 +149,13 @@ func (s jobStore) RequeueAll(ctx context.Context, tenant string, filter jobs.Fil
 			DELETE FROM adminkit_jobs_dead WHERE tenant = $1 AND id `+s.db.Dialect().In(2), tenant, s.db.Dialect().List(ids)); err != nil {
 			return fmt.Errorf("delete dead letters: %w", err)
 		}
-		return nil
+		var lanes []jobs.LaneID
+		for _, j := range list {
+			if id := (jobs.LaneID{Tenant: j.Tenant, Lane: j.Lane}); !slices.Contains(lanes, id) {
+				lanes = append(lanes, id)
+			}
+		}
+		return s.hint(ctx, c, lanes...)
 	})
 	return list, err
 }

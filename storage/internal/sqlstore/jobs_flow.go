@@ -94,7 +94,7 @@ func enqueueBatch(ctx context.Context, c storage.Conn, list []jobs.Job) error {
 			INSERT INTO adminkit_jobs_lane (tenant, lane)
 			SELECT DISTINCT x.tenant, x.lane FROM unnest($1::text[], $2::text[]) AS x (tenant, lane)
 			ORDER BY x.tenant, x.lane
-			ON CONFLICT (tenant, lane) DO NOTHING)
+			ON CONFLICT (tenant, lane) DO NOTHING),`+hintAtBatch+`
 		INSERT INTO adminkit_jobs_job (tenant, lane, kind, key, priority, due, attempt, lost, trace, payload)
 		SELECT x.tenant, x.lane, x.kind, x.key, x.priority, x.due, 0, 0, x.trace, x.payload
 		FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::text[], $8::bytea[])
@@ -110,12 +110,25 @@ func enqueueBatch(ctx context.Context, c storage.Conn, list []jobs.Job) error {
 // enqueueRows asks for each key before it inserts the job: with one writer the answer
 // stays true, and no id is used up.
 func enqueueRows(ctx context.Context, c storage.Conn, list []jobs.Job) error {
+	list = firstOfKey(list)
+	first := make(map[jobs.LaneID]int64, 1)
+	var lanes []jobs.LaneID
 	for _, j := range list {
-		if _, err := c.Exec(ctx, `
-			INSERT INTO adminkit_jobs_lane (tenant, lane) VALUES ($1, $2) ON CONFLICT (tenant, lane) DO NOTHING`,
-			j.Tenant, j.Lane); err != nil {
-			return fmt.Errorf("insert lane: %w", err)
+		id, due := jobs.LaneID{Tenant: j.Tenant, Lane: j.Lane}, micros(j.Due)
+		known, ok := first[id]
+		if !ok {
+			lanes = append(lanes, id)
 		}
+		if !ok || due < known {
+			first[id] = due
+		}
+	}
+	for _, id := range lanes {
+		if err := hintAtNew(ctx, c, id, first[id]); err != nil {
+			return err
+		}
+	}
+	for _, j := range list {
 		if _, err := c.Exec(ctx, `
 			INSERT INTO adminkit_jobs_job (tenant, lane, kind, key, priority, due, attempt, lost, trace, payload)
 			SELECT $1, $2, $3, $4, $5, $6, 0, 0, $7, $8 WHERE $4 = '' OR NOT EXISTS (
@@ -213,8 +226,10 @@ func (s jobStore) Settle(ctx context.Context, worker int64, outcomes []jobs.Outc
 	err = s.inTx(ctx, func(ctx context.Context, c storage.Conn) error {
 		missed = nil
 		if s.db.Dialect().Postgres {
-			missed, err = settleBatch(ctx, c, worker, outcomes)
-			return err
+			if missed, err = settleBatch(ctx, c, worker, outcomes); err != nil {
+				return err
+			}
+			return s.hold(ctx, c, worker, outcomes, missed)
 		}
 		if err := s.fence(ctx, c, worker); err != nil {
 			return err
@@ -228,7 +243,7 @@ func (s jobStore) Settle(ctx context.Context, worker int64, outcomes []jobs.Outc
 				missed = append(missed, o.Job.ID)
 			}
 		}
-		return nil
+		return s.hold(ctx, c, worker, outcomes, missed)
 	})
 	return missed, err
 }

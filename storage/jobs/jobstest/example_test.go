@@ -43,6 +43,7 @@ func ExampleRules() {
 	// JS-012 setting a cap leaves the lane with its owner
 	// JS-013 a lane's jobs are fetched by priority before they are by due time
 	// JS-014 each priority is read behind its own position and up to its own limit
+	// JS-015 all of how a lane is worked is kept
 	// JS-020 every enrolment gets an id of its own, also after others left
 	// JS-021 every beat raises the count that others see
 	// JS-022 a worker that was ended is fenced when it beats
@@ -60,6 +61,17 @@ func ExampleRules() {
 	// JS-035 a sync tells all lanes of a worker, with their caps, and how many lanes there are to share
 	// JS-036 a worker that was ended is fenced when it claims
 	// JS-037 claims at the same time share no lane
+	// JS-038 a lane whose work is due ahead is taken when its time has come
+	// JS-039 work that comes to a lane without an owner is found whatever came before
+	// JS-070 a paused lane is not taken until it is resumed
+	// JS-071 a pause leaves the lane with its owner, who is told
+	// JS-072 a resumption is counted and ends what holds the lane
+	// JS-073 a held lane is not taken before its time, and its owner is told why
+	// JS-074 a hold counts with its outcome and for the owner of the lane alone
+	// JS-075 lanes that a claim names are taken first
+	// JS-076 a sweep goes over all lanes piece by piece
+	// JS-077 a lane tells how it is worked, who works it and what waits in it
+	// JS-078 lanes are listed by name behind a name, those of the tenant alone
 	// JS-040 a completed job is gone and its attempt recorded
 	// JS-041 a retried job is due again with one attempt more
 	// JS-042 a buried job is a dead letter with everything it had

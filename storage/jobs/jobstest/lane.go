@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/lumelle/adminkit/storage"
 	"github.com/lumelle/adminkit/storage/jobs"
 )
 
@@ -63,15 +64,18 @@ var laneRules = []rule{
 		e.enqueue(e.job("a"), e.job("b"), e.job("c"), e.job("d"))
 		e.must(e.store.SetLane(e.ctx, e.tenant, "empty", jobs.LaneConfig{}), "set lane")
 		w := e.worker()
-		e.claim(jobs.Claim{Worker: w, Take: 2})
-		e.must(e.store.SetLane(e.ctx, e.tenant, "a", jobs.LaneConfig{Cap: 7}), "set lane")
+		first := names(e.claim(jobs.Claim{Worker: w, Take: 2}).Taken)
+		if len(first) != 2 {
+			e.Fatalf("got lanes %v, want two", first)
+		}
+		e.must(e.store.SetLane(e.ctx, e.tenant, first[0], jobs.LaneConfig{Cap: 7}), "set lane")
 		got := e.claim(jobs.Claim{Worker: w, Take: 1, Sync: true})
-		if !slices.Equal(names(append(got.Held, got.Taken...)), []string{"a", "b", "c"}) || len(got.Taken) != 1 {
-			e.Errorf("got held %v and taken %v", names(got.Held), names(got.Taken))
+		if !slices.Equal(names(got.Held), first) || len(got.Taken) != 1 || slices.Contains(first, got.Taken[0].Lane) {
+			e.Errorf("got held %v and taken %v, want held %v and another", names(got.Held), names(got.Taken), first)
 		}
 		for _, l := range got.Held {
-			if l.Lane == "a" && l.Cap != 7 {
-				e.Errorf("lane a has cap %d, want 7", l.Cap)
+			if l.Lane == first[0] && l.Cap != 7 {
+				e.Errorf("lane %s has cap %d, want 7", l.Lane, l.Cap)
 			}
 		}
 		if got.Active != 4 {
@@ -123,6 +127,269 @@ var laneRules = []rule{
 		}
 		if len(owners) != lanes {
 			e.Errorf("%d of %d lanes were taken", len(owners), lanes)
+		}
+	}},
+	{"JS-038", "a lane whose work is due ahead is taken when its time has come", "nobody looks at parked lanes meanwhile, so what makes or moves work has to say when", func(e *env) {
+		w := e.worker()
+		take := func(at time.Time) []string {
+			e.Helper()
+			return names(e.claim(jobs.Claim{Worker: w, Take: 10, Now: at}).Taken)
+		}
+		release := func(lane string) {
+			e.Helper()
+			e.claim(jobs.Claim{Worker: w, Release: []jobs.LaneID{e.lane(lane)}})
+		}
+		expect := func(what string, at time.Time, lane string) {
+			e.Helper()
+			if got := take(at.Add(-time.Microsecond)); len(got) != 0 {
+				e.Errorf("%s: took %v before the time", what, got)
+			}
+			if got := take(at); !slices.Equal(got, []string{lane}) {
+				e.Errorf("%s: took %v at the time, want %s", what, got, lane)
+			}
+			release(lane)
+		}
+		ahead := func(lane string, d time.Duration, p jobs.Priority) jobs.Job {
+			j := e.job(lane)
+			j.Due, j.Priority = noon.Add(d), p
+			return j
+		}
+		e.enqueue(ahead("new", 3*time.Hour, jobs.Normal))
+		expect("a new lane", noon.Add(3*time.Hour), "new")
+		e.enqueue(ahead("new", 2*time.Hour, jobs.Low))
+		expect("an earlier job", noon.Add(2*time.Hour), "new")
+		e.enqueue(ahead("new", time.Hour, jobs.High))
+		expect("an earlier job of another priority", noon.Add(time.Hour), "new")
+
+		f := e.one("settled")
+		if got := take(noon); !slices.Equal(got, []string{"settled"}) {
+			e.Fatalf("took %v", got)
+		}
+		o := outcomes(jobs.Retried, f)
+		o[0].Due = noon.Add(30 * time.Minute)
+		e.settle(w, o...)
+		release("settled")
+		expect("a retried job of a lane that was given back", o[0].Due, "settled")
+	}},
+	{"JS-039", "work that comes to a lane without an owner is found whatever came before", "a lane that nobody looks at any more would keep it for ever", func(e *env) {
+		w := e.worker()
+		take := func(what string, want ...string) {
+			e.Helper()
+			if got := names(e.claim(jobs.Claim{Worker: w, Take: 10}).Taken); !slices.Equal(got, want) {
+				e.Errorf("%s: took %v, want %v", what, got, want)
+			}
+		}
+		finish := func() {
+			e.Helper()
+			e.settle(w, outcomes(jobs.Completed, e.fetch("lane")...)...)
+		}
+		release := func() {
+			e.Helper()
+			e.claim(jobs.Claim{Worker: w, Release: []jobs.LaneID{e.lane("lane")}})
+		}
+		e.enqueue(e.job("lane"))
+		take("new", "lane")
+		finish()
+		release()
+		take("empty")
+		e.enqueue(e.job("lane"))
+		take("work after it was empty", "lane")
+		e.settle(w, outcomes(jobs.Buried, e.fetch("lane")...)...)
+		release()
+		take("buried")
+		list, err := e.store.ListDead(e.ctx, e.tenant, jobs.Filter{}, jobs.Position{}, 1)
+		e.must(err, "list")
+		if _, err := e.store.Requeue(e.ctx, e.tenant, list[0].ID, noon); err != nil {
+			e.Fatalf("requeue: %v", err)
+		}
+		take("requeued", "lane")
+		e.settle(w, outcomes(jobs.Buried, e.fetch("lane")...)...)
+		release()
+		take("buried again")
+		if _, err := e.store.RequeueAll(e.ctx, e.tenant, jobs.Filter{}, noon, 10); err != nil {
+			e.Fatalf("requeue all: %v", err)
+		}
+		take("all requeued", "lane")
+		e.kill(w)
+		w = e.worker()
+		take("its owner died", "lane")
+	}},
+	{"JS-070", "a paused lane is not taken until it is resumed", "an operator stops what does harm", func(e *env) {
+		w := e.worker()
+		e.must(e.store.PauseLane(e.ctx, e.tenant, "before", true), "pause")
+		e.enqueue(e.job("before"), e.job("after"))
+		e.must(e.store.PauseLane(e.ctx, e.tenant, "after", true), "pause")
+		if got := names(e.claim(jobs.Claim{Worker: w, Take: 10, Probe: []jobs.LaneID{e.lane("after")}}).Taken); len(got) != 0 {
+			e.Errorf("took %v while paused", got)
+		}
+		for _, lane := range []string{"after", "before"} {
+			e.must(e.store.PauseLane(e.ctx, e.tenant, lane, false), "resume")
+			if got := names(e.claim(jobs.Claim{Worker: w, Take: 10}).Taken); !slices.Equal(got, []string{lane}) {
+				e.Errorf("took %v, want %s, which was resumed", got, lane)
+			}
+		}
+	}},
+	{"JS-071", "a pause leaves the lane with its owner, who is told", "what runs has to end under its owner", func(e *env) {
+		e.enqueue(e.job("lane"))
+		w := e.worker()
+		e.claim(jobs.Claim{Worker: w, Take: 1})
+		e.must(e.store.PauseLane(e.ctx, e.tenant, "lane", true), "pause")
+		held := e.claim(jobs.Claim{Worker: w, Sync: true}).Held
+		if len(held) != 1 || !held[0].Paused {
+			e.Fatalf("got lanes %+v, want the paused one", held)
+		}
+		e.claim(jobs.Claim{Worker: w, Release: []jobs.LaneID{e.lane("lane")}})
+		if got := e.claim(jobs.Claim{Worker: w, Take: 1, Sync: true}); len(got.Taken) != 0 || got.Active != 0 {
+			e.Errorf("took %v of %d active lanes, want none of none", names(got.Taken), got.Active)
+		}
+	}},
+	{"JS-072", "a resumption is counted and ends what holds the lane", "its owner tells it from an answer that is too old by the count", func(e *env) {
+		f := e.one("lane")
+		w := e.worker()
+		before := e.claim(jobs.Claim{Worker: w, Take: 1}).Taken[0].Resumes
+		o := outcomes(jobs.Retried, f)
+		o[0].Due, o[0].Hold = noon, &jobs.Hold{Until: noon.Add(time.Hour), Reason: jobs.HeldByBreaker}
+		e.settle(w, o...)
+		e.must(e.store.PauseLane(e.ctx, e.tenant, "lane", false), "resume")
+		held := e.claim(jobs.Claim{Worker: w, Sync: true}).Held
+		if len(held) != 1 || held[0].Resumes != before+1 || held[0].Hold != (jobs.Hold{}) {
+			e.Fatalf("got lanes %+v, want one that was resumed once more than %d times, and no hold", held, before)
+		}
+		e.claim(jobs.Claim{Worker: w, Release: []jobs.LaneID{e.lane("lane")}})
+		if got := names(e.claim(jobs.Claim{Worker: w, Take: 1}).Taken); len(got) != 1 {
+			e.Errorf("took %v, want the lane", got)
+		}
+	}},
+	{"JS-073", "a held lane is not taken before its time, and its owner is told why", "an open breaker and the place of a retried job outlive their owner", func(e *env) {
+		f := e.one("lane")
+		w := e.worker()
+		e.claim(jobs.Claim{Worker: w, Take: 1})
+		hold := jobs.Hold{Until: noon.Add(time.Hour), Reason: jobs.HeldForRetry}
+		o := outcomes(jobs.Retried, f)
+		o[0].Due, o[0].Hold = noon, &hold
+		e.settle(w, o...)
+		e.claim(jobs.Claim{Worker: w, Release: []jobs.LaneID{e.lane("lane")}})
+		e.enqueue(e.job("lane"))
+		early := e.claim(jobs.Claim{Worker: w, Take: 1, Sync: true, Probe: []jobs.LaneID{e.lane("lane")}, Now: hold.Until.Add(-time.Microsecond)})
+		if len(early.Taken) != 0 || early.Active != 0 {
+			e.Errorf("took %v of %d active lanes before the time", names(early.Taken), early.Active)
+		}
+		got := e.claim(jobs.Claim{Worker: w, Take: 1, Now: hold.Until}).Taken
+		if len(got) != 1 || got[0].Hold != hold {
+			e.Errorf("got lanes %+v, want one that was held by %+v", got, hold)
+		}
+	}},
+	{"JS-074", "a hold counts with its outcome and for the owner of the lane alone", "a late worker must not stop a lane that is another's", func(e *env) {
+		gone, there := e.one("lane"), e.one("lane")
+		owner, other := e.worker(), e.worker()
+		e.claim(jobs.Claim{Worker: owner, Take: 1})
+		e.settle(owner, outcomes(jobs.Completed, gone)...)
+		hold := &jobs.Hold{Until: noon.Add(time.Hour), Reason: jobs.HeldByBreaker}
+		o := outcomes(jobs.Completed, gone)
+		o[0].Hold = hold
+		if _, err := e.store.Settle(e.ctx, owner, o); err != nil {
+			e.Fatalf("settle: %v", err)
+		}
+		o = outcomes(jobs.Begun, there)
+		o[0].Hold = hold
+		e.settle(other, o...)
+		if held := e.claim(jobs.Claim{Worker: owner, Sync: true}).Held; len(held) != 1 || held[0].Hold != (jobs.Hold{}) {
+			e.Errorf("got lanes %+v, want one without a hold", held)
+		}
+		o = outcomes(jobs.Completed, there)
+		o[0].Hold = &jobs.Hold{}
+		e.settle(owner, append(o, outcomes(jobs.Completed, e.one("lane"))...)...)
+	}},
+	{"JS-075", "lanes that a claim names are taken first", "they were heard of, and what is noted of them may be out of date", func(e *env) {
+		e.enqueue(e.job("a"), e.job("b"), e.job("c"))
+		w := e.worker()
+		for _, lane := range []string{"b", "c", "a"} {
+			got := names(e.claim(jobs.Claim{Worker: w, Take: 1, Probe: []jobs.LaneID{e.lane(lane)}}).Taken)
+			if !slices.Equal(got, []string{lane}) {
+				e.Errorf("took %v, want %s", got, lane)
+			}
+		}
+	}},
+	{"JS-076", "a sweep goes over all lanes piece by piece", "it finds what was noted wrong, and must neither end early nor turn in a circle", func(e *env) {
+		e.enqueue(e.job("a"), e.job("b"), e.job("c"))
+		w := e.worker()
+		var seen []string
+		sweep := jobs.Sweep{Limit: 1}
+		for range 100_000 {
+			swept := e.claim(jobs.Claim{Worker: w, Sweep: &sweep}).Swept
+			if swept == (jobs.LaneID{}) {
+				break
+			}
+			if swept.Tenant == e.tenant {
+				seen = append(seen, swept.Lane)
+			}
+			sweep.After = swept
+		}
+		if want := []string{"a", "b", "c"}; !slices.Equal(seen, want) {
+			e.Errorf("swept lanes %v, want %v", seen, want)
+		}
+	}},
+	{"JS-077", "a lane tells how it is worked, who works it and what waits in it", "an operator has to see what is late, and why", func(e *env) {
+		config := jobs.LaneConfig{Cap: 3, Order: jobs.FIFO, Breaker: jobs.Breaker{Failures: 2, Cooldown: time.Minute}}
+		e.must(e.store.SetLane(e.ctx, e.tenant, "lane", config), "set lane")
+		var list []jobs.Job
+		for i, p := range []jobs.Priority{jobs.Low, jobs.Normal, jobs.High} {
+			for _, d := range []time.Duration{-time.Hour, 0, time.Minute, time.Hour} {
+				j := e.job("lane")
+				j.Priority, j.Due = p, noon.Add(d+time.Duration(i)*time.Microsecond)
+				list = append(list, j)
+			}
+		}
+		e.enqueue(list...)
+		w := e.worker()
+		e.claim(jobs.Claim{Worker: w, Take: 1})
+		hold := jobs.Hold{Until: noon.Add(time.Hour), Reason: jobs.HeldByBreaker}
+		o := outcomes(jobs.Buried, e.fetch("lane")[0])
+		o[0].Hold = &hold
+		e.settle(w, o...)
+		got, err := e.store.Lane(e.ctx, e.tenant, "lane", noon)
+		e.must(err, "lane")
+		want := jobs.LaneStatus{
+			LaneID: e.lane("lane"), Config: config, Hold: hold, Owner: w,
+			Due: 3, Ahead: 8, Dead: 1, OldestDue: noon.Add(-time.Hour), NextDue: noon.Add(time.Microsecond),
+		}
+		if got != want {
+			e.Errorf("got %+v, want %+v", got, want)
+		}
+		e.must(e.store.PauseLane(e.ctx, e.tenant, "empty", true), "pause")
+		got, err = e.store.Lane(e.ctx, e.tenant, "empty", noon)
+		e.must(err, "lane")
+		if want := (jobs.LaneStatus{LaneID: e.lane("empty"), Paused: true}); got != want {
+			e.Errorf("got %+v, want %+v", got, want)
+		}
+	}},
+	{"JS-078", "lanes are listed by name behind a name, those of the tenant alone", "pages must neither skip nor repeat, nor reach over tenants", func(e *env) {
+		other := e.job("b")
+		other.Tenant += "-other"
+		e.enqueue(e.job("c"), e.job("a"), e.job("d"), e.job("b"), other)
+		var got []string
+		for after := ""; ; {
+			list, err := e.store.ListLanes(e.ctx, e.tenant, after, noon, 2)
+			e.must(err, "list")
+			if len(list) > 2 {
+				e.Fatalf("got %d lanes, want at most 2", len(list))
+			}
+			if len(list) == 0 || len(got) > 10 {
+				break
+			}
+			for _, l := range list {
+				if l.Tenant != e.tenant || l.Due != 1 {
+					e.Errorf("got %+v, want one due job of the tenant", l)
+				}
+				got = append(got, l.Lane)
+				after = l.Lane
+			}
+		}
+		if want := []string{"a", "b", "c", "d"}; !slices.Equal(got, want) {
+			e.Errorf("got lanes %v, want %v", got, want)
+		}
+		if _, err := e.store.Lane(e.ctx, e.tenant+"-other", "a", noon); !errors.Is(err, storage.ErrNotFound) {
+			e.Errorf("a lane of another tenant: got %v, want ErrNotFound", err)
 		}
 	}},
 }

@@ -203,4 +203,22 @@ var producerRules = []rule{
 			e.Errorf("got jobs %v, want %v", ids(got), want)
 		}
 	}},
+	{"JS-015", "all of how a lane is worked is kept", "its owner knows it from nowhere else", func(e *env) {
+		want := jobs.LaneConfig{
+			Cap: 3, Rate: 0.25, Burst: 5, Order: jobs.FIFO,
+			Breaker: jobs.Breaker{Failures: 7, Cooldown: 90*time.Second + time.Microsecond},
+		}
+		e.enqueue(e.job("lane"))
+		e.must(e.store.SetLane(e.ctx, e.tenant, "lane", want), "set lane")
+		w := e.worker()
+		taken := e.claim(jobs.Claim{Worker: w, Take: 1}).Taken
+		if len(taken) != 1 || taken[0].LaneConfig != want {
+			e.Errorf("took %+v, want %+v", taken, want)
+		}
+		e.must(e.store.SetLane(e.ctx, e.tenant, "lane", jobs.LaneConfig{}), "set lane")
+		held := e.claim(jobs.Claim{Worker: w, Sync: true}).Held
+		if len(held) != 1 || held[0].LaneConfig != (jobs.LaneConfig{}) {
+			e.Errorf("holds %+v, want one of no config", held)
+		}
+	}},
 }

@@ -22,17 +22,20 @@ import (
 // of those of a store that is right.
 type animal struct {
 	jobs.Store
-	enqueue  func(ctx context.Context, list []jobs.Job) error
-	setLane  func(ctx context.Context, tenant, lane string, config jobs.LaneConfig) error
-	beat     func(ctx context.Context, beat jobs.Beat) (jobs.Presence, error)
-	claim    func(ctx context.Context, claim jobs.Claim) (jobs.Claimed, error)
-	fetch    func(ctx context.Context, now time.Time, lanes []jobs.LaneFetch) ([]jobs.Fetched, error)
-	settle   func(ctx context.Context, worker int64, outcomes []jobs.Outcome) ([]int64, error)
-	prune    func(ctx context.Context, before time.Time, limit int) (int, error)
-	dead     func(ctx context.Context, tenant string, id int64) (jobs.DeadJob, error)
-	listDead func(ctx context.Context, tenant string, filter jobs.Filter, after jobs.Position, limit int) ([]jobs.DeadJob, error)
-	requeue  func(ctx context.Context, tenant string, id int64, due time.Time) (jobs.Job, error)
-	attempts func(ctx context.Context, tenant string, job int64, limit int) ([]jobs.Attempt, error)
+	enqueue   func(ctx context.Context, list []jobs.Job) error
+	setLane   func(ctx context.Context, tenant, lane string, config jobs.LaneConfig) error
+	pauseLane func(ctx context.Context, tenant, lane string, paused bool) error
+	lane      func(ctx context.Context, tenant, lane string, now time.Time) (jobs.LaneStatus, error)
+	listLanes func(ctx context.Context, tenant, after string, now time.Time, limit int) ([]jobs.LaneStatus, error)
+	beat      func(ctx context.Context, beat jobs.Beat) (jobs.Presence, error)
+	claim     func(ctx context.Context, claim jobs.Claim) (jobs.Claimed, error)
+	fetch     func(ctx context.Context, now time.Time, lanes []jobs.LaneFetch) ([]jobs.Fetched, error)
+	settle    func(ctx context.Context, worker int64, outcomes []jobs.Outcome) ([]int64, error)
+	prune     func(ctx context.Context, before time.Time, limit int) (int, error)
+	dead      func(ctx context.Context, tenant string, id int64) (jobs.DeadJob, error)
+	listDead  func(ctx context.Context, tenant string, filter jobs.Filter, after jobs.Position, limit int) ([]jobs.DeadJob, error)
+	requeue   func(ctx context.Context, tenant string, id int64, due time.Time) (jobs.Job, error)
+	attempts  func(ctx context.Context, tenant string, job int64, limit int) ([]jobs.Attempt, error)
 	register
 }
 
@@ -48,6 +51,27 @@ func (a *animal) SetLane(ctx context.Context, tenant, lane string, config jobs.L
 		return a.setLane(ctx, tenant, lane, config)
 	}
 	return a.Store.SetLane(ctx, tenant, lane, config)
+}
+
+func (a *animal) PauseLane(ctx context.Context, tenant, lane string, paused bool) error {
+	if a.pauseLane != nil {
+		return a.pauseLane(ctx, tenant, lane, paused)
+	}
+	return a.Store.PauseLane(ctx, tenant, lane, paused)
+}
+
+func (a *animal) Lane(ctx context.Context, tenant, lane string, now time.Time) (jobs.LaneStatus, error) {
+	if a.lane != nil {
+		return a.lane(ctx, tenant, lane, now)
+	}
+	return a.Store.Lane(ctx, tenant, lane, now)
+}
+
+func (a *animal) ListLanes(ctx context.Context, tenant, after string, now time.Time, limit int) ([]jobs.LaneStatus, error) {
+	if a.listLanes != nil {
+		return a.listLanes(ctx, tenant, after, now, limit)
+	}
+	return a.Store.ListLanes(ctx, tenant, after, now, limit)
 }
 
 func (a *animal) Beat(ctx context.Context, beat jobs.Beat) (jobs.Presence, error) {
@@ -499,6 +523,121 @@ var zoo = []mutant{
 			claimed, err := a.Store.Claim(ctx, claim)
 			other <- claimed
 			return claimed, err
+		}
+	}},
+	{"JS-015", "forgets the breaker of a lane", func(a *animal) {
+		a.setLane = func(ctx context.Context, tenant, lane string, config jobs.LaneConfig) error {
+			config.Breaker = jobs.Breaker{}
+			return a.Store.SetLane(ctx, tenant, lane, config)
+		}
+	}},
+	{"JS-038", "takes no lane for a job of low priority", func(a *animal) {
+		low := map[jobs.LaneID]bool{}
+		a.enqueue = func(ctx context.Context, list []jobs.Job) error {
+			for _, j := range list {
+				low[jobs.LaneID{Tenant: j.Tenant, Lane: j.Lane}] = j.Priority == jobs.Low
+			}
+			return a.Store.Enqueue(ctx, list)
+		}
+		a.claim = func(ctx context.Context, claim jobs.Claim) (jobs.Claimed, error) {
+			claimed, err := a.Store.Claim(ctx, claim)
+			claimed.Taken = slices.DeleteFunc(claimed.Taken, func(l jobs.Lane) bool { return low[l.LaneID] })
+			return claimed, err
+		}
+	}},
+	{"JS-039", "forgets the lanes of dead workers", func(a *animal) {
+		a.claim = func(ctx context.Context, claim jobs.Claim) (jobs.Claimed, error) {
+			claimed, err := a.Store.Claim(ctx, claim)
+			claimed.Taken = slices.DeleteFunc(claimed.Taken, func(l jobs.Lane) bool { return l.Suspect })
+			return claimed, err
+		}
+	}},
+	{"JS-070", "pauses nothing", func(a *animal) {
+		a.pauseLane = func(ctx context.Context, tenant, lane string, paused bool) error {
+			if paused {
+				return nil
+			}
+			return a.Store.PauseLane(ctx, tenant, lane, paused)
+		}
+	}},
+	{"JS-070", "resumes nothing", func(a *animal) {
+		a.pauseLane = func(ctx context.Context, tenant, lane string, paused bool) error {
+			if !paused {
+				return nil
+			}
+			return a.Store.PauseLane(ctx, tenant, lane, paused)
+		}
+	}},
+	{"JS-071", "does not tell of a pause", claimAs(nil, func(c *jobs.Claimed) {
+		for i := range c.Held {
+			c.Held[i].Paused = false
+		}
+	})},
+	{"JS-072", "does not count resumptions", claimAs(nil, func(c *jobs.Claimed) {
+		for i := range c.Held {
+			c.Held[i].Resumes = 0
+		}
+	})},
+	{"JS-073", "holds nothing", outcomesAs(func(o *jobs.Outcome) { o.Hold = nil })},
+	{"JS-073", "forgets why it holds", claimAs(nil, func(c *jobs.Claimed) {
+		for i := range c.Taken {
+			c.Taken[i].Hold.Reason = ""
+		}
+	})},
+	{"JS-074", "holds whosever lane it is", func(a *animal) {
+		held := map[jobs.LaneID]jobs.Hold{}
+		a.settle = func(ctx context.Context, worker int64, outcomes []jobs.Outcome) ([]int64, error) {
+			for _, o := range outcomes {
+				if o.Hold != nil {
+					held[jobs.LaneID{Tenant: o.Job.Tenant, Lane: o.Job.Lane}] = *o.Hold
+				}
+			}
+			return a.Store.Settle(ctx, worker, outcomes)
+		}
+		a.claim = func(ctx context.Context, claim jobs.Claim) (jobs.Claimed, error) {
+			claimed, err := a.Store.Claim(ctx, claim)
+			for i, l := range claimed.Held {
+				claimed.Held[i].Hold = held[l.LaneID]
+			}
+			return claimed, err
+		}
+	}},
+	{"JS-075", "takes no notice of the lanes that a claim names", claimAs(func(c *jobs.Claim) { c.Probe = nil }, nil)},
+	{"JS-076", "sweeps one piece and says that it is done", claimAs(nil, func(c *jobs.Claimed) { c.Swept = jobs.LaneID{} })},
+	{"JS-076", "sweeps the same piece for ever", func(a *animal) {
+		a.claim = func(ctx context.Context, claim jobs.Claim) (jobs.Claimed, error) {
+			if claim.Sweep != nil && claim.Sweep.After.Lane == "b" {
+				claim.Sweep = &jobs.Sweep{Limit: claim.Sweep.Limit, After: jobs.LaneID{Tenant: claim.Sweep.After.Tenant, Lane: "a"}}
+			}
+			return a.Store.Claim(ctx, claim)
+		}
+	}},
+	{"JS-077", "counts a lane at its normal priority alone", func(a *animal) {
+		a.lane = func(ctx context.Context, tenant, lane string, now time.Time) (jobs.LaneStatus, error) {
+			s, err := a.Store.Lane(ctx, tenant, lane, now)
+			s.Due, s.Ahead = (s.Due+2)/3, (s.Ahead+2)/3
+			return s, err
+		}
+	}},
+	{"JS-077", "does not tell what is next", func(a *animal) {
+		a.lane = func(ctx context.Context, tenant, lane string, now time.Time) (jobs.LaneStatus, error) {
+			s, err := a.Store.Lane(ctx, tenant, lane, now)
+			s.NextDue = time.Time{}
+			return s, err
+		}
+	}},
+	{"JS-078", "begins a page at the name instead of behind it", func(a *animal) {
+		a.listLanes = func(ctx context.Context, tenant, after string, now time.Time, limit int) ([]jobs.LaneStatus, error) {
+			list, err := a.Store.ListLanes(ctx, tenant, after, now, limit)
+			if last, lastErr := a.Store.Lane(ctx, tenant, after, now); lastErr == nil {
+				list = append([]jobs.LaneStatus{last}, list...)
+			}
+			return list[:min(limit, len(list))], err
+		}
+	}},
+	{"JS-078", "finds lanes of other tenants", func(a *animal) {
+		a.lane = func(ctx context.Context, tenant, lane string, now time.Time) (jobs.LaneStatus, error) {
+			return a.Store.Lane(ctx, strings.TrimSuffix(tenant, "-other"), lane, now)
 		}
 	}},
 	{"JS-040", "records no attempt", func(a *animal) {

@@ -8,15 +8,23 @@ CREATE TABLE adminkit_jobs_worker (
 );
 
 CREATE TABLE adminkit_jobs_lane (
-	tenant  TEXT    COLLATE "C" NOT NULL,
-	lane    TEXT    COLLATE "C" NOT NULL,
-	cap     BIGINT  NOT NULL DEFAULT 0, -- 0 is the default of the program
-	owner   BIGINT  NOT NULL DEFAULT 0, -- a worker, 0 where the lane is free
-	suspect BOOLEAN NOT NULL DEFAULT FALSE, -- its last owner was found dead
+	tenant     TEXT COLLATE "C" NOT NULL,
+	lane       TEXT COLLATE "C" NOT NULL,
+	cap        BIGINT NOT NULL DEFAULT 0, -- 0 is the default of the program
+	rate       DOUBLE PRECISION NOT NULL DEFAULT 0, -- starts a second, 0 is as many as come
+	burst      BIGINT NOT NULL DEFAULT 0,
+	fifo       BOOLEAN NOT NULL DEFAULT FALSE,
+	failures   BIGINT NOT NULL DEFAULT 0, -- in a row that open the breaker, 0 is never
+	cooldown   BIGINT NOT NULL DEFAULT 0, -- microseconds that it stays open
+	paused     BOOLEAN NOT NULL DEFAULT FALSE,
+	resumes    BIGINT NOT NULL DEFAULT 0, -- how often the lane was resumed
+	held_until BIGINT NOT NULL DEFAULT 0, -- nothing starts before
+	held_for   TEXT NOT NULL DEFAULT '', -- why
+	owner      BIGINT NOT NULL DEFAULT 0, -- a worker, 0 where the lane is free
+	suspect    BOOLEAN NOT NULL DEFAULT FALSE, -- its last owner was found dead
 	PRIMARY KEY (tenant, lane)
 );
 
-CREATE INDEX adminkit_jobs_lane_free ON adminkit_jobs_lane (tenant, lane) WHERE owner = 0;
 CREATE INDEX adminkit_jobs_lane_owner ON adminkit_jobs_lane (owner) WHERE owner <> 0;
 
 -- A dead letter that is requeued keeps its id, hence BY DEFAULT.
@@ -37,8 +45,19 @@ CREATE TABLE adminkit_jobs_job (
 CREATE INDEX adminkit_jobs_job_head ON adminkit_jobs_job (tenant, lane, priority, due, id);
 -- A key is one unfinished job's. Jobs without one pay nothing for it.
 CREATE UNIQUE INDEX adminkit_jobs_job_key ON adminkit_jobs_job (tenant, key) WHERE key <> '';
--- The polls ask it whether anything is due at all.
-CREATE INDEX adminkit_jobs_job_due ON adminkit_jobs_job (due);
+
+-- When free lanes are to be looked at: at the due time of their first job, or earlier. It
+-- is a table of its own, into which any number of transactions insert without waiting for
+-- each other, as they would for a column of the lane.
+CREATE TABLE adminkit_jobs_wake (
+	id     BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+	tenant TEXT COLLATE "C" NOT NULL,
+	lane   TEXT COLLATE "C" NOT NULL,
+	at     BIGINT NOT NULL
+);
+
+CREATE INDEX adminkit_jobs_wake_at ON adminkit_jobs_wake (at, id);
+CREATE INDEX adminkit_jobs_wake_lane ON adminkit_jobs_wake (tenant, lane, at);
 
 CREATE TABLE adminkit_jobs_attempt (
 	id      BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

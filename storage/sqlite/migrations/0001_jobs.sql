@@ -8,15 +8,23 @@ CREATE TABLE adminkit_jobs_worker (
 ) STRICT;
 
 CREATE TABLE adminkit_jobs_lane (
-	tenant  TEXT    NOT NULL,
-	lane    TEXT    NOT NULL,
-	cap     INTEGER NOT NULL DEFAULT 0, -- 0 is the default of the program
-	owner   INTEGER NOT NULL DEFAULT 0, -- a worker, 0 where the lane is free
-	suspect INTEGER NOT NULL DEFAULT FALSE, -- its last owner was found dead
+	tenant     TEXT NOT NULL,
+	lane       TEXT NOT NULL,
+	cap        INTEGER NOT NULL DEFAULT 0, -- 0 is the default of the program
+	rate       REAL NOT NULL DEFAULT 0, -- starts a second, 0 is as many as come
+	burst      INTEGER NOT NULL DEFAULT 0,
+	fifo       INTEGER NOT NULL DEFAULT FALSE,
+	failures   INTEGER NOT NULL DEFAULT 0, -- in a row that open the breaker, 0 is never
+	cooldown   INTEGER NOT NULL DEFAULT 0, -- microseconds that it stays open
+	paused     INTEGER NOT NULL DEFAULT FALSE,
+	resumes    INTEGER NOT NULL DEFAULT 0, -- how often the lane was resumed
+	held_until INTEGER NOT NULL DEFAULT 0, -- nothing starts before
+	held_for   TEXT NOT NULL DEFAULT '', -- why
+	owner      INTEGER NOT NULL DEFAULT 0, -- a worker, 0 where the lane is free
+	suspect    INTEGER NOT NULL DEFAULT FALSE, -- its last owner was found dead
 	PRIMARY KEY (tenant, lane)
 ) STRICT, WITHOUT ROWID;
 
-CREATE INDEX adminkit_jobs_lane_free ON adminkit_jobs_lane (tenant, lane) WHERE owner = 0;
 CREATE INDEX adminkit_jobs_lane_owner ON adminkit_jobs_lane (owner) WHERE owner <> 0;
 
 CREATE TABLE adminkit_jobs_job (
@@ -36,8 +44,19 @@ CREATE TABLE adminkit_jobs_job (
 CREATE INDEX adminkit_jobs_job_head ON adminkit_jobs_job (tenant, lane, priority, due, id);
 -- A key is one unfinished job's. Jobs without one pay nothing for it.
 CREATE UNIQUE INDEX adminkit_jobs_job_key ON adminkit_jobs_job (tenant, key) WHERE key <> '';
--- The polls ask it whether anything is due at all.
-CREATE INDEX adminkit_jobs_job_due ON adminkit_jobs_job (due);
+
+-- When free lanes are to be looked at: at the due time of their first job, or earlier. It
+-- is a table of its own, into which any number of transactions insert without waiting for
+-- each other, as they would for a column of the lane.
+CREATE TABLE adminkit_jobs_wake (
+	id     INTEGER PRIMARY KEY,
+	tenant TEXT NOT NULL,
+	lane   TEXT NOT NULL,
+	at     INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX adminkit_jobs_wake_at ON adminkit_jobs_wake (at, id);
+CREATE INDEX adminkit_jobs_wake_lane ON adminkit_jobs_wake (tenant, lane, at);
 
 CREATE TABLE adminkit_jobs_attempt (
 	id      INTEGER PRIMARY KEY,

@@ -1,0 +1,131 @@
+package sqlstore
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/lumelle/adminkit/storage"
+	"github.com/lumelle/adminkit/storage/jobs"
+)
+
+// SetLane implements jobs.Store.
+func (s jobStore) SetLane(ctx context.Context, tenant, lane string, config jobs.LaneConfig) error {
+	return s.inTx(ctx, func(ctx context.Context, c storage.Conn) error {
+		_, err := c.Exec(ctx, `
+			INSERT INTO adminkit_jobs_lane (tenant, lane, cap, rate, burst, fifo, failures, cooldown)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+			ON CONFLICT (tenant, lane) DO UPDATE SET cap = excluded.cap, rate = excluded.rate, burst = excluded.burst,
+				fifo = excluded.fifo, failures = excluded.failures, cooldown = excluded.cooldown`,
+			tenant, lane, config.Cap, config.Rate, config.Burst, config.Order == jobs.FIFO,
+			config.Breaker.Failures, config.Breaker.Cooldown.Microseconds())
+		if err != nil {
+			return fmt.Errorf("store lane: %w", err)
+		}
+		return nil
+	})
+}
+
+// PauseLane implements jobs.Store.
+func (s jobStore) PauseLane(ctx context.Context, tenant, lane string, paused bool) error {
+	return s.inTx(ctx, func(ctx context.Context, c storage.Conn) error {
+		query := `
+			INSERT INTO adminkit_jobs_lane (tenant, lane, paused) VALUES ($1, $2, TRUE)
+			ON CONFLICT (tenant, lane) DO UPDATE SET paused = TRUE`
+		if !paused {
+			query = `
+			INSERT INTO adminkit_jobs_lane (tenant, lane) VALUES ($1, $2)
+			ON CONFLICT (tenant, lane) DO UPDATE SET paused = FALSE,
+				resumes = adminkit_jobs_lane.resumes + 1, held_until = 0, held_for = ''`
+		}
+		if _, err := c.Exec(ctx, query, tenant, lane); err != nil {
+			return fmt.Errorf("store lane: %w", err)
+		}
+		if paused {
+			return nil
+		}
+		return s.hint(ctx, c, jobs.LaneID{Tenant: tenant, Lane: lane})
+	})
+}
+
+// hold writes the holds that came with outcomes, but for those that were missed. Only the
+// owner of a lane holds it.
+func (s jobStore) hold(ctx context.Context, c storage.Conn, worker int64, outcomes []jobs.Outcome, missed []int64) error {
+	left := make(map[int64]bool, len(missed))
+	for _, id := range missed {
+		left[id] = true
+	}
+	for _, o := range outcomes {
+		if o.Hold == nil || left[o.Job.ID] {
+			continue
+		}
+		if _, err := c.Exec(ctx, `
+			UPDATE adminkit_jobs_lane SET held_until = $4, held_for = $5 WHERE tenant = $1 AND lane = $2 AND owner = $3`,
+			o.Job.Tenant, o.Job.Lane, worker, micros(o.Hold.Until), string(o.Hold.Reason)); err != nil {
+			return fmt.Errorf("hold lane: %w", err)
+		}
+	}
+	return nil
+}
+
+// laneColumns are the columns of a lane l that its owner is told.
+const laneColumns = `l.tenant, l.lane, l.cap, l.rate, l.burst, l.fifo, l.failures, l.cooldown,
+	l.paused, l.resumes, l.held_until, l.held_for, l.suspect`
+
+// laneScan reads laneColumns.
+type laneScan struct {
+	lane               jobs.Lane
+	fifo               bool
+	cooldown, heldTill int64
+}
+
+func (l *laneScan) dest() []any {
+	return []any{
+		&l.lane.Tenant, &l.lane.Lane, &l.lane.Cap, &l.lane.Rate, &l.lane.Burst, &l.fifo, &l.lane.Breaker.Failures, &l.cooldown,
+		&l.lane.Paused, &l.lane.Resumes, &l.heldTill, (*string)(&l.lane.Hold.Reason), &l.lane.Suspect,
+	}
+}
+
+func (l *laneScan) result() jobs.Lane {
+	if l.fifo {
+		l.lane.Order = jobs.FIFO
+	}
+	l.lane.Breaker.Cooldown = time.Duration(l.cooldown) * time.Microsecond
+	l.lane.Hold.Until = fromMicros(l.heldTill)
+	return l.lane
+}
+
+// manyLanes runs a statement for lanes: at once on Postgres, one by one on SQLite. In the
+// statement x is where the lanes come from, with the columns tenant and lane; parameters
+// of its own begin at $3.
+func (s jobStore) manyLanes(ctx context.Context, c storage.Conn, ids []jobs.LaneID, statement func(x string) string, args ...any) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	query := statement(s.laneSource())
+	if s.db.Dialect().Postgres {
+		_, err := c.Exec(ctx, query, append(lanePairs(ids), args...)...)
+		return err
+	}
+	for _, id := range ids {
+		if _, err := c.Exec(ctx, query, append([]any{id.Tenant, id.Lane}, args...)...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s jobStore) laneSource() string {
+	if s.db.Dialect().Postgres {
+		return `(SELECT u.tenant COLLATE "C" AS tenant, u.lane COLLATE "C" AS lane FROM unnest($1::text[], $2::text[]) AS u (tenant, lane)) x`
+	}
+	return `(SELECT $1 AS tenant, $2 AS lane) x`
+}
+
+func lanePairs(ids []jobs.LaneID) []any {
+	tenants, lanes := make([]string, len(ids)), make([]string, len(ids))
+	for i, id := range ids {
+		tenants[i], lanes[i] = id.Tenant, id.Lane
+	}
+	return []any{tenants, lanes}
+}

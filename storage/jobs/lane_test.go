@@ -1,0 +1,420 @@
+package jobs_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/lumelle/adminkit/storage"
+	"github.com/lumelle/adminkit/storage/jobs"
+	"github.com/lumelle/adminkit/storage/storagetest/eachtest"
+)
+
+func setLane(t *testing.T, q *jobs.Queue, lane string, config jobs.LaneConfig) {
+	t.Helper()
+	if err := q.SetLane(t.Context(), "acme", lane, config); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestAFIFOLaneKeepsItsOrderUnderFailures(t *testing.T) {
+	eachtest.Run(t, func(t *testing.T, b eachtest.Backend) {
+		q := newQueue(t, b.Jobs())
+		setLane(t, q, "lane", jobs.LaneConfig{Cap: 5, Order: jobs.FIFO})
+		const total = 60
+		var mu sync.Mutex
+		var ran []int64
+		tries := map[int64]int{}
+		start(t, q, handlers{"test": func(ctx context.Context, task *jobs.Task) error {
+			mu.Lock()
+			defer mu.Unlock()
+			id := task.Job.ID
+			tries[id]++
+			if n := tries[id]; n <= int(id)%4 { // up to three failures, of all kinds
+				switch n {
+				case 1:
+					return errors.New("fails")
+				case 2:
+					return jobs.RetryAt(time.Now().Add(2*time.Millisecond), nil)
+				}
+				return task.RetryAt(context.WithoutCancel(ctx), time.Now().Add(time.Millisecond), "fails in the handler's transaction")
+			}
+			ran = append(ran, id)
+			if id%10 == 0 {
+				return jobs.Bury(errors.New("never"))
+			}
+			return nil
+		}}, jobs.WorkerConfig{Lease: time.Minute, Backoff: soon})
+		var list []jobs.Job
+		for range total {
+			list = append(list, job("lane"))
+		}
+		enqueue(t, q, list[:total/2]...)
+		for _, j := range list[total/2:] {
+			enqueue(t, q, j)
+		}
+		done := func() int {
+			mu.Lock()
+			defer mu.Unlock()
+			return len(ran)
+		}
+		eventually(t, "all jobs ran", func() bool { return done() == total })
+		if !slices.IsSorted(ran) {
+			t.Errorf("ran in the order %v", ran)
+		}
+		if n := len(dead(t, q)); n > total/10 {
+			t.Errorf("%d dead letters, want at most %d", n, total/10)
+		}
+	})
+}
+
+// A worker is stopped again and again in the middle of the lane, and once called dead under
+// its handler: the next goes on where it was.
+func TestAFIFOLaneKeepsItsOrderOverItsOwners(t *testing.T) {
+	eachtest.Run(t, func(t *testing.T, b eachtest.Backend) {
+		producer := newQueue(t, b.Jobs())
+		setLane(t, producer, "lane", jobs.LaneConfig{Order: jobs.FIFO})
+		const total = 40
+		var mu sync.Mutex
+		var completed []int64
+		handler := func(ctx context.Context, task *jobs.Task) error {
+			if task.Job.ID%3 == 0 && task.Job.Attempt == 0 {
+				return errors.New("fails")
+			}
+			return b.InTx(context.WithoutCancel(ctx), func(ctx context.Context) error {
+				if err := task.Complete(ctx); err != nil {
+					return err
+				}
+				storage.AfterCommit(ctx, func() {
+					mu.Lock()
+					defer mu.Unlock()
+					completed = append(completed, task.Job.ID)
+				})
+				return nil
+			})
+		}
+		var list []jobs.Job
+		for range total {
+			list = append(list, job("lane"))
+		}
+		enqueue(t, producer, list...)
+		done := func() int {
+			mu.Lock()
+			defer mu.Unlock()
+			return len(completed)
+		}
+		for step := 0; done() < total; step++ {
+			w := start(t, newQueue(t, b.Jobs()), handlers{"test": handler}, jobs.WorkerConfig{
+				Lease: 400 * time.Millisecond, Poll: 10 * time.Millisecond, Backoff: soon, MaxLost: 1000,
+			})
+			before := done()
+			eventually(t, "the lane goes on", func() bool { return done() >= min(before+8, total) })
+			if step%2 == 0 {
+				kill(t, b.Jobs())
+			}
+			closeWorker(t, w)
+		}
+		if !slices.IsSorted(completed) {
+			t.Errorf("completed in the order %v", completed)
+		}
+	})
+}
+
+func TestALaneStartsNoMoreThanItsRate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newQueue(t, eachtest.Memory(t).Jobs())
+		setLane(t, q, "lane", jobs.LaneConfig{Rate: 2, Burst: 3})
+		begin := time.Now()
+		ran := make(chan time.Duration, 100)
+		start(t, q, handlers{"test": func(context.Context, *jobs.Task) error {
+			ran <- time.Since(begin).Round(time.Millisecond)
+			return nil
+		}}, jobs.WorkerConfig{})
+		var list []jobs.Job
+		for range 7 {
+			list = append(list, job("lane"))
+		}
+		enqueue(t, q, list...)
+		enqueue(t, q, job("other"))
+		var got []time.Duration
+		for range 8 {
+			got = append(got, <-ran)
+		}
+		const half = 500 * time.Millisecond
+		if want := []time.Duration{0, 0, 0, 0, half, 2 * half, 3 * half, 4 * half}; !slices.Equal(got, want) {
+			t.Errorf("started after %v, want %v", got, want)
+		}
+		setLane(t, q, "lane", jobs.LaneConfig{}) // takes effect on the lane's owner
+		time.Sleep(time.Millisecond)
+		begin = time.Now()
+		enqueue(t, q, list...)
+		for range 7 {
+			if after := <-ran; after != 0 {
+				t.Errorf("started after %s although there is no rate any more", after)
+			}
+		}
+	})
+}
+
+func TestAPausedLaneStartsNothingUntilItIsResumed(t *testing.T) {
+	eachtest.Run(t, func(t *testing.T, b eachtest.Backend) {
+		q := newQueue(t, b.Jobs())
+		stranger := newQueue(t, b.Jobs()) // as in another process
+		started, goOn := make(chan int64, 100), make(chan struct{})
+		start(t, q, handlers{"test": func(_ context.Context, task *jobs.Task) error {
+			started <- task.Job.ID
+			<-goOn
+			return nil
+		}}, jobs.WorkerConfig{Lease: time.Minute, Poll: 50 * time.Millisecond})
+		setLane(t, q, "lane", jobs.LaneConfig{Cap: 1})
+		for range 50 {
+			enqueue(t, q, job("lane"))
+		}
+		receive(t, started, "first job")
+		for i, by := range []*jobs.Queue{q, stranger} {
+			if err := by.PauseLane(t.Context(), "acme", "lane"); err != nil {
+				t.Fatal(err)
+			}
+			// The owner hears of it, lets what runs end and gives the lane back. Until it
+			// hears it may start another.
+			eventually(t, "the lane has no owner", func() bool {
+				select {
+				case goOn <- struct{}{}:
+				default:
+				}
+				return owner(t, b.Jobs(), "lane") == 0
+			})
+			for len(started) > 0 {
+				<-started
+			}
+			enqueue(t, q, job("lane"))
+			<-time.After(100 * time.Millisecond)
+			if len(started) > 0 {
+				t.Fatalf("pause %d: job %d was started", i, <-started)
+			}
+			if err := by.ResumeLane(t.Context(), "acme", "lane"); err != nil {
+				t.Fatal(err)
+			}
+			receive(t, started, "job after the pause")
+		}
+		close(goOn)
+	})
+}
+
+// owner returns the worker that owns a lane of acme, zero for none.
+func owner(t *testing.T, store jobs.Store, lane string) int64 {
+	t.Helper()
+	s, err := store.Lane(t.Context(), "acme", lane, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.Owner
+}
+
+func TestABreakerOpensLetsOneTryAndCloses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := eachtest.Memory(t)
+		q := newQueue(t, b.Jobs())
+		const cooldown = 30 * time.Second
+		setLane(t, q, "lane", jobs.LaneConfig{Cap: 2, Breaker: jobs.Breaker{Failures: 3, Cooldown: cooldown}})
+		begin := time.Now()
+		var broken atomic.Bool
+		broken.Store(true)
+		ran, events := make(chan time.Duration, 1000), make(chan jobs.EventKind, 100)
+		worker := func() *jobs.Worker {
+			return start(t, q, handlers{"test": func(context.Context, *jobs.Task) error {
+				ran <- time.Since(begin).Round(time.Second)
+				time.Sleep(time.Second)
+				if broken.Load() {
+					return errors.New("broken")
+				}
+				return nil
+			}}, jobs.WorkerConfig{
+				MaxAttempts: 1000, Backoff: func(int) time.Duration { return time.Millisecond },
+				OnEvent: func(e jobs.Event) { events <- e.Kind },
+			})
+		}
+		w := worker()
+		var list []jobs.Job
+		for range 10 {
+			list = append(list, job("lane"))
+		}
+		enqueue(t, q, list...)
+		time.Sleep(20 * time.Second)
+		// Two run at a time: after the third failure nothing starts any more.
+		n := len(ran)
+		if n != 4 {
+			t.Errorf("%d started before the breaker opened, want 4", n)
+		}
+		for range n {
+			<-ran
+		}
+		closeWorker(t, w) // an open breaker outlives its owner
+		w = worker()
+		time.Sleep(60 * time.Second)
+		if first := <-ran; first != 2*time.Second+cooldown && first != 1*time.Second+cooldown {
+			t.Errorf("the first try came after %s, want the cooldown", first)
+		}
+		if second := <-ran; second < 2*cooldown {
+			t.Errorf("the second try came after %s, want another cooldown", second)
+		}
+		if len(ran) != 0 {
+			t.Errorf("%d more were tried", len(ran))
+		}
+		broken.Store(false)
+		time.Sleep(60 * time.Second)
+		if n := len(ran); n != 10 {
+			t.Errorf("%d ran after it was mended, want all 10", n)
+		}
+		var kinds []jobs.EventKind
+		for len(events) > 0 {
+			kinds = append(kinds, <-events)
+		}
+		want := []jobs.EventKind{jobs.EventBreakerOpened, jobs.EventBreakerOpened, jobs.EventBreakerOpened, jobs.EventBreakerClosed}
+		if !slices.Equal(kinds, want) {
+			t.Errorf("got events %v, want %v", kinds, want)
+		}
+		closeWorker(t, w)
+	})
+}
+
+func TestResumingClosesABreaker(t *testing.T) {
+	eachtest.Run(t, func(t *testing.T, b eachtest.Backend) {
+		q := newQueue(t, b.Jobs())
+		setLane(t, q, "lane", jobs.LaneConfig{Breaker: jobs.Breaker{Failures: 1, Cooldown: time.Hour}})
+		var mended atomic.Bool
+		opened, ran := make(chan struct{}, 10), make(chan struct{}, 10)
+		start(t, q, handlers{"test": func(context.Context, *jobs.Task) error {
+			if !mended.Load() {
+				return errors.New("broken")
+			}
+			ran <- struct{}{}
+			return nil
+		}}, jobs.WorkerConfig{Lease: time.Minute, Backoff: soon, OnEvent: func(e jobs.Event) {
+			if e.Kind == jobs.EventBreakerOpened {
+				opened <- struct{}{}
+			}
+		}})
+		enqueue(t, q, job("lane"))
+		receive(t, opened, "opening")
+		mended.Store(true)
+		if err := q.ResumeLane(t.Context(), "acme", "lane"); err != nil {
+			t.Fatal(err)
+		}
+		receive(t, ran, "job")
+	})
+}
+
+func TestSubLanesAreSharedByProcessesAndKeepTheOrderOfAKey(t *testing.T) {
+	eachtest.Run(t, func(t *testing.T, b eachtest.Backend) {
+		const split, keys, least = 8, 16, 5
+		producer := newQueue(t, b.Jobs())
+		for _, lane := range jobs.SubLanes("hot", split) {
+			setLane(t, producer, lane, jobs.LaneConfig{Order: jobs.FIFO})
+		}
+		var mu sync.Mutex
+		ran := map[string][]string{} // payloads by key
+		var workers [2]map[string]bool
+		for i := range workers {
+			workers[i] = map[string]bool{}
+			start(t, newQueue(t, b.Jobs()), handlers{"test": func(_ context.Context, task *jobs.Task) error {
+				<-time.After(2 * time.Millisecond)
+				mu.Lock()
+				defer mu.Unlock()
+				workers[i][task.Job.Lane] = true
+				ran[task.Job.Trace] = append(ran[task.Job.Trace], string(task.Job.Payload))
+				return nil
+			}}, jobs.WorkerConfig{Lease: 400 * time.Millisecond, Poll: 20 * time.Millisecond})
+		}
+		shared := func() bool {
+			mu.Lock()
+			defer mu.Unlock()
+			return len(workers[0]) > 0 && len(workers[1]) > 0
+		}
+		each := 0
+		eventually(t, "both have a part of the lane", func() bool {
+			for k := range keys {
+				key := fmt.Sprint("key", k)
+				j := job(jobs.SubLane("hot", key, split))
+				j.Trace, j.Payload = key, fmt.Appendf(nil, "%05d", each)
+				enqueue(t, producer, j)
+			}
+			each++
+			return each >= least && shared()
+		})
+		eventually(t, "all ran", func() bool {
+			mu.Lock()
+			defer mu.Unlock()
+			n := 0
+			for _, list := range ran {
+				n += len(list)
+			}
+			return n >= keys*each
+		})
+		mu.Lock()
+		defer mu.Unlock()
+		for key, list := range ran {
+			if list = slices.Compact(list); !slices.IsSorted(list) {
+				t.Errorf("%s ran in the order %v", key, list)
+			}
+		}
+	})
+}
+
+func TestSubLanes(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		got  []string
+		want []string
+	}{
+		{"a lane that is not split is itself", append(jobs.SubLanes("a", 1), jobs.SubLane("a", "key", 0)), []string{"a", "a"}},
+		{"sub-lanes are numbered", jobs.SubLanes("a", 3), []string{"a/0", "a/1", "a/2"}},
+	} {
+		if !slices.Equal(c.got, c.want) {
+			t.Errorf("%s: got %v, want %v", c.name, c.got, c.want)
+		}
+	}
+	seen := map[string]bool{}
+	for i := range 100 {
+		lane := jobs.SubLane("a", fmt.Sprint(i), 4)
+		if lane != jobs.SubLane("a", fmt.Sprint(i), 4) || !slices.Contains(jobs.SubLanes("a", 4), lane) {
+			t.Fatalf("key %d is in %s", i, lane)
+		}
+		seen[lane] = true
+	}
+	if len(seen) != 4 {
+		t.Errorf("a hundred keys are in %d of 4 lanes", len(seen))
+	}
+}
+
+func TestALaneConfigThatMakesNoSenseIsRefused(t *testing.T) {
+	q := newQueue(t, eachtest.Memory(t).Jobs())
+	nan := 0.0
+	nan /= nan
+	for _, c := range []struct {
+		pointer string
+		config  jobs.LaneConfig
+	}{
+		{"/cap", jobs.LaneConfig{Cap: -1}},
+		{"/cap", jobs.LaneConfig{Cap: jobs.MaxCap + 1}},
+		{"/rate", jobs.LaneConfig{Rate: -1}},
+		{"/rate", jobs.LaneConfig{Rate: nan}},
+		{"/rate", jobs.LaneConfig{Rate: 2 * jobs.MaxRate}},
+		{"/burst", jobs.LaneConfig{Burst: -1}},
+		{"/order", jobs.LaneConfig{Order: "lifo"}},
+		{"/breaker/failures", jobs.LaneConfig{Breaker: jobs.Breaker{Failures: -1}}},
+		{"/breaker/cooldown", jobs.LaneConfig{Breaker: jobs.Breaker{Failures: 1}}},
+		{"/breaker/cooldown", jobs.LaneConfig{Breaker: jobs.Breaker{Cooldown: -1}}},
+	} {
+		var invalid *storage.InvalidError
+		if err := q.SetLane(t.Context(), "acme", "lane", c.config); !errors.As(err, &invalid) || invalid.Fields[0].Pointer != c.pointer {
+			t.Errorf("%+v: got %v, want an error at %s", c.config, err, c.pointer)
+		}
+	}
+}
