@@ -184,6 +184,9 @@ func (w *Worker) claim(t *tenure, claim Claim) bool {
 		t.board.add(l, claim.Now, time.Now())
 		delete(t.awaited, l.LaneID)
 	}
+	if len(t.board.left) > 0 { // lanes that were paused
+		signal(w.wake)
+	}
 	if claim.Sync {
 		t.active = claimed.Active
 	}
