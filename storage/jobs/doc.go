@@ -38,11 +38,37 @@
 //
 // # Lanes
 //
-// A lane is what jobs queue behind: an endpoint, a rule, a destination. The jobs of a
-// lane start in order of their due time and id, at most its cap at a time ([DefaultCap],
-// or what [Queue.SetLane] says). Lanes take turns, one job each, so that a lane with a
-// hundred thousand jobs, or one whose handlers hang, takes no more of the worker's slots
-// than its cap, and delays no other. Choose lanes by what fails and slows down together.
+// A lane is what jobs queue behind: an endpoint, a rule, a destination. The due jobs of a
+// lane start in order of their priority, due time and id, at most its cap at a time
+// ([DefaultCap], or what [Queue.SetLane] says). Lanes take turns, one job each, so that a
+// lane with a hundred thousand jobs, or one whose handlers hang, takes no more of the
+// worker's slots than its cap, and delays no other. Choose lanes by what fails and slows
+// down together.
+//
+// A [LaneConfig] limits a lane further:
+//
+//	err := queue.SetLane(ctx, "acme", "endpoint/7", jobs.LaneConfig{
+//		Cap:     4,                 // run at a time
+//		Rate:    10, Burst: 20,     // start in a second, and at once after a rest
+//		Order:   jobs.FIFO,         // one after another, a retried job keeps its place
+//		Breaker: jobs.Breaker{Failures: 5, Cooldown: time.Minute},
+//	})
+//
+// Caps, order and rates are kept by the lane's owner in memory. What must outlive it, an
+// open breaker and the wait of a FIFO lane for a retry, is written with the outcome that
+// caused it, in the same transaction. [Queue.PauseLane] stops a lane whatever its config,
+// [Queue.ResumeLane] ends a pause and everything else that holds it. [Queue.Lanes] and
+// [Queue.Lane] tell an operator how lanes are worked, who owns them, what holds them and
+// what waits in them.
+//
+// A lane is worked by one process at a time. One that is too hot for that is split into
+// sub-lanes ([SubLane]), by a key whose jobs stay together.
+//
+// A lane whose work is due ahead costs nothing but its rows. Nobody asks it whether it has
+// work: the store notes when it is to be looked at. Such a note can be missed where
+// transactions overlap; then the signal that names the lane finds it, and failing that a
+// sweep that goes over all lanes, about once a minute and slowly enough to cost less than a
+// thousandth of a processor.
 //
 // # Leases and fences
 //
@@ -128,10 +154,9 @@
 //
 // # Limits
 //
-// A lane is worked by one process at a time, so a single lane does not scale past it:
-// split it. All lanes of a process share its slots: lanes that hang fill them when their
-// caps add up to [WorkerConfig.Slots]. While an old owner's handlers end after a lost
-// lease, they and the new owner's may exceed the lane's cap together.
+// All lanes of a process share its slots: lanes that hang fill them when their caps
+// add up to [WorkerConfig.Slots]. While an old owner's handlers end after a lost lease,
+// they and the new owner's may exceed the lane's cap together.
 //
 // Authors of a store prove it with package jobstest.
 package jobs
