@@ -12,8 +12,8 @@ const (
 	maxTake = 1024
 	// maxUnsettled is how many outcomes may wait for the store before starting stops.
 	maxUnsettled = 4096
-	// scanRest is for how many times as long as a scan took that found nothing the polls
-	// do not scan again. Postgres walks over what was removed from a table for as long as
+	// scanRest is for how many times as long as a scan took that found nothing, or as it
+	// took to read all lanes, the polls do not do so again. Postgres walks over what was removed from a table for as long as
 	// anybody's transaction may still see it.
 	scanRest = 10
 )
@@ -45,6 +45,7 @@ func (w *Worker) pick() {
 // round claims, fetches and starts until there is nothing more to be had. It returns
 // how long until the next alarm, at most a poll.
 func (w *Worker) round(poll bool) time.Duration {
+	var polled time.Time // when all lanes were marked as ones to read
 	for {
 		w.mu.Lock()
 		t := w.tenure
@@ -55,8 +56,11 @@ func (w *Worker) round(poll bool) time.Duration {
 		wait := t.board.thaw(w.ringLocked(t))
 		if poll || t.poll {
 			t.scan = t.scan || t.poll || !time.Now().Before(t.rested)
+			if t.poll || !time.Now().Before(t.reread) {
+				polled = time.Now()
+				t.board.poll()
+			}
 			t.poll = false
-			t.board.poll()
 			t.sync = t.sync || t.crowded // perhaps there is more to share by now
 			clear(t.foreign)
 			w.giveBackLocked(t)
@@ -78,6 +82,10 @@ func (w *Worker) round(poll bool) time.Duration {
 		}
 		wait = w.dispatch(min(wait, w.config.Poll))
 		if !more {
+			if !polled.IsZero() {
+				now := time.Now()
+				t.reread = now.Add(scanRest * now.Sub(polled))
+			}
 			return wait
 		}
 	}

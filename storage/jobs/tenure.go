@@ -30,6 +30,7 @@ type tenure struct {
 	scan    bool                // a lane that is not ours has work
 	crowded bool                // a scan was left out because we have our share
 	rested  time.Time           // when a poll may scan again
+	reread  time.Time           // when a poll may read all lanes again
 	foreign map[LaneID]struct{} // lanes a scan did not bring since the last poll
 	awaited map[LaneID]struct{} // lanes the next scan is for
 	sync    bool                // ask for all our lanes: a claim's answer was lost, or a cap was set
