@@ -319,6 +319,7 @@ func ownJobs(ctx context.Context, b Backend, tenant string) error {
 	}
 	_, err = s.Settle(ctx, here.Worker.ID, []jobs.Outcome{{
 		Job: due[0], Result: jobs.Buried, Reason: matrixSecret, Started: noon, Ended: noon,
+		Hold: &jobs.Hold{Until: noon, Reason: matrixSecret},
 	}})
 	return err
 }
