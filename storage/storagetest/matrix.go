@@ -298,7 +298,9 @@ func ownJobs(ctx context.Context, b Backend, tenant string) error {
 	named, ahead := job, job
 	named.Key = matrixID
 	ahead.Due = noon.Add(2 * time.Hour) // behind every position
-	if err := s.Enqueue(ctx, []jobs.Job{job, named, ahead}); err != nil {
+	next := job
+	next.Lane += "+" // the lane behind that of the others
+	if err := s.Enqueue(ctx, []jobs.Job{job, named, ahead, next}); err != nil {
 		return err
 	}
 	// The first becomes a dead letter.
@@ -306,21 +308,22 @@ func ownJobs(ctx context.Context, b Backend, tenant string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := s.Claim(ctx, jobs.Claim{Worker: here.Worker.ID, Take: 1, Now: noon}); err != nil {
+	if _, err := s.Claim(ctx, jobs.Claim{Worker: here.Worker.ID, Take: 2, Now: noon}); err != nil {
 		return err
 	}
 	lane := jobs.FromStart(jobs.LaneID{Tenant: tenant, Lane: matrixID}, 1)
-	due, err := s.Fetch(ctx, noon, []jobs.LaneFetch{lane})
+	due, err := s.Fetch(ctx, noon, []jobs.LaneFetch{lane, jobs.FromStart(jobs.LaneID{Tenant: tenant, Lane: next.Lane}, 1)})
 	if err != nil {
 		return err
 	}
-	if len(due) != 1 {
-		return fmt.Errorf("fetched %d jobs, want 1", len(due))
+	if len(due) != 2 {
+		return fmt.Errorf("fetched %d jobs, want 2", len(due))
 	}
-	_, err = s.Settle(ctx, here.Worker.ID, []jobs.Outcome{{
-		Job: due[0], Result: jobs.Buried, Reason: matrixSecret, Started: noon, Ended: noon,
-		Hold: &jobs.Hold{Until: noon, Reason: matrixSecret},
-	}})
+	hold := &jobs.Hold{Until: noon, Reason: matrixSecret}
+	_, err = s.Settle(ctx, here.Worker.ID, []jobs.Outcome{
+		{Job: due[0], Result: jobs.Buried, Reason: matrixSecret, Started: noon, Ended: noon, Hold: hold},
+		{Job: due[1], Result: jobs.Completed, Started: noon, Ended: noon, Hold: hold},
+	})
 	return err
 }
 
