@@ -148,7 +148,7 @@ func (w *world) compare(s step, model, answer string) {
 // class names the error of package storage that err is.
 func class(err error) string {
 	for _, known := range []error{
-		storage.ErrNotFound, storage.ErrConflict, storage.ErrInvalid, storage.ErrBadCursor, storage.ErrNoTx,
+		storage.ErrNotFound, storage.ErrConflict, storage.ErrInvalid, storage.ErrLimit, storage.ErrBadCursor, storage.ErrNoTx,
 		storage.ErrUnavailable, idempotency.ErrMismatch,
 	} {
 		if errors.Is(err, known) {
