@@ -56,7 +56,6 @@ func Example() {
 	check(err)
 	worker, err := jobs.NewWorker(queue, service.Handlers(), jobs.WorkerConfig{})
 	check(err)
-	check(worker.Start(ctx))
 
 	sam := audit.WithActor(ctx, audit.Actor{Type: audit.User, ID: "sam"})
 	_, err = refunds.Do(sam, approvals.Change[Refund]{
@@ -73,6 +72,9 @@ func Example() {
 	r, err := service.Decide(marco, "acme", pending.RequestID, approve)
 	check(err)
 	fmt.Println("marco approves:", r.State)
+
+	// What was approved waits for a worker, which a host starts when it starts itself.
+	check(worker.Start(ctx))
 	<-applied
 	check(worker.Close(ctx))
 	r, _, err = service.Get(ctx, "acme", pending.RequestID)
