@@ -22,6 +22,9 @@ var guides = []struct{ heading, path string }{
 	{"Writing a Store", "automation/automationtest"},
 	{"Writing a Store", "storage/jobs/jobstest"},
 	{"Writing a Store", "storage/idempotency/idempotencytest"},
+	{"Writing a Store", "storage/secrets/credentials/credentialstest"},
+	{"Writing a Store", "flags/flagstest"},
+	{"Writing a storage adapter", "storage/storagetest"},
 }
 
 // TestEveryProviderInterfaceHasAGuide holds the guides to one form: what has to hold,

@@ -31,11 +31,11 @@ type Store interface {
 	// Open returns the open request with a DedupeKey, or storage.ErrNotFound.
 	Open(ctx context.Context, tenant, dedupeKey string) (Request, error)
 
-	// History returns what happened to a request, in order. An unknown request has
-	// an empty one.
+	// History returns what happened to a request, in order: revisions by Number, decisions
+	// and steps as they were saved. An unknown request has an empty one.
 	History(ctx context.Context, tenant, id string) (History, error)
 
-	// List returns the requests of a tab: [TabPending] and [TabSnoozed] the oldest
+	// List returns the requests of a tab (see [State.Tab]): [TabPending] and [TabSnoozed] the oldest
 	// first, [TabDone] the newest first, by creation and then by id. It returns at
 	// most q.Limit and those behind q.After.
 	List(ctx context.Context, tenant string, q StoreQuery) ([]Request, error)
@@ -43,8 +43,9 @@ type Store interface {
 	// Counts returns how many requests each tab has. A tab without any may be absent.
 	Counts(ctx context.Context, tenant string) (map[Tab]int, error)
 
-	// Trace returns the steps whose trace or link is traceID, each with its request
-	// as it is now, in order of their time.
+	// Trace returns the steps whose trace or link is traceID, each once with its request
+	// as it is now, in order of their time, then of the request's id and of Seq. An empty
+	// traceID has none.
 	Trace(ctx context.Context, tenant, traceID string) ([]TracedStep, error)
 
 	// Consume uses a grant up. It answers storage.ErrConflict where there is no such

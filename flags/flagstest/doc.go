@@ -78,6 +78,36 @@
 // Reference: flags.Provider, over the kit's own store. In examples/customprovider a file
 // of flags is one, in a module that knows the public API only.
 //
+// # Writing a Store
+//
+// A flags.Store keeps every version of every document, and a number for each tenant that
+// counts its changes.
+//
+// The contract: that of every method stands in the documentation of flags.Store. A document
+// is a kind and a key: a flag and an audience of one key are two. What readers rest on is
+// that changes become visible in the order of their numbers.
+//
+// Checklist:
+//
+//   - Save takes revision 1 of a key that was never there, else the one behind the current
+//     one; it sets Change itself, to one more than the tenant's last. Whatever it refuses
+//     takes no number.
+//   - A deletion is a version like others. Get, Versions and Changes show it; List, Count
+//     and Users do not.
+//   - Where transactions run side by side, Save locks the tenant's number before it reads
+//     it, and keeps it locked until the transaction ends. So does Lock, also for a tenant
+//     that has none yet.
+//   - Changes has each key once, at its current version.
+//
+// Common mistakes:
+//
+//   - To number changes by a sequence. A transaction that took a number early and commits
+//     late is never seen by who reads behind a number.
+//   - To leave the audiences of an earlier version standing.
+//   - To keep the body in a type that writes JSON anew.
+//
+// Reference: storage/memory, and storage/sqlite and storage/postgres over one body of SQL.
+//
 // # Running the suite
 //
 // [Options].New returns a provider that knows [Definitions], two tenants with a dozen

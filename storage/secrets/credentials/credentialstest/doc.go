@@ -13,6 +13,12 @@
 //
 // A Store keeps rows; it decides nothing and never sees a value that is not sealed.
 //
+// The contract: that of every method stands in the documentation of credentials.Store. The
+// name is the key, and a name that begins with a dot is one like any other but for Count
+// and for the limit of Insert. Insert looks for the name first and counts itself: with
+// three of at most three, a fourth is refused, a taken name is a conflict, and a name that
+// begins with a dot goes in.
+//
 // Checklist:
 //
 //   - The tenant stands in every WHERE (CV-002).
