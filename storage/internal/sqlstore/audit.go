@@ -33,6 +33,9 @@ func (s *auditStore) Insert(ctx context.Context, tenant string, rows ...audit.Ro
 	if err != nil {
 		return err
 	}
+	if s.Dialect().Postgres && len(rows) > 1 {
+		return insertAuditBatch(ctx, conn, tenant, rows)
+	}
 	for _, r := range rows {
 		n, err := conn.Exec(ctx, insertAudit,
 			tenant, r.Source, r.ID, micros(r.Time), micros(r.RecordedAt), r.Action, string(r.Category), string(r.Outcome),
@@ -48,6 +51,74 @@ func (s *auditStore) Insert(ctx context.Context, tenant string, rows ...audit.Ro
 		}
 	}
 	return nil
+}
+
+// insertAuditBatch is Insert in one statement, for Postgres, where each costs a round trip.
+// seq is given in the order of the rows.
+func insertAuditBatch(ctx context.Context, conn storage.Conn, tenant string, rows []audit.Row) error {
+	text := func(of func(r audit.Row) string) []string {
+		list := make([]string, len(rows))
+		for i, r := range rows {
+			list[i] = of(r)
+		}
+		return list
+	}
+	times, recorded := make([]int64, len(rows)), make([]int64, len(rows))
+	leaves, records := make([][]byte, len(rows)), make([][]byte, len(rows))
+	for i, r := range rows {
+		times[i], recorded[i] = micros(r.Time), micros(r.RecordedAt)
+		leaves[i], records[i] = r.Leaf[:], r.Canonical
+	}
+	sources, ids := text(func(r audit.Row) string { return r.Source }), text(func(r audit.Row) string { return r.ID })
+	n, err := conn.Exec(ctx, `
+INSERT INTO adminkit_audit_event (
+	tenant, source, id, event_time, recorded_at, action, category, outcome,
+	actor_id, acting_as, resource_type, resource_id, source_ip, request_id,
+	trace_id, link_trace_id, leaf, record
+)
+SELECT $1, x.source, x.id, x.event_time, x.recorded_at, x.action, x.category, x.outcome,
+	x.actor_id, x.acting_as, x.resource_type, x.resource_id, x.source_ip, x.request_id,
+	x.trace_id, x.link_trace_id, x.leaf, x.record
+FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::text[], $7::text[], $8::text[],
+	$9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[],
+	$15::text[], $16::text[], $17::bytea[], $18::bytea[])
+	WITH ORDINALITY AS x (source, id, event_time, recorded_at, action, category, outcome,
+		actor_id, acting_as, resource_type, resource_id, source_ip, request_id,
+		trace_id, link_trace_id, leaf, record, number)
+ORDER BY x.number
+ON CONFLICT (tenant, source, id) DO NOTHING`,
+		tenant, sources, ids, times, recorded,
+		text(func(r audit.Row) string { return r.Action }),
+		text(func(r audit.Row) string { return string(r.Category) }),
+		text(func(r audit.Row) string { return string(r.Outcome) }),
+		text(func(r audit.Row) string { return r.ActorID }),
+		text(func(r audit.Row) string { return r.ActingAs }),
+		text(func(r audit.Row) string { return r.ResourceType }),
+		text(func(r audit.Row) string { return r.ResourceID }),
+		text(func(r audit.Row) string { return r.SourceIP }),
+		text(func(r audit.Row) string { return r.RequestID }),
+		text(func(r audit.Row) string { return r.TraceID }),
+		text(func(r audit.Row) string { return r.LinkTraceID }),
+		leaves, records)
+	if err != nil || n == int64(len(rows)) {
+		return err
+	}
+	return sameAuditBatch(ctx, conn, tenant, sources, ids, leaves)
+}
+
+// sameAuditBatch is sameAudit for the rows of a batch.
+func sameAuditBatch(ctx context.Context, conn storage.Conn, tenant string, sources, ids []string, leaves [][]byte) error {
+	var other bool
+	err := storage.QueryRow(ctx, conn, `
+SELECT EXISTS (
+	SELECT 1 FROM unnest($2::text[], $3::text[], $4::bytea[]) AS x (source, id, leaf)
+	JOIN adminkit_audit_event e ON e.tenant = $1 AND e.source = x.source COLLATE "C" AND e.id = x.id COLLATE "C"
+	WHERE e.leaf <> x.leaf)`,
+		[]any{tenant, sources, ids, leaves}, &other)
+	if err == nil && other {
+		err = storage.ErrConflict
+	}
+	return err
 }
 
 // sameAudit answers storage.ErrConflict where the record under the key of r is
