@@ -23,7 +23,8 @@ type Config struct {
 	// Now is the clock of stored times, time.Now where nil.
 	Now func() time.Time
 
-	// NoMigrate leaves the tables as they are. Without it Open and New call Migrate.
+	// NoMigrate leaves the tables as they are. Without it Open and New call Migrate. A
+	// database that a newer release has migrated is refused either way.
 	NoMigrate bool
 
 	// CommitTimeout is how long a commit or rollback waits for its answer. A commit
@@ -109,12 +110,18 @@ func start(ctx context.Context, src source, cfg Config) (*Backend, error) {
 	if err := b.durable(ctx); err != nil {
 		return nil, err
 	}
-	if !cfg.NoMigrate {
-		if err := b.Migrate(ctx); err != nil {
-			return nil, err
-		}
+	if err := b.tables(ctx); err != nil {
+		return nil, err
 	}
 	return b, nil
+}
+
+// tables brings the tables up to date, or sees that they fit.
+func (b *Backend) tables(ctx context.Context) error {
+	if b.cfg.NoMigrate {
+		return b.check(ctx)
+	}
+	return b.Migrate(ctx)
 }
 
 // durable sees to it that a commit is answered only when it is on disk, whatever the

@@ -65,6 +65,12 @@
 //
 // Open and New call [Backend.Migrate], under an advisory lock, so that processes may
 // start together. Hosts with a tool of their own set Config.NoMigrate and feed the files
-// of [Migrations] to it. Migrations only go forward: a program refuses a database that a
-// newer release has migrated.
+// of [Migrations] to it. Migrations only go forward.
+//
+// Upgrade by starting the new release beside the old one: the first process of the new one
+// migrates, and processes of the release before go on working on its tables, and start on
+// them. A program refuses a database that a release after the next has migrated, or one
+// whose release says that it leaves no older program working: the error names the
+// migration, and the CHANGELOG says so of the release. Then stop the old program first.
+// Going back by one release works in the same way, with the tables as they are.
 package postgres

@@ -5,6 +5,7 @@ import (
 	"embed"
 	"io/fs"
 
+	"github.com/lumelle/adminkit/storage"
 	"github.com/lumelle/adminkit/storage/internal/migrate"
 )
 
@@ -22,8 +23,9 @@ func Migrations() fs.FS {
 }
 
 // Migrate applies the migrations that are pending, all of them or none. Processes
-// that start at the same time wait for each other. It refuses a database whose applied
-// migrations are not those of this release.
+// that start at the same time wait for each other. It refuses a database that this
+// program cannot work on, because the applied migrations are not those of this release or
+// of the next; see the package documentation.
 func (b *Backend) Migrate(ctx context.Context) error {
 	return migrate.Run(ctx, engine{b}, Migrations(), b.cfg.Now)
 }
@@ -31,6 +33,11 @@ func (b *Backend) Migrate(ctx context.Context) error {
 // Pending returns the names of the migrations that Migrate would apply.
 func (b *Backend) Pending(ctx context.Context) ([]string, error) {
 	return migrate.Pending(ctx, engine{b}, Migrations())
+}
+
+// check refuses a database that this program cannot work on, and writes nothing.
+func (b *Backend) check(ctx context.Context) error {
+	return migrate.Check(ctx, engine{b}, Migrations())
 }
 
 // engine is what the migration runner sees of a Backend.
@@ -50,6 +57,18 @@ func (e engine) LockMigrations(ctx context.Context) error {
 	}
 	_, err = c.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, int64(migrationLock))
 	return err
+}
+
+// Bookkeeping implements migrate.Engine.
+func (e engine) Bookkeeping(ctx context.Context) (bool, error) {
+	c, err := e.Reader(ctx)
+	if err != nil {
+		return false, err
+	}
+	var there bool
+	err = storage.QueryRow(ctx, c, `
+		SELECT EXISTS (SELECT 1 FROM pg_tables WHERE schemaname = current_schema() AND tablename = 'adminkit_migration')`, nil, &there)
+	return there, err
 }
 
 // Script runs the statements of a file.

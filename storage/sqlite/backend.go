@@ -31,7 +31,8 @@ type Config struct {
 	// Now is the clock of stored times, time.Now where nil.
 	Now func() time.Time
 
-	// NoMigrate leaves the tables as they are. Without it Open and New call Migrate.
+	// NoMigrate leaves the tables as they are. Without it Open and New call Migrate. A
+	// database that a newer release has migrated is refused either way.
 	NoMigrate bool
 
 	// TxTimeout is how long the function given to InTx may run before it loses its
@@ -124,11 +125,9 @@ func New(ctx context.Context, db *sql.DB, cfg Config) (*Backend, error) {
 		return nil, errors.New("sqlite: the database is nil")
 	}
 	b := newBackend(cfg, &writer{db: db}, db)
-	if !cfg.NoMigrate {
-		if err := b.Migrate(ctx); err != nil {
-			b.Close(context.WithoutCancel(ctx))
-			return nil, err
-		}
+	if err := b.tables(ctx); err != nil {
+		b.Close(context.WithoutCancel(ctx))
+		return nil, err
 	}
 	return b, nil
 }
@@ -196,8 +195,13 @@ func (b *Backend) start(ctx context.Context, wal bool) error {
 		return translate(err)
 	}
 	b.anchor = anchor
+	return b.tables(ctx)
+}
+
+// tables brings the tables up to date, or sees that they fit.
+func (b *Backend) tables(ctx context.Context) error {
 	if b.cfg.NoMigrate {
-		return nil
+		return b.check(ctx)
 	}
 	return b.Migrate(ctx)
 }

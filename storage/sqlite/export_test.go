@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 
+	"github.com/lumelle/adminkit/storage/internal/migrate"
 	"github.com/lumelle/adminkit/storage/internal/signal"
 )
 
@@ -25,3 +26,6 @@ func (b *Backend) Waiting() int {
 
 // Numbered is the placeholder rewriting.
 var Numbered = numbered
+
+// Engine is what the migration runner sees of a Backend.
+func Engine(b *Backend) migrate.Engine { return engine{b} }

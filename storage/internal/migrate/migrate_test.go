@@ -3,6 +3,7 @@ package migrate_test
 import (
 	"context"
 	"io/fs"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -18,6 +19,16 @@ import (
 type engine struct{ *sqlite.Backend }
 
 func (engine) LockMigrations(context.Context) error { return nil }
+
+func (e engine) Bookkeeping(ctx context.Context) (bool, error) {
+	c, err := e.Reader(ctx)
+	if err != nil {
+		return false, err
+	}
+	var there bool
+	err = storage.QueryRow(ctx, c, `SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE name = 'adminkit_migration')`, nil, &there)
+	return there, err
+}
 
 func (e engine) Script(ctx context.Context, text string) error {
 	c, err := e.Conn(ctx)
@@ -49,7 +60,7 @@ func files(named map[string]string) fs.FS {
 	return fsys
 }
 
-func pending(t *testing.T, e engine, fsys fs.FS) string {
+func pendingOf(t *testing.T, e engine, fsys fs.FS) string {
 	t.Helper()
 	names, err := migrate.Pending(t.Context(), e, fsys)
 	if err != nil {
@@ -64,7 +75,7 @@ func TestEachMigrationRunsOnceInTheOrderOfItsName(t *testing.T) {
 		"0002_b.sql": `INSERT INTO a VALUES (2); INSERT INTO a VALUES (3);`,
 		"0001_a.sql": `CREATE TABLE a (n BIGINT); INSERT INTO a VALUES (1);`,
 	})
-	if got := pending(t, e, fsys); got != "0001_a.sql 0002_b.sql" {
+	if got := pendingOf(t, e, fsys); got != "0001_a.sql 0002_b.sql" {
 		t.Errorf("pending before: %q", got)
 	}
 	for range 2 {
@@ -72,7 +83,7 @@ func TestEachMigrationRunsOnceInTheOrderOfItsName(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got := pending(t, e, fsys); got != "" {
+	if got := pendingOf(t, e, fsys); got != "" {
 		t.Errorf("pending after: %q", got)
 	}
 	if got := numbers(t, e); !slices.Equal(got, []int{1, 2, 3}) {
@@ -109,7 +120,7 @@ func TestAMigrationThatJoinsLaterIsAppliedWhateverItsNumber(t *testing.T) {
 		t.Fatal(err)
 	}
 	all := files(map[string]string{"0003_a.sql": `CREATE TABLE a (n BIGINT)`, "0001_b.sql": `CREATE TABLE b (n BIGINT)`})
-	if got := pending(t, e, all); got != "0001_b.sql" {
+	if got := pendingOf(t, e, all); got != "0001_b.sql" {
 		t.Errorf("pending: %q, want 0001_b.sql", got)
 	}
 	if err := migrate.Run(t.Context(), e, all, time.Now); err != nil {
@@ -123,7 +134,7 @@ func TestAFailedMigrationLeavesNothingOfAnyOther(t *testing.T) {
 	if err := migrate.Run(t.Context(), e, bad, time.Now); err == nil || !strings.Contains(err.Error(), "0002_b.sql") {
 		t.Fatalf("Run = %v, want an error that names 0002_b.sql", err)
 	}
-	if got := pending(t, e, bad); got != "0001_a.sql 0002_b.sql" {
+	if got := pendingOf(t, e, bad); got != "0001_a.sql 0002_b.sql" {
 		t.Errorf("pending after the failure: %q", got)
 	}
 	good := files(map[string]string{"0001_a.sql": `CREATE TABLE a (n BIGINT)`, "0002_b.sql": `CREATE TABLE b (n BIGINT)`})
@@ -144,8 +155,10 @@ func TestHistoryIsNotRewritten(t *testing.T) {
 		"an applied file was changed":      {files(map[string]string{"0001_a.sql": `CREATE TABLE a (n TEXT)`}), "was changed after it was applied"},
 		"an applied file is unknown":       {files(nil), "newer release"},
 		"two files have one number":        {files(map[string]string{"0001_a.sql": "", "0001_b.sql": ""}), "same number"},
+		"a file serves nobody known":       {files(map[string]string{"0001_a.sql": "", "0002_b_serves_0007.sql": ""}), "not another one of this program"},
+		"a file serves itself":             {files(map[string]string{"0001_a.sql": "", "0002_b_serves_0002.sql": ""}), "not another one of this program"},
 		"the bookkeeping is missing":       {fstest.MapFS{}, "0000_migration.sql is missing"},
-		"a file that is not SQL is beside": {files(map[string]string{"README.md": ""}), "not an .sql file"},
+		"a file that is not SQL is beside": {files(map[string]string{"README.md": ""}), "not like 0012_what_it_brings.sql"},
 	} {
 		if err := migrate.Run(t.Context(), e, c.fsys, time.Now); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: Run = %v, want an error that says %q", name, err, c.want)
@@ -156,4 +169,83 @@ func TestHistoryIsNotRewritten(t *testing.T) {
 	}
 }
 
-var _ storage.Transactor = engine{}
+// Three releases of one program. The second leaves the first working, the third the
+// second; the fourth leaves nobody.
+var releases = []map[string]string{
+	{"0001_a.sql": `CREATE TABLE a (n BIGINT)`},
+	{"0002_b_serves_0001.sql": `CREATE TABLE b (n BIGINT)`, "0003_c_serves_0001.sql": `CREATE TABLE c (n BIGINT)`},
+	{"0004_d_serves_0003.sql": `CREATE TABLE d (n BIGINT)`},
+	{"0005_e.sql": `DROP TABLE a`},
+}
+
+// release returns the files of a release and of all before it.
+func release(n int) fs.FS {
+	all := map[string]string{}
+	for _, r := range releases[:n] {
+		maps.Copy(all, r)
+	}
+	return files(all)
+}
+
+func TestAProgramWorksOnTheSchemaOfTheNextReleaseAndOfNoOther(t *testing.T) {
+	for _, c := range []struct {
+		name              string
+		database, program int
+		want              string // of the error, empty for none
+	}{
+		{"its own", 1, 1, ""},
+		{"one release ahead", 2, 1, ""},
+		{"two releases ahead", 3, 1, "serves programs from migration 0003 on, and the newest of this one is 0001"},
+		{"one ahead, later", 3, 2, ""},
+		{"one ahead, which serves nobody", 4, 3, "newer release than this program, whose newest migration is 0004"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			e := newEngine(t)
+			if err := migrate.Run(t.Context(), e, release(c.database), time.Now); err != nil {
+				t.Fatal(err)
+			}
+			_, pending := migrate.Pending(t.Context(), e, release(c.program))
+			for name, err := range map[string]error{
+				"Run":     migrate.Run(t.Context(), e, release(c.program), time.Now),
+				"Check":   migrate.Check(t.Context(), e, release(c.program)),
+				"Pending": pending,
+			} {
+				if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+					t.Errorf("%s = %v, want an error that says %q", name, err, c.want)
+				}
+			}
+			if got := pendingOf(t, e, release(c.database)); got != "" {
+				t.Errorf("the older program took %q back", got)
+			}
+		})
+	}
+}
+
+func TestAnotherLineOfReleasesIsRefused(t *testing.T) {
+	e := newEngine(t)
+	if err := migrate.Run(t.Context(), e, release(2), time.Now); err != nil {
+		t.Fatal(err)
+	}
+	mine := files(map[string]string{"0001_a.sql": releases[0]["0001_a.sql"], "0002_mine.sql": `CREATE TABLE mine (n BIGINT)`})
+	if err := migrate.Run(t.Context(), e, mine, time.Now); err == nil || !strings.Contains(err.Error(), "another line of releases") {
+		t.Errorf("Run = %v, want an error that names another line", err)
+	}
+}
+
+func TestACheckLetsPassWhatIsPendingAndWhatNoRunnerMigrated(t *testing.T) {
+	e := newEngine(t)
+	if err := migrate.Check(t.Context(), e, release(2)); err != nil {
+		t.Errorf("an empty database: %v", err)
+	}
+	if err := migrate.Run(t.Context(), e, release(1), time.Now); err != nil {
+		t.Fatal(err)
+	}
+	if err := migrate.Check(t.Context(), e, release(2)); err != nil {
+		t.Errorf("an earlier release: %v", err)
+	}
+	if got := pendingOf(t, e, release(2)); got != "0002_b_serves_0001.sql 0003_c_serves_0001.sql" {
+		t.Errorf("after the checks %q is pending", got)
+	}
+}
+
+var _ migrate.Engine = engine{}
