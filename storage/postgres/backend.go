@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -31,9 +32,20 @@ type Config struct {
 	// without an answer is storage.ErrCommitUnknown. Zero is 10 s.
 	CommitTimeout time.Duration
 
+	// Schema is where the tables are, a name without quotes of at most 63 bytes. Migrate makes
+	// it where there is none. Open makes it the whole search_path of its connections; a host
+	// sets search_path on those that it gives to New or NewSQL, and is refused where it did
+	// not. Empty is the schema that connections are in by themselves, mostly public.
+	Schema string
+
+	// ListenDSN, where not empty, is how the Backend connects to hear what other processes
+	// signal, for hosts whose other connections cannot: those of NewSQL, and those behind a
+	// pooler in transaction mode. It names the same database.
+	ListenDSN string
+
 	// NoListen spares the connection on which the Backend hears what other processes
-	// signal. Set it behind a pooler in transaction mode, where nothing arrives there:
-	// services then find the changes of other processes by their polls.
+	// signal. Set it, or ListenDSN, behind a pooler in transaction mode, where nothing
+	// arrives there: services then find the changes of other processes by their polls.
 	NoListen bool
 }
 
@@ -63,6 +75,9 @@ func Open(ctx context.Context, dsn string, cfg Config) (*Backend, error) {
 	pc, err := pgxpool.ParseConfig(dsn)
 	if err != nil {
 		return nil, fmt.Errorf("postgres: the data source name does not parse: %w", err)
+	}
+	if cfg.Schema != "" {
+		pc.ConnConfig.RuntimeParams["search_path"] = pgx.Identifier{cfg.Schema}.Sanitize()
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, pc)
 	if err != nil {
@@ -100,12 +115,23 @@ func start(ctx context.Context, src source, cfg Config) (*Backend, error) {
 	if cfg.CommitTimeout < 0 {
 		return nil, errors.New("postgres: CommitTimeout must not be negative")
 	}
+	if len(cfg.Schema) > maxIdentifier || strings.ContainsRune(cfg.Schema, 0) {
+		return nil, fmt.Errorf("postgres: Schema must be a name of at most %d bytes", maxIdentifier)
+	}
+	dial := src.dial
+	if cfg.ListenDSN != "" {
+		c, err := pgx.ParseConfig(cfg.ListenDSN)
+		if err != nil {
+			return nil, fmt.Errorf("postgres: ListenDSN does not parse: %w", err)
+		}
+		dial = func(ctx context.Context) (*pgx.Conn, error) { return pgx.ConnectConfig(ctx, c.Copy()) }
+	}
 	cfg.CommitTimeout = cmp.Or(cfg.CommitTimeout, 10*time.Second)
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
 	b := &Backend{cfg: cfg, source: src, begin: "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"}
-	b.signals = signal.New(&notifications{source: src, deaf: cfg.NoListen})
+	b.signals = signal.New(&notifications{source: src, dial: dial, deaf: cfg.NoListen})
 	b.Stores = sqlstore.NewStores(seam{b})
 	if err := b.durable(ctx); err != nil {
 		return nil, err
@@ -118,10 +144,13 @@ func start(ctx context.Context, src source, cfg Config) (*Backend, error) {
 
 // tables brings the tables up to date, or sees that they fit.
 func (b *Backend) tables(ctx context.Context) error {
-	if b.cfg.NoMigrate {
-		return b.check(ctx)
+	if !b.cfg.NoMigrate {
+		return b.Migrate(ctx)
 	}
-	return b.Migrate(ctx)
+	if err := b.place(ctx, false); err != nil {
+		return err
+	}
+	return b.check(ctx)
 }
 
 // durable sees to it that a commit is answered only when it is on disk, whatever the
@@ -227,14 +256,15 @@ func (b *Backend) commit(ctx context.Context, tx transaction) error {
 // WithTx returns a ctx in which the Backend works inside the host's own transaction:
 // its writes are durable when the host commits. InTx sets savepoints in it. The host
 // ends tx, and must not use tx and the ctx at the same time. tx must belong to the
-// database of the Backend.
+// database of the Backend, and to its schema: where Config.Schema is set and the
+// transaction works in another one, every statement of the kit is refused.
 func (b *Backend) WithTx(ctx context.Context, tx pgx.Tx) context.Context {
-	return storage.WithTx(ctx, sqlstore.JoinTx(b, session{tx}))
+	return storage.WithTx(ctx, sqlstore.JoinTx(b, b.joined(session{tx})))
 }
 
 // WithSQLTx is WithTx for hosts whose transactions come from database/sql.
 func (b *Backend) WithSQLTx(ctx context.Context, tx *sql.Tx) context.Context {
-	return storage.WithTx(ctx, sqlstore.JoinTx(b, &sqlSession{on: tx}))
+	return storage.WithTx(ctx, sqlstore.JoinTx(b, b.joined(&sqlSession{on: tx})))
 }
 
 // Conn returns the connection of the transaction that ctx carries, for statements on

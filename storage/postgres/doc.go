@@ -10,8 +10,16 @@
 // Open connects and brings the tables up to date. [New] works with a host's own
 // *pgxpool.Pool, [NewSQL] with a host's own *sql.DB. A [Backend] has a method for the Store of each
 // domain (Audit, Authz, Approvals, Webhooks, Flags, Automation, Jobs, Idempotency, Credentials) and is
-// the storage.Transactor that services ask for. All tables begin with adminkit_; to keep them apart, name a schema in the
-// connection string (search_path=adminkit).
+// the storage.Transactor that services ask for. All tables begin with adminkit_.
+//
+// # Schemas
+//
+// Config.Schema puts the tables into a schema of their own, which Migrate makes. Two kits in
+// two schemas of one database share nothing: no rows, no signals. Its connections work in
+// that schema alone, so an Applier names the schema of the host's tables (shop.orders) when
+// it reaches them through [Backend.Conn]. A host's transaction that joins is refused where it
+// works in another schema: begin it on connections with the same search_path, or say SET
+// LOCAL search_path.
 //
 // # Transactions
 //
@@ -49,9 +57,9 @@
 // once a millisecond, in a transaction of its own. While somebody listens (a worker of
 // package jobs does) a Backend holds one connection beside the pool; when it breaks it is
 // made again, and listeners are told that they may have missed something. It is opened as
-// the pool opens its own, with BeforeConnect and without AfterConnect. Whoever may connect
-// to the database can listen too: what travels are ids of tenants and lanes. [NewSQL]
-// sends and does not listen.
+// the pool opens its own, with BeforeConnect and without AfterConnect, or by
+// Config.ListenDSN. Whoever may connect to the database can listen too: what travels are ids
+// of tenants and lanes. [NewSQL] sends, and listens where there is a ListenDSN.
 //
 // # PgBouncer
 //

@@ -27,11 +27,17 @@ func Migrations() fs.FS {
 // program cannot work on, because the applied migrations are not those of this release or
 // of the next; see the package documentation.
 func (b *Backend) Migrate(ctx context.Context) error {
+	if err := b.place(ctx, true); err != nil {
+		return err
+	}
 	return migrate.Run(ctx, engine{b}, Migrations(), b.cfg.Now)
 }
 
 // Pending returns the names of the migrations that Migrate would apply.
 func (b *Backend) Pending(ctx context.Context) ([]string, error) {
+	if err := b.place(ctx, true); err != nil {
+		return nil, err
+	}
 	return migrate.Pending(ctx, engine{b}, Migrations())
 }
 

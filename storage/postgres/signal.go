@@ -29,6 +29,7 @@ const hangUpIn = time.Second
 // notifications carry messages with NOTIFY and LISTEN.
 type notifications struct {
 	source source
+	dial   func(ctx context.Context) (*pgx.Conn, error)
 	deaf   bool
 
 	mu   sync.Mutex
@@ -78,7 +79,7 @@ func (n *notifications) Receive(ctx context.Context, ready func(), got func(mess
 	if err != nil {
 		return err
 	}
-	c, err := n.source.dial(ctx)
+	c, err := n.dial(ctx)
 	if err != nil {
 		return err
 	}

@@ -11,7 +11,9 @@
 // [Memory] is a database in memory. [New] works inside a host's own *sql.DB, whatever
 // its driver. A [Backend] has a method for the Store of each domain (Audit, Authz,
 // Approvals, Webhooks, Flags, Automation, Jobs, Idempotency, Credentials) and is the
-// storage.Transactor that services ask for. All tables begin with adminkit_.
+// storage.Transactor that services ask for. All tables begin with adminkit_. SQLite has no
+// schemas and the names no prefix of the host's choice: kits that are to share nothing have
+// a file each. One kit and the host's own tables go well together in one.
 //
 // # Transactions
 //

@@ -64,7 +64,11 @@ func DSN(t testing.TB) string {
 // empty brings a database back to the state of a new one.
 const empty = `
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid();
-DROP SCHEMA public CASCADE;
+DO $$ DECLARE name TEXT; BEGIN
+	FOR name IN SELECT nspname FROM pg_namespace WHERE nspname NOT LIKE 'pg\_%' AND nspname <> 'information_schema' LOOP
+		EXECUTE format('DROP SCHEMA %I CASCADE', name);
+	END LOOP;
+END $$;
 CREATE SCHEMA public;
 DO $$ BEGIN EXECUTE format('ALTER DATABASE %I RESET ALL', current_database()); END $$`
 
