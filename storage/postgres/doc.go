@@ -69,6 +69,23 @@
 // not know prepared statements (PgBouncer before 1.21) add default_query_exec_mode=exec
 // to the connection string.
 //
+// # Roles
+//
+// Open under the zero Config does with one role that owns the tables. A program that is
+// broken into should not be able to rewrite the evidence, so give it a role of its own:
+//
+//	owner, err := postgres.Open(ctx, ownerDSN, postgres.Config{}) // in the deployment: migrates
+//	...
+//	err = owner.Grant(ctx)
+//
+//	backend, err := postgres.Open(ctx, programDSN, postgres.Config{NoMigrate: true})
+//
+// where the program's role was made a member of adminkit_runtime once. [Roles] are the
+// grants as a file: the audit log can be added to and read, the list of migrations read, the
+// rest read and written, and no table changed. The server refuses everything else, whatever
+// the program says. Grant again after each Migrate; a table that a migration brought is
+// closed until then.
+//
 // # Migrations
 //
 // Open and New call [Backend.Migrate], under an advisory lock, so that processes may
