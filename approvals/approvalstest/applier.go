@@ -9,6 +9,7 @@ import (
 	"github.com/lumelle/adminkit/approvals"
 	"github.com/lumelle/adminkit/audit"
 	"github.com/lumelle/adminkit/storage"
+	"github.com/lumelle/adminkit/storage/storagetest/ruletest"
 )
 
 // ApplierOptions says how to get at the applier under test.
@@ -20,7 +21,7 @@ type ApplierOptions struct {
 // An ApplierHost is an applier with what it lives in.
 type ApplierHost struct {
 	// Backend is where the applier and the requests are stored.
-	Backend Backend
+	Backend StoreUnderTest
 	// Actions are the catalogue entries of what the applier changes.
 	Actions []audit.Action
 	// Wire makes the applier, which changes things through g, and registers it with s.
@@ -67,7 +68,7 @@ var applierRules = []applierRule{
 // check runs the rule and explains it where it fails.
 func (r applierRule) check(t testing.TB, h ApplierHost) {
 	t.Helper()
-	about(r.id, r.name, r.explanation).Check(t, patience, func(ctx context.Context) {
+	about(r.id, r.name, r.explanation).Check(t, ruletest.StorePatience, func(ctx context.Context) {
 		e := &applierEnv{TB: t, ApplierHost: h, ctx: ctx, verdict: audit.Verdict{Effect: audit.NeedsApproval}}
 		e.wire()
 		r.run(e)

@@ -9,6 +9,6 @@ import (
 
 func TestStoresOfTheKit(t *testing.T) {
 	eachtest.Run(t, func(t *testing.T, b eachtest.Backend) {
-		approvalstest.Run(t, approvalstest.Options{New: func(*testing.T) approvalstest.Backend { return b }})
+		approvalstest.RunStore(t, func(*testing.T) approvalstest.StoreUnderTest { return b })
 	})
 }

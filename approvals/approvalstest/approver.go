@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/lumelle/adminkit/approvals"
+	"github.com/lumelle/adminkit/storage/storagetest/ruletest"
 )
 
 // ApproverOptions says how to get at the approver under test.
@@ -54,7 +55,7 @@ var approverRules = []approverRule{
 // check runs the rule and explains it where it fails.
 func (r approverRule) check(t testing.TB, a approvals.Approver, s approvals.StageOpen) {
 	t.Helper()
-	about(r.id, r.name, r.explanation).Check(t, patience, func(context.Context) { r.run(t, a, s) })
+	about(r.id, r.name, r.explanation).Check(t, ruletest.StorePatience, func(context.Context) { r.run(t, a, s) })
 }
 
 func answer(t testing.TB, a approvals.Approver, s approvals.StageOpen) approvals.Answer {

@@ -1,10 +1,8 @@
 // Package approvalstest holds implementations of package approvals to their contracts:
-// stores with [Run], appliers with [RunApplier], approvers with [RunApprover].
+// stores with [RunStore], appliers with [RunApplier], approvers with [RunApprover].
 //
 //	func TestStore(t *testing.T) {
-//		approvalstest.Run(t, approvalstest.Options{
-//			New: func(t *testing.T) approvalstest.Backend { return open(t) },
-//		})
+//		approvalstest.RunStore(t, func(t *testing.T) approvalstest.StoreUnderTest { return open(t) })
 //	}
 //
 // Every rule is a subtest named by its id, such as CR-014, and prints what it is for
@@ -19,12 +17,16 @@
 //
 // Checklist:
 //
-//   - Save compares the version and replaces in one statement (CR-004, CR-023).
+//   - Save compares the version and replaces in one statement (CR-004, CR-023), and leaves
+//     nothing of what came with it where it is refused (QS-002).
 //   - A conflict leaves the transaction usable (CR-005, CR-006).
-//   - The DedupeKey is taken only while State.Open holds (CR-007).
+//   - The DedupeKey is taken only while State.Open holds (CR-007, QS-021), by a unique key
+//     and not by a look before the write (QS-025).
 //   - Lists continue behind (CreatedAt, ID) (CR-011).
 //   - Consume is one conditional UPDATE (CR-014, CR-015).
-//   - Policy and Stages are kept as they are, with conditions and reasons (CR-001, CR-029).
+//   - Policy and Stages are kept as they are, with conditions and reasons (CR-001, CR-029),
+//     and an empty list of CommentRequired is told from none (QS-009).
+//   - Lock reads what is stored when it is given (QS-027).
 //
 // Common mistakes:
 //

@@ -14,11 +14,9 @@ import (
 )
 
 // An author of a store proves it with one call.
-func ExampleRun() {
+func ExampleRunStore() {
 	_ = func(t *testing.T) { // TestStore
-		approvalstest.Run(t, approvalstest.Options{New: func(t *testing.T) approvalstest.Backend {
-			return openMemory(t)
-		}})
+		approvalstest.RunStore(t, func(t *testing.T) approvalstest.StoreUnderTest { return openMemory(t) })
 	}
 }
 
@@ -86,38 +84,13 @@ func openMemory(t *testing.T) *memory.Backend {
 	return backend
 }
 
-// The rules by their ids, which failures and reviews cite.
+// The rules of appliers and approvers by their ids, which failures and reviews cite. Those of
+// stores come before them.
 func ExampleRules() {
-	for _, r := range approvalstest.Rules() {
+	for _, r := range approvalstest.Rules()[len(approvalstest.StoreRules()):] {
 		fmt.Println(r)
 	}
 	// Output:
-	// CR-001 a request is kept as it is
-	// CR-002 other tenants find nothing
-	// CR-003 a transaction that is rolled back leaves nothing
-	// CR-004 a write for another version is refused
-	// CR-005 an id is taken once
-	// CR-006 one change of one person is waiting once
-	// CR-007 an ended request and a draft give the key free
-	// CR-008 what a caller holds is its own
-	// CR-009 locking needs a transaction
-	// CR-010 history is whole and in order
-	// CR-011 a tab is read page by page without gaps or repeats
-	// CR-012 counts are those of the lists
-	// CR-013 a trace finds its own steps and those linked to it
-	// CR-014 a grant is used once
-	// CR-015 a grant is for one content, one event and one revision
-	// CR-016 a grant that was used in a rolled-back transaction is not used
-	// CR-020 authors do not decide
-	// CR-021 one person counts once
-	// CR-022 a new revision needs new approvals
-	// CR-023 as many people count as are required, also at the same instant
-	// CR-024 of decisions that exclude each other one wins
-	// CR-025 an approved change is made once
-	// CR-026 a timeout ends what is undecided and nothing else
-	// CR-027 a change that fails leaves nothing
-	// CR-028 a change for a revision that is gone is not made
-	// CR-029 whom a revision asks is settled when it is submitted
 	// AL-001 the approved change is made once and recorded as what was approved
 	// AL-002 what is rolled back is not there
 	// AL-003 a change that the gate refuses is not made

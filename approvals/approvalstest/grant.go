@@ -8,7 +8,7 @@ import (
 	"github.com/lumelle/adminkit/storage"
 )
 
-var grantRules = []rule{
+var grantRules = []storeRule{
 	{"CR-014", "a grant is used once",
 		"The grant row is what makes an approved change happen once, whatever else goes wrong.", usedOnce},
 	{"CR-015", "a grant is for one content, one event and one revision",
@@ -23,7 +23,7 @@ func (e *env) granted() approvals.Grant {
 	r := e.request(id(1))
 	r.State = approvals.StateApproved
 	g := approvals.Grant{RequestID: r.ID, Revision: r.Revision, ContentHash: r.ContentHash, EventID: r.EventID, At: noon}
-	e.must(e.store.Save(e.ctx, e.tenant, approvals.Write{Request: r, Step: step(r), Revision: revision(r), Grant: &g}))
+	e.must(e.Store.Save(e.Ctx, e.Tenant, approvals.Write{Request: r, Step: step(r), Revision: revision(r), Grant: &g}))
 	return g
 }
 
@@ -36,8 +36,8 @@ func (e *env) refused(what string, err error) {
 
 func usedOnce(e *env) {
 	g := e.granted()
-	e.must(e.store.Consume(e.ctx, e.tenant, g, noon))
-	e.refused("the second use", e.store.Consume(e.ctx, e.tenant, g, noon))
+	e.must(e.Store.Consume(e.Ctx, e.Tenant, g, noon))
+	e.refused("the second use", e.Store.Consume(e.Ctx, e.Tenant, g, noon))
 }
 
 func boundGrant(e *env) {
@@ -50,20 +50,20 @@ func boundGrant(e *env) {
 	} {
 		wrong := g
 		change(&wrong)
-		e.refused(what, e.store.Consume(e.ctx, e.tenant, wrong, noon))
+		e.refused(what, e.Store.Consume(e.Ctx, e.Tenant, wrong, noon))
 	}
-	e.must(e.store.Consume(e.ctx, e.tenant, g, noon))
+	e.must(e.Store.Consume(e.Ctx, e.Tenant, g, noon))
 }
 
 func grantRollback(e *env) {
 	g := e.granted()
 	undone := errors.New("undone")
-	err := e.b.InTx(e.ctx, func(ctx context.Context) error {
-		e.must(e.store.Consume(ctx, e.tenant, g, noon))
+	err := e.Backend.InTx(e.Ctx, func(ctx context.Context) error {
+		e.must(e.Store.Consume(ctx, e.Tenant, g, noon))
 		return undone
 	})
 	if !errors.Is(err, undone) {
 		e.Fatalf("InTx answered %v", err)
 	}
-	e.must(e.store.Consume(e.ctx, e.tenant, g, noon))
+	e.must(e.Store.Consume(e.Ctx, e.Tenant, g, noon))
 }

@@ -54,7 +54,7 @@ func (e *env) hostOf(stages ...approvals.StageRule) *host {
 		}
 		return []string{"approver"}, nil
 	})
-	h.service, err = approvals.New(e.b, e.store, noJobs{}, directory, catalog, h, approvals.Config{
+	h.service, err = approvals.New(e.Backend, e.Store, noJobs{}, directory, catalog, h, approvals.Config{
 		Policies: map[string]approvals.Policy{"": {Stages: stages, Timeout: time.Hour}},
 		Audiences: func(context.Context, string) (*targeting.Library, error) {
 			return targeting.NewLibrary([]targeting.Audience{h.audience()}, targeting.Options{})
@@ -64,7 +64,7 @@ func (e *env) hostOf(stages ...approvals.StageRule) *host {
 	needed := audit.GateFunc(func(context.Context, audit.Event) (audit.Verdict, error) {
 		return audit.Verdict{Effect: audit.NeedsApproval}, nil
 	})
-	governor, err := audit.NewGovernor(e.b, approvals.Gate(needed, h.service), h, catalog)
+	governor, err := audit.NewGovernor(e.Backend, approvals.Gate(needed, h.service), h, catalog)
 	e.must(err)
 	h.guard, err = approvals.NewGuard(governor, h.service, action, h.apply, approvals.GuardConfig{Revision: h.current})
 	e.must(err)
@@ -127,14 +127,14 @@ func (h *host) Append(ctx context.Context, events ...audit.Event) error {
 }
 
 func (h *host) as(person string) context.Context {
-	return audit.WithActor(h.ctx, audit.Actor{Type: audit.User, ID: person})
+	return audit.WithActor(h.Ctx, audit.Actor{Type: audit.User, ID: person})
 }
 
 // ask has the author ask for a refund of 150 and returns the id of the request.
 func (h *host) ask() string {
 	h.Helper()
 	_, err := h.guard.Do(h.as("author"), approvals.Change[refund]{
-		Tenant: h.tenant, Resource: audit.Resource{Type: "order", ID: "o"}, Payload: refund{150}, BaseRevision: "1",
+		Tenant: h.Tenant, Resource: audit.Resource{Type: "order", ID: "o"}, Payload: refund{150}, BaseRevision: "1",
 	})
 	var pending *approvals.PendingError
 	if !errors.As(err, &pending) {
@@ -144,7 +144,7 @@ func (h *host) ask() string {
 }
 
 func (h *host) decide(person, id string, choice approvals.Trigger, revision int) error {
-	_, err := h.service.Decide(h.as(person), h.tenant, id, approvals.Choice{Decision: choice, Revision: revision, Comment: "because"})
+	_, err := h.service.Decide(h.as(person), h.Tenant, id, approvals.Choice{Decision: choice, Revision: revision, Comment: "because"})
 	return err
 }
 
@@ -153,11 +153,11 @@ func (h *host) revise(person, id string, amount int) error {
 	if err != nil {
 		return err
 	}
-	r, _, err := h.service.Get(h.ctx, h.tenant, id)
+	r, _, err := h.service.Get(h.Ctx, h.Tenant, id)
 	if err != nil {
 		return err
 	}
-	_, err = h.service.Revise(h.as(person), h.tenant, id, r.Revision, approvals.Content{Payload: payload, BaseRevision: "1"})
+	_, err = h.service.Revise(h.as(person), h.Tenant, id, r.Revision, approvals.Content{Payload: payload, BaseRevision: "1"})
 	return err
 }
 
@@ -165,7 +165,7 @@ func (h *host) revise(person, id string, amount int) error {
 // is given.
 func (h *host) expect(id string, want approvals.State, refunds int) {
 	h.Helper()
-	r, _, err := h.service.Get(h.ctx, h.tenant, id)
+	r, _, err := h.service.Get(h.Ctx, h.Tenant, id)
 	h.must(err)
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -12,45 +12,43 @@ import (
 	"github.com/lumelle/adminkit/storage/storagetest/ruletest"
 )
 
-// A Backend is a backend of the kit as far as approvals need it.
-type Backend interface {
+// A StoreUnderTest is an approvals.Store with the transactions it takes part in.
+type StoreUnderTest interface {
 	storage.Transactor
 	Approvals() approvals.Store
 }
 
-// Options says how to get at the store under test.
-type Options struct {
-	// New returns an empty backend. It leaves closing it to t.Cleanup. Required.
-	New func(t *testing.T) Backend
-}
-
-// Run tests an approvals.Store, by itself and below a Service. Every rule is a subtest
-// named by its id; when one fails, what the rule is for is printed with it.
-func Run(t *testing.T, o Options) {
+// RunStore tests an approvals.Store, by itself and below a Service. Every rule is a subtest
+// named by its id; when one fails, what the rule is for is printed with it. newStore returns
+// a migrated backend. It is called once: the rules share what it returns and have a tenant of
+// their own each. The test that asks leaves closing it to newStore.
+func RunStore(t *testing.T, newStore func(t *testing.T) StoreUnderTest) {
 	t.Helper()
-	if o.New == nil {
-		t.Fatal("approvalstest: Options.New is required")
-	}
-	b := o.New(t)
-	for _, r := range rules() {
-		t.Run(r.id+" "+r.name, func(t *testing.T) { r.check(t, b) })
-	}
+	ruletest.RunStore(t, storeRules(), newStore)
 }
 
-// A rule is one thing that has to hold.
-type rule struct {
+// StoreRules returns the rules of [RunStore], in their order.
+func StoreRules() []ruletest.Rule { return ruletest.About(storeRules()) }
+
+// storeRules returns the rules of stores, by subject.
+func storeRules() []storeRule {
+	return slices.Concat(basicRules, grantRules, serviceRules, writeRules, keyRules, readRules, transactionRules)
+}
+
+// A storeRule is one thing a store has to keep.
+type storeRule struct {
 	id, name, explanation string
 	run                   func(e *env)
 }
 
-// patience is how long a rule may take: a store that keeps its lock would hang the run.
-const patience = 30 * time.Second
+// About implements ruletest.StoreRule.
+func (r storeRule) About() ruletest.Rule { return about(r.id, r.name, r.explanation) }
 
-// check runs the rule and explains it where it fails.
-func (r rule) check(t testing.TB, b Backend) {
+// Check implements ruletest.StoreRule.
+func (r storeRule) Check(t testing.TB, b StoreUnderTest) {
 	t.Helper()
-	about(r.id, r.name, r.explanation).Check(t, patience, func(ctx context.Context) {
-		r.run(&env{TB: t, ctx: ctx, b: b, store: b.Approvals(), tenant: "tenant-" + storage.NewID(), clock: noon})
+	r.About().Check(t, ruletest.StorePatience, func(ctx context.Context) {
+		r.run(&env{StoreEnv: ruletest.NewStoreEnv(t, ctx, b, b.Approvals())})
 	})
 }
 
@@ -58,12 +56,9 @@ func about(id, name, explanation string) ruletest.Rule {
 	return ruletest.Rule{ID: id, Name: name, Explanation: explanation}
 }
 
-// Rules returns the rules of [Run], [RunApplier] and [RunApprover], in their order.
+// Rules returns the rules of [RunStore], [RunApplier] and [RunApprover], in their order.
 func Rules() []ruletest.Rule {
-	var all []ruletest.Rule
-	for _, r := range rules() {
-		all = append(all, about(r.id, r.name, r.explanation))
-	}
+	all := StoreRules()
 	for _, r := range applierRules {
 		all = append(all, about(r.id, r.name, r.explanation))
 	}
@@ -73,21 +68,12 @@ func Rules() []ruletest.Rule {
 	return all
 }
 
-// rules returns the rules of stores, by subject.
-func rules() []rule { return slices.Concat(storeRules, grantRules, serviceRules) }
-
 // noon is when all records of the suite were made: equal times make lists tie.
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-// An env is what a rule gets to work with: a backend that all rules share and a
-// tenant that no other has.
+// An env is what a rule of stores gets to work with.
 type env struct {
-	testing.TB
-	ctx    context.Context
-	b      Backend
-	store  approvals.Store
-	tenant string
-	clock  time.Time
+	ruletest.StoreEnv[approvals.Store]
 }
 
 // must ends the rule where err is not nil.

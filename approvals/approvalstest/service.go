@@ -9,7 +9,7 @@ import (
 	"github.com/lumelle/adminkit/storage"
 )
 
-var serviceRules = []rule{
+var serviceRules = []storeRule{
 	{"CR-020", "authors do not decide",
 		"The two-person rule: who asked and who edited never count as the others who agreed.", authorsDoNotDecide},
 	{"CR-021", "one person counts once",
@@ -36,7 +36,7 @@ func routedOnce(e *env) {
 	h := e.hostOf(approvals.StageRule{Name: "all"}, approvals.StageRule{Name: "large", When: &targeting.Condition{Audience: "large"}})
 	stages := func(id string, want ...approvals.StageStatus) {
 		h.Helper()
-		r, _, err := h.service.Get(h.ctx, h.tenant, id)
+		r, _, err := h.service.Get(h.Ctx, h.Tenant, id)
 		h.must(err)
 		for i, status := range want {
 			if len(r.Stages) != len(want) || r.Stages[i].Status != status {
@@ -57,7 +57,7 @@ func routedOnce(e *env) {
 	h.must(h.decide("ann", id, approvals.Approve, 2))
 	h.expect(id, approvals.StateAwaitingApproval, 0)
 	h.must(h.decide("bob", id, approvals.Approve, 2))
-	_, err := h.service.Apply(h.ctx, h.tenant, id)
+	_, err := h.service.Apply(h.Ctx, h.Tenant, id)
 	h.must(err)
 	h.expect(id, approvals.StateApplied, 1)
 }
@@ -112,7 +112,7 @@ func concurrentVotes(e *env) {
 			h.Errorf("a late approval got %v, want ErrConflict", err)
 		}
 	}
-	r, history, err := h.service.Get(h.ctx, h.tenant, id)
+	r, history, err := h.service.Get(h.Ctx, h.Tenant, id)
 	h.must(err)
 	if counted != 3 || len(r.ApprovedBy()) != 3 || len(history.Decisions) != 3 {
 		h.Errorf("%d approvals were accepted, %d are on record, %d people count; want 3", counted, len(history.Decisions), len(r.ApprovedBy()))
@@ -125,7 +125,7 @@ func oneWinner(e *env) {
 	id := h.ask()
 	errs := make(chan error, 2)
 	go func() { errs <- h.decide("ann", id, approvals.Decline, 1) }()
-	go func() { _, err := h.service.Cancel(h.as("author"), h.tenant, id, ""); errs <- err }()
+	go func() { _, err := h.service.Cancel(h.as("author"), h.Tenant, id, ""); errs <- err }()
 	won := 0
 	for range 2 {
 		if err := <-errs; err == nil {
@@ -151,7 +151,7 @@ func appliedOnce(e *env) {
 	id := h.approved()
 	errs := make(chan error, 4)
 	for range cap(errs) {
-		go func() { _, err := h.service.Apply(h.ctx, h.tenant, id); errs <- err }()
+		go func() { _, err := h.service.Apply(h.Ctx, h.Tenant, id); errs <- err }()
 	}
 	for range cap(errs) {
 		if err := <-errs; err != nil && !errors.Is(err, storage.ErrConflict) {
@@ -174,7 +174,7 @@ func timeout(e *env) {
 	h.pass(time.Hour - time.Microsecond)
 	expire := func(id string) {
 		h.Helper()
-		_, err := h.service.Expire(h.ctx, h.tenant, id)
+		_, err := h.service.Expire(h.Ctx, h.Tenant, id)
 		h.must(err)
 	}
 	expire(waiting)
@@ -197,14 +197,14 @@ func failureLeavesNothing(e *env) {
 	h := e.host(1)
 	id := h.approved()
 	h.fail = approvals.Permanent(errors.New("the card is gone"))
-	r, err := h.service.Apply(h.ctx, h.tenant, id)
+	r, err := h.service.Apply(h.Ctx, h.Tenant, id)
 	h.must(err)
 	h.expect(id, approvals.StateFailed, 0)
 	if r.Failure == nil || r.Failure.Code != approvals.FailedApplier {
 		h.Errorf("the failure is %+v", r.Failure)
 	}
 	// The grant was not used up by the change that did not happen.
-	e.must(e.store.Consume(e.ctx, e.tenant, approvals.Grant{
+	e.must(e.Store.Consume(e.Ctx, e.Tenant, approvals.Grant{
 		RequestID: id, Revision: 1, ContentHash: r.ContentHash, EventID: r.EventID,
 	}, noon))
 }
@@ -215,7 +215,7 @@ func baseMoved(e *env) {
 	h.mu.Lock()
 	h.revision = "2"
 	h.mu.Unlock()
-	r, err := h.service.Apply(h.ctx, h.tenant, id)
+	r, err := h.service.Apply(h.Ctx, h.Tenant, id)
 	h.must(err)
 	h.expect(id, approvals.StateFailed, 0)
 	if r.Failure == nil || r.Failure.Code != approvals.FailedConflict {

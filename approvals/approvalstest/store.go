@@ -17,7 +17,7 @@ import (
 	"github.com/lumelle/adminkit/storage"
 )
 
-var storeRules = []rule{
+var basicRules = []storeRule{
 	{"CR-001", "a request is kept as it is",
 		"What people approved is what is applied: every field comes back as it was saved, with times to the microsecond, and JSON byte for byte.", keptAsItIs},
 	{"CR-002", "other tenants find nothing",
@@ -52,7 +52,7 @@ func (e *env) request(id string) approvals.Request {
 	requester := audit.Actor{Type: audit.User, ID: "sam", Name: "Sam", ActingAs: "store-1", Authn: &audit.Authn{At: noon.Add(123 * time.Microsecond), ACR: "gold", AMR: []string{"otp"}}}
 	marco := audit.Actor{Type: audit.User, ID: "marco"}
 	return approvals.Request{
-		ID: id, Tenant: e.tenant, State: approvals.StateAwaitingApproval, Revision: 1, Version: 1,
+		ID: id, Tenant: e.Tenant, State: approvals.StateAwaitingApproval, Revision: 1, Version: 1,
 		Action: "orders.refund", Resource: audit.Resource{Type: "order", ID: "order-1", Name: "Order 1"},
 		EventID: "event-" + id, Source: "/orders", Origin: audit.Origin{SourceIP: "192.0.2.1", UserAgent: "ua", RequestID: "r"},
 		Metadata: []byte(`{"m": 1}`), Requester: requester, Authors: []audit.Actor{requester, {Type: audit.User, ID: "editor"}},
@@ -90,7 +90,7 @@ func step(r approvals.Request) approvals.Step {
 // insert saves a new request with its first revision.
 func (e *env) insert(r approvals.Request) {
 	e.Helper()
-	e.must(e.store.Save(e.ctx, e.tenant, approvals.Write{Request: r, Step: step(r), Revision: revision(r)}))
+	e.must(e.Store.Save(e.Ctx, e.Tenant, approvals.Write{Request: r, Step: step(r), Revision: revision(r)}))
 }
 
 func revision(r approvals.Request) *approvals.Revision {
@@ -102,7 +102,7 @@ func (e *env) advance(r approvals.Request, to approvals.State) approvals.Request
 	e.Helper()
 	r.Version++
 	r.State = to
-	e.must(e.store.Save(e.ctx, e.tenant, approvals.Write{Request: r, Step: step(r)}))
+	e.must(e.Store.Save(e.Ctx, e.Tenant, approvals.Write{Request: r, Step: step(r)}))
 	return r
 }
 
@@ -119,13 +119,13 @@ func (e *env) equal(what string, got, want any) {
 func keptAsItIs(e *env) {
 	full := e.request(id(1))
 	bare := approvals.Request{
-		ID: id(2), Tenant: e.tenant, State: approvals.StateDraft, Revision: 1, Version: 1, Action: "a", EventID: "e", Source: "/s",
+		ID: id(2), Tenant: e.Tenant, State: approvals.StateDraft, Revision: 1, Version: 1, Action: "a", EventID: "e", Source: "/s",
 		Resource: audit.Resource{Type: "t", ID: "i"}, Requester: audit.Actor{Type: audit.User, ID: "sam"}, CreatedAt: noon, UpdatedAt: noon,
 		DedupeKey: "key", Trace: full.Trace,
 	}
 	for _, want := range []approvals.Request{full, bare} {
 		e.insert(want)
-		got, err := e.store.Get(e.ctx, e.tenant, want.ID)
+		got, err := e.Store.Get(e.Ctx, e.Tenant, want.ID)
 		e.must(err)
 		e.equal("the request came back changed", got, want)
 	}
@@ -134,8 +134,8 @@ func keptAsItIs(e *env) {
 	next.Payload, next.ContentHash, next.Failure, next.Output = []byte(`[2]`), strings.Repeat("cd", 32), nil, nil
 	next.Authors = append(slices.Clone(full.Authors), audit.Actor{Type: audit.User, ID: "third"})
 	next.UpdatedAt = noon.Add(time.Minute)
-	e.must(e.store.Save(e.ctx, e.tenant, approvals.Write{Request: next, Step: step(next)}))
-	got, err := e.store.Get(e.ctx, e.tenant, next.ID)
+	e.must(e.Store.Save(e.Ctx, e.Tenant, approvals.Write{Request: next, Step: step(next)}))
+	got, err := e.Store.Get(e.Ctx, e.Tenant, next.ID)
 	e.must(err)
 	e.equal("the next version came back changed", got, next)
 }
@@ -144,53 +144,53 @@ func otherTenants(e *env) {
 	r := e.request(id(1))
 	r.State, r.ContentHash = approvals.StateApproved, "h"
 	grant := approvals.Grant{RequestID: r.ID, Revision: 1, ContentHash: "h", EventID: r.EventID, At: noon}
-	e.must(e.store.Save(e.ctx, e.tenant, approvals.Write{Request: r, Step: step(r), Revision: revision(r), Grant: &grant}))
-	other := e.tenant + "-other"
+	e.must(e.Store.Save(e.Ctx, e.Tenant, approvals.Write{Request: r, Step: step(r), Revision: revision(r), Grant: &grant}))
+	other := e.Tenant + "-other"
 	notFound := func(what string, err error) {
 		e.Helper()
 		if !errors.Is(err, storage.ErrNotFound) {
 			e.Errorf("%s of another tenant got %v, want ErrNotFound", what, err)
 		}
 	}
-	_, err := e.store.Get(e.ctx, other, r.ID)
+	_, err := e.Store.Get(e.Ctx, other, r.ID)
 	notFound("Get", err)
-	_, err = e.store.Open(e.ctx, other, r.DedupeKey)
+	_, err = e.Store.Open(e.Ctx, other, r.DedupeKey)
 	notFound("Open", err)
-	e.must(e.b.InTx(e.ctx, func(ctx context.Context) error {
-		_, err := e.store.Lock(ctx, other, r.ID)
+	e.must(e.Backend.InTx(e.Ctx, func(ctx context.Context) error {
+		_, err := e.Store.Lock(ctx, other, r.ID)
 		notFound("Lock", err)
 		return nil
 	}))
-	h, err := e.store.History(e.ctx, other, r.ID)
+	h, err := e.Store.History(e.Ctx, other, r.ID)
 	e.must(err)
-	list, err := e.store.List(e.ctx, other, approvals.StoreQuery{Tab: approvals.TabDone, Limit: 10})
+	list, err := e.Store.List(e.Ctx, other, approvals.StoreQuery{Tab: approvals.TabDone, Limit: 10})
 	e.must(err)
-	counts, err := e.store.Counts(e.ctx, other)
+	counts, err := e.Store.Counts(e.Ctx, other)
 	e.must(err)
-	traced, err := e.store.Trace(e.ctx, other, r.Trace.TraceID)
+	traced, err := e.Store.Trace(e.Ctx, other, r.Trace.TraceID)
 	e.must(err)
 	if n := len(h.Steps) + len(h.Revisions) + len(h.Decisions) + len(list) + len(traced) + counts[approvals.TabDone]; n != 0 {
 		e.Errorf("another tenant sees history %+v, list %+v, counts %v, trace %+v", h, list, counts, traced)
 	}
-	if err := e.store.Consume(e.ctx, other, grant, noon); !errors.Is(err, storage.ErrConflict) {
+	if err := e.Store.Consume(e.Ctx, other, grant, noon); !errors.Is(err, storage.ErrConflict) {
 		e.Errorf("another tenant consumed the grant: %v", err)
 	}
 	stolen := r
 	stolen.Tenant, stolen.Version = other, 2
-	if err := e.store.Save(e.ctx, other, approvals.Write{Request: stolen, Step: step(stolen)}); !errors.Is(err, storage.ErrConflict) {
+	if err := e.Store.Save(e.Ctx, other, approvals.Write{Request: stolen, Step: step(stolen)}); !errors.Is(err, storage.ErrConflict) {
 		e.Errorf("another tenant replaced the request: %v", err)
 	}
 	twin := r
 	twin.Tenant = other
-	e.must(e.store.Save(e.ctx, other, approvals.Write{Request: twin, Step: step(twin), Revision: revision(twin)}))
+	e.must(e.Store.Save(e.Ctx, other, approvals.Write{Request: twin, Step: step(twin), Revision: revision(twin)}))
 }
 
 func rollback(e *env) {
 	r := e.request(id(1))
 	undone := errors.New("undone")
-	err := e.b.InTx(e.ctx, func(ctx context.Context) error {
-		e.must(e.store.Save(ctx, e.tenant, approvals.Write{Request: r, Step: step(r), Revision: revision(r)}))
-		if _, err := e.store.Get(ctx, e.tenant, r.ID); err != nil {
+	err := e.Backend.InTx(e.Ctx, func(ctx context.Context) error {
+		e.must(e.Store.Save(ctx, e.Tenant, approvals.Write{Request: r, Step: step(r), Revision: revision(r)}))
+		if _, err := e.Store.Get(ctx, e.Tenant, r.ID); err != nil {
 			e.Errorf("the transaction does not see its own write: %v", err)
 		}
 		return undone
@@ -198,10 +198,10 @@ func rollback(e *env) {
 	if !errors.Is(err, undone) {
 		e.Fatalf("InTx answered %v", err)
 	}
-	if _, err := e.store.Get(e.ctx, e.tenant, r.ID); !errors.Is(err, storage.ErrNotFound) {
+	if _, err := e.Store.Get(e.Ctx, e.Tenant, r.ID); !errors.Is(err, storage.ErrNotFound) {
 		e.Errorf("after the rollback Get got %v, want ErrNotFound", err)
 	}
-	if h, err := e.store.History(e.ctx, e.tenant, r.ID); err != nil || len(h.Steps)+len(h.Revisions) > 0 {
+	if h, err := e.Store.History(e.Ctx, e.Tenant, r.ID); err != nil || len(h.Steps)+len(h.Revisions) > 0 {
 		e.Errorf("after the rollback there is a history: %+v, %v", h, err)
 	}
 }
@@ -213,11 +213,11 @@ func staleVersion(e *env) {
 	for _, version := range []int64{2, 4, 9} {
 		late := r
 		late.Version, late.State = version, approvals.StateApproved
-		if err := e.store.Save(e.ctx, e.tenant, approvals.Write{Request: late, Step: step(late)}); !errors.Is(err, storage.ErrConflict) {
+		if err := e.Store.Save(e.Ctx, e.Tenant, approvals.Write{Request: late, Step: step(late)}); !errors.Is(err, storage.ErrConflict) {
 			e.Errorf("version %d over version 2 got %v, want ErrConflict", version, err)
 		}
 	}
-	got, err := e.store.Get(e.ctx, e.tenant, r.ID)
+	got, err := e.Store.Get(e.Ctx, e.Tenant, r.ID)
 	e.must(err)
 	e.equal("the loser changed the request", got, current)
 }
@@ -227,14 +227,14 @@ func takenID(e *env) {
 	e.insert(r)
 	again := e.request(id(1))
 	again.DedupeKey, again.Action = "another", "other.action"
-	e.must(e.b.InTx(e.ctx, func(ctx context.Context) error {
-		if err := e.store.Save(ctx, e.tenant, approvals.Write{Request: again, Step: step(again), Revision: revision(again)}); !errors.Is(err, storage.ErrConflict) {
+	e.must(e.Backend.InTx(e.Ctx, func(ctx context.Context) error {
+		if err := e.Store.Save(ctx, e.Tenant, approvals.Write{Request: again, Step: step(again), Revision: revision(again)}); !errors.Is(err, storage.ErrConflict) {
 			e.Errorf("a second request under the id got %v, want ErrConflict", err)
 		}
-		_, err := e.store.Get(ctx, e.tenant, r.ID)
+		_, err := e.Store.Get(ctx, e.Tenant, r.ID)
 		return err
 	}))
-	got, err := e.store.Get(e.ctx, e.tenant, r.ID)
+	got, err := e.Store.Get(e.Ctx, e.Tenant, r.ID)
 	e.must(err)
 	e.equal("the first request was changed", got, r)
 }
@@ -244,23 +244,23 @@ func openOnce(e *env) {
 	e.insert(r)
 	twin := e.request(id(2))
 	twin.DedupeKey = r.DedupeKey
-	e.must(e.b.InTx(e.ctx, func(ctx context.Context) error {
-		if err := e.store.Save(ctx, e.tenant, approvals.Write{Request: twin, Step: step(twin), Revision: revision(twin)}); !errors.Is(err, storage.ErrConflict) {
+	e.must(e.Backend.InTx(e.Ctx, func(ctx context.Context) error {
+		if err := e.Store.Save(ctx, e.Tenant, approvals.Write{Request: twin, Step: step(twin), Revision: revision(twin)}); !errors.Is(err, storage.ErrConflict) {
 			e.Errorf("a second open request got %v, want ErrConflict", err)
 		}
-		found, err := e.store.Open(ctx, e.tenant, r.DedupeKey)
+		found, err := e.Store.Open(ctx, e.Tenant, r.DedupeKey)
 		if err == nil && found.ID != r.ID {
 			e.Errorf("Open found %s, want %s", found.ID, r.ID)
 		}
 		return err
 	}))
-	if _, err := e.store.Get(e.ctx, e.tenant, twin.ID); !errors.Is(err, storage.ErrNotFound) {
+	if _, err := e.Store.Get(e.Ctx, e.Tenant, twin.ID); !errors.Is(err, storage.ErrNotFound) {
 		e.Errorf("the refused request is there: %v", err)
 	}
 	other := e.request(id(3))
 	e.insert(other)
 	other.Version, other.DedupeKey = 2, r.DedupeKey
-	if err := e.store.Save(e.ctx, e.tenant, approvals.Write{Request: other, Step: step(other)}); !errors.Is(err, storage.ErrConflict) {
+	if err := e.Store.Save(e.Ctx, e.Tenant, approvals.Write{Request: other, Step: step(other)}); !errors.Is(err, storage.ErrConflict) {
 		e.Errorf("revising to what another open request asks for got %v, want ErrConflict", err)
 	}
 }
@@ -274,29 +274,31 @@ func keyIsFreed(e *env) {
 		draft.State, draft.DedupeKey = approvals.StateDraft, ended.DedupeKey
 		e.insert(draft)
 	}
-	if found, err := e.store.Open(e.ctx, e.tenant, ended.DedupeKey); !errors.Is(err, storage.ErrNotFound) {
+	if found, err := e.Store.Open(e.Ctx, e.Tenant, ended.DedupeKey); !errors.Is(err, storage.ErrNotFound) {
 		e.Errorf("Open found %s, %v, where none is open", found.ID, err)
 	}
 	next := e.request(id(4))
 	next.DedupeKey = ended.DedupeKey
 	e.insert(next)
-	if found, err := e.store.Open(e.ctx, e.tenant, ended.DedupeKey); err != nil || found.ID != next.ID {
+	if found, err := e.Store.Open(e.Ctx, e.Tenant, ended.DedupeKey); err != nil || found.ID != next.ID {
 		e.Errorf("Open found %s, %v, want the new one", found.ID, err)
 	}
+}
+
+// spoil overwrites what a request shares with its copies.
+func spoil(r approvals.Request) {
+	r.Payload[0], r.Before[0], r.Metadata[0], r.Output[0] = 'X', 'X', 'X', 'X'
+	r.Authors[0].ID, r.Stages[0].Status, r.Stages[0].ApprovedBy[0].ID = "X", "X", "X"
+	r.Policy.Stages[1].When.Any[0].Path, r.Policy.Stages[1].When.Any[2].Bucket.By[0] = "X", "X"
+	r.Policy.Stages[0].Roles[0], r.Cause.Rules[0], r.Requester.Authn.ACR, r.Failure.Code = "X", "X", "X", "X"
 }
 
 func aliasing(e *env) {
 	r := e.request(id(1))
 	e.insert(r)
-	spoil := func(r approvals.Request) {
-		r.Payload[0], r.Before[0], r.Metadata[0], r.Output[0] = 'X', 'X', 'X', 'X'
-		r.Authors[0].ID, r.Stages[0].Status, r.Stages[0].ApprovedBy[0].ID = "X", "X", "X"
-		r.Policy.Stages[1].When.Any[0].Path, r.Policy.Stages[1].When.Any[2].Bucket.By[0] = "X", "X"
-		r.Policy.Stages[0].Roles[0], r.Cause.Rules[0], r.Requester.Authn.ACR, r.Failure.Code = "X", "X", "X", "X"
-	}
 	spoil(r)
 	for range 2 {
-		got, err := e.store.Get(e.ctx, e.tenant, r.ID)
+		got, err := e.Store.Get(e.Ctx, e.Tenant, r.ID)
 		e.must(err)
 		e.equal("the stored request changed with what a caller holds", got, e.request(id(1)))
 		if !e.Failed() {
@@ -308,11 +310,11 @@ func aliasing(e *env) {
 func lockNeedsTx(e *env) {
 	r := e.request(id(1))
 	e.insert(r)
-	if _, err := e.store.Lock(e.ctx, e.tenant, r.ID); !errors.Is(err, storage.ErrNoTx) {
+	if _, err := e.Store.Lock(e.Ctx, e.Tenant, r.ID); !errors.Is(err, storage.ErrNoTx) {
 		e.Errorf("Lock without a transaction got %v, want ErrNoTx", err)
 	}
-	e.must(e.b.InTx(e.ctx, func(ctx context.Context) error {
-		got, err := e.store.Lock(ctx, e.tenant, r.ID)
+	e.must(e.Backend.InTx(e.Ctx, func(ctx context.Context) error {
+		got, err := e.Store.Lock(ctx, e.Tenant, r.ID)
 		e.equal("Lock answered another request", got, r)
 		return err
 	}))
@@ -340,9 +342,9 @@ func historyInOrder(e *env) {
 			want.Decisions = append(want.Decisions, *w.Decision)
 		}
 		want.Steps = append(want.Steps, s)
-		e.must(e.store.Save(e.ctx, e.tenant, w))
+		e.must(e.Store.Save(e.Ctx, e.Tenant, w))
 	}
-	got, err := e.store.History(e.ctx, e.tenant, r.ID)
+	got, err := e.Store.History(e.Ctx, e.Tenant, r.ID)
 	e.must(err)
 	e.equal("the revisions", got.Revisions, want.Revisions)
 	e.equal("the decisions", got.Decisions, want.Decisions)
@@ -373,7 +375,7 @@ func pages(e *env) {
 			var got []string
 			var after *approvals.Position
 			for {
-				page, err := e.store.List(e.ctx, e.tenant, approvals.StoreQuery{Tab: tab, After: after, Limit: limit})
+				page, err := e.Store.List(e.Ctx, e.Tenant, approvals.StoreQuery{Tab: tab, After: after, Limit: limit})
 				e.must(err)
 				if len(page) == 0 || len(got) > 30 {
 					break
@@ -396,10 +398,10 @@ func pages(e *env) {
 
 func countsMatch(e *env) {
 	ids := e.inbox()
-	moved, err := e.store.Get(e.ctx, e.tenant, ids[approvals.TabPending][0])
+	moved, err := e.Store.Get(e.Ctx, e.Tenant, ids[approvals.TabPending][0])
 	e.must(err)
 	e.advance(moved, approvals.StateRejected)
-	counts, err := e.store.Counts(e.ctx, e.tenant)
+	counts, err := e.Store.Counts(e.Ctx, e.Tenant)
 	e.must(err)
 	for tab, want := range map[approvals.Tab]int{
 		approvals.TabPending: len(ids[approvals.TabPending]) - 1, approvals.TabDone: len(ids[approvals.TabDone]) + 1, approvals.TabSnoozed: 0,
@@ -418,12 +420,12 @@ func traceAndLink(e *env) {
 	r.Version, r.State = 2, approvals.StateApproved
 	linked := step(r)
 	linked.LinkID, linked.Verb = link, "approved"
-	e.must(e.store.Save(e.ctx, e.tenant, approvals.Write{Request: r, Step: linked}))
+	e.must(e.Store.Save(e.Ctx, e.Tenant, approvals.Write{Request: r, Step: linked}))
 	for _, c := range []struct {
 		what, trace string
 		want        []int64
 	}{{"its own trace", own, []int64{1, 2}}, {"the linked trace", link, []int64{2}}, {"an unknown trace", strings.Repeat("6f", 16), nil}, {"no trace", "", nil}} {
-		steps, err := e.store.Trace(e.ctx, e.tenant, c.trace)
+		steps, err := e.Store.Trace(e.Ctx, e.Tenant, c.trace)
 		e.must(err)
 		var got []int64
 		for _, s := range steps {

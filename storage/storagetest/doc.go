@@ -52,6 +52,7 @@
 //   - PS: authz (package authztest).
 //   - MS: webhooks (package webhookstest).
 //   - IS: idempotency (package idempotencytest).
+//   - CR, QS: approvals (package approvalstest).
 //
 // # Writing a storage adapter
 //
@@ -229,8 +230,9 @@
 // to the microsecond unless a field says otherwise. Comparisons of times are made with what
 // is kept: cut what you were given first.
 //
-// Nothing is the same as empty for slices, maps and bytes, and nil is the answer. The field
-// Tenant of a record is the tenant that the method was given, whatever the record said.
+// Nothing is the same as empty for slices, maps and bytes, and nil is the answer; the one
+// exception is CommentRequired of an approvals.Policy, where an empty list is a choice. The
+// field Tenant of a record is the tenant that the method was given, whatever the record said.
 //
 // Copies. What a method is given stays the caller's, and so does what it answers: slices,
 // maps and what pointers lead to are copied on both ways.
@@ -298,7 +300,7 @@
 //
 // The suites of the domains can be run alone as well: audittest.RunStore,
 // idempotencytest.RunStore, jobstest.Run, webhookstest.RunStore, authztest.RunStore,
-// credentialstest.Run, approvalstest.Run and automationtest.RunStore take a function that
+// credentialstest.Run, approvalstest.RunStore and automationtest.RunStore take a function that
 // opens a backend with transactions and their one store.
 //
 // Where a store of the backend reads outside of transactions by waiting for the writer, set

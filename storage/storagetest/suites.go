@@ -3,6 +3,7 @@ package storagetest
 import (
 	"testing"
 
+	"github.com/lumelle/adminkit/approvals/approvalstest"
 	"github.com/lumelle/adminkit/audit/audittest"
 	"github.com/lumelle/adminkit/authz/authztest"
 	"github.com/lumelle/adminkit/storage/idempotency/idempotencytest"
@@ -30,6 +31,7 @@ func suites() []suite {
 		suiteOf("authz", authztest.StoreRules(), authztest.RunStore),
 		suiteOf("webhooks", webhookstest.StoreRules(), webhookstest.RunStore),
 		suiteOf("idempotency", idempotencytest.StoreRules(), idempotencytest.RunStore),
+		suiteOf("approvals", approvalstest.StoreRules(), approvalstest.RunStore),
 	}
 }
 
