@@ -51,7 +51,7 @@ func (s *Service) Get(ctx context.Context, tenant, id string) (Endpoint, error) 
 	return e, err
 }
 
-// List returns the tenant's endpoints in order of creation.
+// List returns the tenant's endpoints, in order of creation where q names no other.
 func (s *Service) List(ctx context.Context, tenant string, q EndpointQuery) (storage.Page[Endpoint], error) {
 	return s.store.ListEndpoints(ctx, tenant, q)
 }

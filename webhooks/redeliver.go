@@ -7,7 +7,7 @@ import (
 	"github.com/lumelle/adminkit/storage"
 )
 
-// Deliveries returns the tenant's deliveries, newest first.
+// Deliveries returns the tenant's deliveries, newest first where q names no other order.
 func (s *Service) Deliveries(ctx context.Context, tenant string, q DeliveryQuery) (storage.Page[Delivery], error) {
 	return s.store.ListDeliveries(ctx, tenant, q)
 }

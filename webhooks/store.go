@@ -2,8 +2,6 @@ package webhooks
 
 import (
 	"context"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/lumelle/adminkit/storage"
@@ -47,7 +45,8 @@ type EndpointStore interface {
 	// either until the transaction of ctx ends; without a transaction that is
 	// storage.ErrNoTx.
 	GetEndpoint(ctx context.Context, tenant, id string, lock bool) (Endpoint, Health, error)
-	// ListEndpoints returns endpoints in order of creation.
+	// ListEndpoints returns the endpoints that q chooses, in its order: that of creation
+	// where it names none. Errors are those of EndpointQuery.Plan.
 	ListEndpoints(ctx context.Context, tenant string, q EndpointQuery) (storage.Page[Endpoint], error)
 	// CountEndpoints returns how many endpoints the tenant has. With lock, nobody else who
 	// counts with lock adds one until the transaction of ctx ends; without a transaction
@@ -88,7 +87,8 @@ type DeliveryStore interface {
 	// attempts, round, tries, and the times of its next attempt and of this update.
 	// storage.ErrNotFound where there is none.
 	PutDelivery(ctx context.Context, tenant string, d Delivery) error
-	// ListDeliveries returns deliveries, newest first.
+	// ListDeliveries returns the deliveries that q chooses, in its order: newest first where
+	// it names none. Errors are those of DeliveryQuery.Plan.
 	ListDeliveries(ctx context.Context, tenant string, q DeliveryQuery) (storage.Page[Delivery], error)
 	// HeldDeliveries returns up to limit held deliveries of an endpoint, oldest
 	// first.
@@ -100,44 +100,10 @@ type DeliveryStore interface {
 	Attempts(ctx context.Context, tenant, deliveryID string) ([]Attempt, error)
 }
 
-// EndpointQuery chooses endpoints.
-type EndpointQuery struct {
-	After storage.Cursor
-	Limit int
-}
-
 // SecretQuery chooses secrets.
 type SecretQuery struct {
 	After storage.Cursor
 	Limit int
-}
-
-// DeliveryQuery chooses deliveries. Empty fields choose all.
-type DeliveryQuery struct {
-	EndpointID string
-	EventType  string
-	Status     string
-	TraceID    string
-	MessageID  string
-	After      storage.Cursor
-	Limit      int
-}
-
-// A Position is a place behind an item of a list, by its creation and id. The zero
-// Position is the start.
-type Position struct {
-	At time.Time
-	ID string
-}
-
-// Position returns where the list continues, or storage.ErrBadCursor.
-func (q EndpointQuery) Position(tenant string) (Position, error) {
-	return openPosition(q.After, q.list(tenant))
-}
-
-// Next returns the cursor behind last.
-func (q EndpointQuery) Next(tenant string, last Endpoint) storage.Cursor {
-	return Position{last.CreatedAt, last.ID}.cursor(q.list(tenant))
 }
 
 // Position returns the endpoint and the id of the secret behind which the list continues,
@@ -156,40 +122,6 @@ func (q SecretQuery) Next(tenant string, last EndpointSecret) storage.Cursor {
 }
 
 func (q SecretQuery) list(tenant string) string { return "webhooks.secrets\x00" + tenant }
-
-func (q EndpointQuery) list(tenant string) string { return "webhooks.endpoints\x00" + tenant }
-
-// Position returns where the list continues, or storage.ErrBadCursor.
-func (q DeliveryQuery) Position(tenant string) (Position, error) {
-	return openPosition(q.After, q.list(tenant))
-}
-
-// Next returns the cursor behind last.
-func (q DeliveryQuery) Next(tenant string, last Delivery) storage.Cursor {
-	return Position{last.CreatedAt, last.ID}.cursor(q.list(tenant))
-}
-
-func (q DeliveryQuery) list(tenant string) string {
-	return strings.Join([]string{
-		"webhooks.deliveries", tenant, q.EndpointID, q.EventType, q.Status, q.TraceID, q.MessageID,
-	}, "\x00")
-}
-
-func (p Position) cursor(list string) storage.Cursor {
-	return storage.NewCursor(list, strconv.FormatInt(p.At.UnixMicro(), 10), p.ID)
-}
-
-func openPosition(c storage.Cursor, list string) (Position, error) {
-	key, err := c.Key(list, 2)
-	if err != nil || key == nil {
-		return Position{}, err
-	}
-	us, err := strconv.ParseInt(key[0], 10, 64)
-	if err != nil {
-		return Position{}, storage.ErrBadCursor
-	}
-	return Position{time.UnixMicro(us).UTC(), key[1]}, nil
-}
 
 // live returns the secrets that sign at now.
 func live(all []Secret, now time.Time) []Secret {

@@ -31,9 +31,15 @@ var endpointTable = table[endpointRow]{
 	func(a, b *endpointRow) int {
 		return cmp.Or(cmp.Compare(a.Tenant, b.Tenant), a.CreatedAt.Compare(b.CreatedAt), cmp.Compare(a.ID, b.ID))
 	},
+	func(a, b *endpointRow) int {
+		return cmp.Or(cmp.Compare(a.Tenant, b.Tenant), a.UpdatedAt.Compare(b.UpdatedAt), cmp.Compare(a.ID, b.ID))
+	},
 }
 
-const endpointsByCreation = 1
+const (
+	endpointsByCreation = 1
+	endpointsByUpdate   = 2
+)
 
 var secretTable = table[secretRow]{
 	func(a, b *secretRow) int {
@@ -172,29 +178,21 @@ func (s webhookStore) GetEndpoint(ctx context.Context, tenant, id string, lock b
 }
 
 func (s webhookStore) ListEndpoints(ctx context.Context, tenant string, q webhooks.EndpointQuery) (page storage.Page[webhooks.Endpoint], err error) {
-	limit, err := storage.Limit(q.Limit)
+	plan, err := q.Plan(tenant)
 	if err != nil {
 		return page, err
 	}
-	after, err := q.Position(tenant)
-	if err != nil {
-		return page, err
+	at, id := begin(plan)
+	from, order := endpointKey(tenant, id), endpointsByCreation
+	if from.CreatedAt = at; plan.Sort.Field == "updated_at" {
+		from.UpdatedAt, order = at, endpointsByUpdate
 	}
 	err = s.b.read(ctx, "webhooks.ListEndpoints", func(v view) error {
-		from := endpointKey(tenant, after.ID)
-		from.CreatedAt = after.At
-		for row := range endpointTable.ascend(v, endpointsByCreation, from) {
-			if row.Tenant != tenant {
-				break
-			}
-			if row.ID == after.ID {
-				continue
-			}
-			if len(page.Items) == limit {
-				page.Next = q.Next(tenant, page.Items[limit-1])
-				break
-			}
-			page.Items = append(page.Items, copyEndpoint(row.Endpoint))
+		page = pageOf(endpointTable, v, order, from, plan, func(row endpointRow) (webhooks.Endpoint, bool) {
+			return row.Endpoint, row.Tenant == tenant
+		})
+		for i, e := range page.Items {
+			page.Items[i] = copyEndpoint(e)
 		}
 		return nil
 	})
@@ -383,45 +381,19 @@ func (s webhookStore) PutDelivery(ctx context.Context, tenant string, d webhooks
 }
 
 func (s webhookStore) ListDeliveries(ctx context.Context, tenant string, q webhooks.DeliveryQuery) (page storage.Page[webhooks.Delivery], err error) {
-	limit, err := storage.Limit(q.Limit)
+	plan, err := q.Plan(tenant)
 	if err != nil {
 		return page, err
 	}
-	after, err := q.Position(tenant)
-	if err != nil {
-		return page, err
-	}
-	from := webhooks.Delivery{Tenant: tenant, ID: after.ID, CreatedAt: after.At}
-	if after.ID == "" {
-		from.CreatedAt = endOfTime
-	}
+	from := webhooks.Delivery{Tenant: tenant}
+	from.CreatedAt, from.ID = begin(plan)
 	err = s.b.read(ctx, "webhooks.ListDeliveries", func(v view) error {
-		for d := range deliveryTable.descend(v, deliveriesByCreation, from) {
-			if d.Tenant != tenant {
-				break
-			}
-			if d.ID == after.ID || !chosen(q, d) {
-				continue
-			}
-			if len(page.Items) == limit {
-				page.Next = q.Next(tenant, page.Items[limit-1])
-				break
-			}
-			page.Items = append(page.Items, d)
-		}
+		page = pageOf(deliveryTable, v, deliveriesByCreation, from, plan, func(d webhooks.Delivery) (webhooks.Delivery, bool) {
+			return d, d.Tenant == tenant
+		})
 		return nil
 	})
 	return page, err
-}
-
-// endOfTime lies behind every stored time.
-var endOfTime = time.Unix(1<<40, 0).UTC()
-
-// chosen reports whether d passes the filter of q.
-func chosen(q webhooks.DeliveryQuery, d webhooks.Delivery) bool {
-	is := func(want, got string) bool { return want == "" || want == got }
-	return is(q.EndpointID, d.EndpointID) && is(q.EventType, d.EventType) && is(q.Status, d.Status) &&
-		is(q.TraceID, d.TraceID) && is(q.MessageID, d.MessageID)
 }
 
 func (s webhookStore) HeldDeliveries(ctx context.Context, tenant, endpointID string, limit int) (held []webhooks.Delivery, err error) {

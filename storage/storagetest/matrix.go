@@ -18,6 +18,7 @@ import (
 	"github.com/lumelle/adminkit/storage"
 	"github.com/lumelle/adminkit/storage/idempotency"
 	"github.com/lumelle/adminkit/storage/jobs"
+	"github.com/lumelle/adminkit/storage/listing"
 	"github.com/lumelle/adminkit/storage/secrets/credentials"
 	"github.com/lumelle/adminkit/webhooks"
 )
@@ -83,7 +84,7 @@ const variants = 32
 
 // fill makes a value that finds the owner's records if anything does. The bits of
 // variant choose: whether booleans are set (1), whether numbers are 1, 2 or 200 (2
-// and 4), whether pointers are given (8), and whether the texts and times inside
+// and 4), whether pointers are given (8), and whether the texts, times and filters inside
 // structs are left empty, which in a query asks for everything (16).
 func fill(v reflect.Value, variant, depth int) {
 	number := []int64{1, 2, 200, 1}[variant>>1&3]
@@ -115,7 +116,7 @@ func fill(v reflect.Value, variant, depth int) {
 			v.SetBytes([]byte(`"` + matrixID + `"`))
 			return
 		}
-		if depth >= maxFill {
+		if depth >= maxFill || empty && v.Type() == reflect.TypeFor[[]listing.Filter]() {
 			return
 		}
 		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
@@ -130,6 +131,15 @@ func fill(v reflect.Value, variant, depth int) {
 			if !empty {
 				v.Set(reflect.ValueOf(noon.Add(time.Hour)))
 			}
+			return
+		}
+		if v.Type() == reflect.TypeFor[listing.Sort]() {
+			return // the order that each list has
+		}
+		if v.Type() == reflect.TypeFor[listing.Filter]() {
+			// Lists have one field or the other.
+			field := []string{"id", "key"}[variant&1]
+			v.Set(reflect.ValueOf(listing.Filter{Field: field, Op: listing.StartsWith, Values: []string{matrixID}}))
 			return
 		}
 		for i := range v.NumField() {

@@ -97,6 +97,9 @@
 //   - Does a lock hold until the transaction ends, also for a count, which has no row to
 //     lock yet (MS-028, MS-087, MS-132)?
 //   - Do lists end with the id in their order, compared by its bytes (MS-030, MS-089)?
+//   - Does every list make the Plan of its query and go by it, so that each filter and each
+//     order it declares is kept (MS-133, MS-134)? A store that has the rows of a tenant at
+//     hand is done with the plan's Select.
 //   - Are bodies and sealed secrets columns of bytes (MS-040, MS-066)?
 //
 // Common mistakes:

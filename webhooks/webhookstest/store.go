@@ -47,7 +47,7 @@ func StoreRules() []ruletest.Rule {
 
 func storeRules() []storeRule {
 	return slices.Concat(endpointRules, endpointListRules, secretRules, healthRules, subscriberRules,
-		messageRules, deliveryRules, deliveryListRules, attemptRules, transactionRules)
+		messageRules, deliveryRules, deliveryListRules, declaredRules, attemptRules, transactionRules)
 }
 
 // A storeRule is one thing a store has to keep.

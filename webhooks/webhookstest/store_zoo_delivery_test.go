@@ -289,26 +289,23 @@ var deliveryZoo = []storeMutant{
 	{"MS-095", "folds the case of what is asked for", deliveryPage(func(q *webhooks.DeliveryQuery) { q.EndpointID = strings.ToLower(q.EndpointID) }, nil)},
 	{"MS-096", "counts a page before it filters", func(a *animal) {
 		a.listDeliveries = func(ctx context.Context, tenant string, q webhooks.DeliveryQuery) (storage.Page[webhooks.Delivery], error) {
-			at, err := q.Position(tenant)
-			if err != nil {
-				return storage.Page[webhooks.Delivery]{}, err
-			}
+			at, id, ok := placeOf(q.Plan(tenant))
 			all := webhooks.DeliveryQuery{Limit: q.Limit}
-			if at.ID != "" {
-				all.After = all.Next(tenant, webhooks.Delivery{CreatedAt: at.At, ID: at.ID})
+			if ok {
+				all.After = next(webhooks.Delivery{CreatedAt: at, ID: id})(all.Plan(tenant))
 			}
 			p, err := a.Store.ListDeliveries(ctx, tenant, all)
 			p.Items = slices.DeleteFunc(p.Items, func(d webhooks.Delivery) bool { return !passes(q, d) })
 			if p.Next = ""; len(p.Items) == q.Limit {
-				p.Next = q.Next(tenant, p.Items[len(p.Items)-1])
+				p.Next = next(p.Items[len(p.Items)-1])(q.Plan(tenant))
 			}
 			return p, err
 		}
 	}},
 	{"MS-096", "goes on behind a time of deliveries", func(a *animal) {
 		a.listDeliveries = func(ctx context.Context, tenant string, q webhooks.DeliveryQuery) (storage.Page[webhooks.Delivery], error) {
-			if at, err := q.Position(tenant); err == nil && q.After != "" {
-				q.After = q.Next(tenant, webhooks.Delivery{CreatedAt: at.At, ID: "\x01"})
+			if at, _, ok := placeOf(q.Plan(tenant)); ok {
+				q.After = next(webhooks.Delivery{CreatedAt: at, ID: "\x01"})(fresh(q).Plan(tenant))
 			}
 			return a.Store.ListDeliveries(ctx, tenant, q)
 		}
@@ -320,15 +317,15 @@ var deliveryZoo = []storeMutant{
 			var p storage.Page[webhooks.Delivery]
 			p.Items = all.Items[seen:min(seen+q.Limit, len(all.Items))]
 			if seen += q.Limit; seen < len(all.Items) {
-				p.Next = q.Next(tenant, p.Items[len(p.Items)-1])
+				p.Next = next(p.Items[len(p.Items)-1])(q.Plan(tenant))
 			}
 			return p, err
 		}
 	}},
 	{"MS-098", "opens cursors of other tenants", func(a *animal) {
 		a.listDeliveries = func(ctx context.Context, tenant string, q webhooks.DeliveryQuery) (storage.Page[webhooks.Delivery], error) {
-			if at, err := q.Position(owner(tenant)); err == nil && q.After != "" {
-				q.After = q.Next(tenant, webhooks.Delivery{CreatedAt: at.At, ID: at.ID})
+			if at, id, ok := placeOf(q.Plan(owner(tenant))); ok {
+				q.After = next(webhooks.Delivery{CreatedAt: at, ID: id})(fresh(q).Plan(tenant))
 			}
 			return a.Store.ListDeliveries(ctx, tenant, q)
 		}
@@ -336,8 +333,8 @@ var deliveryZoo = []storeMutant{
 	{"MS-098", "opens cursors of other filters", func(a *animal) {
 		a.listDeliveries = func(ctx context.Context, tenant string, q webhooks.DeliveryQuery) (storage.Page[webhooks.Delivery], error) {
 			all := webhooks.DeliveryQuery{After: q.After}
-			if at, err := all.Position(tenant); err == nil && q.After != "" {
-				q.After = q.Next(tenant, webhooks.Delivery{CreatedAt: at.At, ID: at.ID})
+			if at, id, ok := placeOf(all.Plan(tenant)); ok {
+				q.After = next(webhooks.Delivery{CreatedAt: at, ID: id})(fresh(q).Plan(tenant))
 			}
 			return a.Store.ListDeliveries(ctx, tenant, q)
 		}

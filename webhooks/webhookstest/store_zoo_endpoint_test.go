@@ -380,11 +380,11 @@ var endpointZoo = []storeMutant{
 	})},
 	{"MS-031", "goes on behind a time and not behind a place", func(a *animal) {
 		a.listEndpoints = func(ctx context.Context, tenant string, q webhooks.EndpointQuery) (storage.Page[webhooks.Endpoint], error) {
-			at, err := q.Position(tenant)
-			if err != nil || q.After == "" {
+			at, _, ok := placeOf(q.Plan(tenant))
+			if !ok {
 				return a.Store.ListEndpoints(ctx, tenant, q)
 			}
-			q.After = webhooks.EndpointQuery{}.Next(tenant, webhooks.Endpoint{CreatedAt: at.At, ID: "\U0010ffff"})
+			q.After = next(webhooks.Endpoint{CreatedAt: at, ID: "\U0010ffff"})(q.Plan(tenant))
 			return a.Store.ListEndpoints(ctx, tenant, q)
 		}
 	}},
@@ -392,7 +392,7 @@ var endpointZoo = []storeMutant{
 		a.listEndpoints = func(ctx context.Context, tenant string, q webhooks.EndpointQuery) (storage.Page[webhooks.Endpoint], error) {
 			p, err := a.Store.ListEndpoints(ctx, tenant, q)
 			if n := len(p.Items); err == nil && n == q.Limit {
-				p.Next = q.Next(tenant, p.Items[n-1])
+				p.Next = next(p.Items[n-1])(q.Plan(tenant))
 			}
 			return p, err
 		}
@@ -404,7 +404,7 @@ var endpointZoo = []storeMutant{
 			var p storage.Page[webhooks.Endpoint]
 			p.Items = all.Items[seen:min(seen+q.Limit, len(all.Items))]
 			if seen += q.Limit; seen < len(all.Items) {
-				p.Next = q.Next(tenant, p.Items[len(p.Items)-1])
+				p.Next = next(p.Items[len(p.Items)-1])(q.Plan(tenant))
 			}
 			return p, err
 		}

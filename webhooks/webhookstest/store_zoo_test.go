@@ -442,7 +442,7 @@ func TestEachBrokenStoreIsCaughtByItsRule(t *testing.T) {
 		all[r.id] = r
 	}
 	var mutants []ruletest.Mutant
-	for _, m := range slices.Concat(endpointZoo, secretZoo, messageZoo, deliveryZoo, attemptZoo, transactionZoo) {
+	for _, m := range slices.Concat(endpointZoo, secretZoo, messageZoo, deliveryZoo, listZoo, attemptZoo, transactionZoo) {
 		mutants = append(mutants, ruletest.Mutant{Rule: m.rule, Name: "a store that " + m.name, Check: func(t testing.TB, rule string) {
 			b, err := memory.New(memory.Config{})
 			if err != nil {

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"time"
 
@@ -188,35 +187,26 @@ WHERE tenant = $1 AND id = $2`+end, []any{tenant, id}, func(rows storage.Rows) e
 	return e, h, err
 }
 
-func (s *webhookStore) ListEndpoints(ctx context.Context, tenant string, q webhooks.EndpointQuery) (page storage.Page[webhooks.Endpoint], err error) {
-	limit, err := storage.Limit(q.Limit)
-	if err != nil {
-		return page, err
-	}
-	after, err := q.Position(tenant)
-	if err != nil {
-		return page, err
-	}
-	conn, err := s.Reader(ctx)
-	if err != nil {
-		return page, err
-	}
-	err = each(ctx, conn, endpointColumns+`
-WHERE tenant = $1 AND (created_at, id) > ($2, $3)
-ORDER BY created_at, id LIMIT $4`,
-		[]any{tenant, micros(after.At), after.ID, limit + 1}, func(rows storage.Rows) error {
-			e, _, err := scanEndpoint(rows, tenant)
-			page.Items = append(page.Items, e)
-			return err
-		})
+// endpointsListed are the endpoints of the tenant $1.
+var endpointsListed = listed{
+	query: endpointColumns + `
+WHERE tenant = $1`,
+	columns: map[string]string{
+		"id": "id", "url": "url", "description": "description", "status": "status", "disabled_reason": "disabled_reason",
+		"created_at": "created_at", "updated_at": "updated_at",
+	},
+	id: "id",
+}
+
+func (s *webhookStore) ListEndpoints(ctx context.Context, tenant string, q webhooks.EndpointQuery) (storage.Page[webhooks.Endpoint], error) {
+	plan, err := q.Plan(tenant)
 	if err != nil {
 		return storage.Page[webhooks.Endpoint]{}, err
 	}
-	if len(page.Items) > limit {
-		page.Items = page.Items[:limit]
-		page.Next = q.Next(tenant, page.Items[limit-1])
-	}
-	return page, nil
+	return page(ctx, s, endpointsListed, plan, func(rows storage.Rows) (webhooks.Endpoint, error) {
+		e, _, err := scanEndpoint(rows, tenant)
+		return e, err
+	}, tenant)
 }
 
 func (s *webhookStore) CountEndpoints(ctx context.Context, tenant string, lock bool) (int64, error) {
@@ -511,66 +501,23 @@ WHERE tenant = $1 AND id = $2`,
 	})
 }
 
-// The conditions of a list of deliveries. The three that an index serves exist twice,
-// so that the planner sees which index that is.
-const (
-	deliveryAnyEndpoint = `
-AND $2 = ''`
-	deliveryEndpoint = `
-AND endpoint_id = $2`
-	deliveryAnyTrace = `
-AND $3 = ''`
-	deliveryTrace = `
-AND trace_id = $3`
-	deliveryAnyMessage = `
-AND $4 = ''`
-	deliveryMessage = `
-AND message_id = $4`
-	deliveryRest = `
-AND ($5 = '' OR event_type = $5)
-AND ($6 = '' OR status = $6)
-AND (created_at, id) < ($7, $8)
-ORDER BY created_at DESC, id DESC LIMIT $9`
-)
+// deliveriesListed are the deliveries of the tenant $1.
+var deliveriesListed = listed{
+	query: deliveryColumns + `
+WHERE tenant = $1`,
+	columns: map[string]string{
+		"id": "id", "message_id": "message_id", "endpoint_id": "endpoint_id", "event_type": "event_type", "status": "status",
+		"held": "held", "reason": "reason", "trace_id": "trace_id", "next_attempt_at": "next_attempt_at", "created_at": "created_at",
+	},
+	id: "id",
+}
 
-func (s *webhookStore) ListDeliveries(ctx context.Context, tenant string, q webhooks.DeliveryQuery) (page storage.Page[webhooks.Delivery], err error) {
-	limit, err := storage.Limit(q.Limit)
-	if err != nil {
-		return page, err
-	}
-	after, err := q.Position(tenant)
-	if err != nil {
-		return page, err
-	}
-	at := micros(after.At)
-	if after.ID == "" {
-		at = math.MaxInt64
-	}
-	conn, err := s.Reader(ctx)
-	if err != nil {
-		return page, err
-	}
-	query := deliveryColumns + `
-WHERE tenant = $1` +
-		pick(q.EndpointID, deliveryAnyEndpoint, deliveryEndpoint) +
-		pick(q.TraceID, deliveryAnyTrace, deliveryTrace) +
-		pick(q.MessageID, deliveryAnyMessage, deliveryMessage) +
-		deliveryRest
-	err = each(ctx, conn, query,
-		[]any{tenant, q.EndpointID, q.TraceID, q.MessageID, q.EventType, q.Status, at, after.ID, limit + 1},
-		func(rows storage.Rows) error {
-			d, err := scanDelivery(rows, tenant)
-			page.Items = append(page.Items, d)
-			return err
-		})
+func (s *webhookStore) ListDeliveries(ctx context.Context, tenant string, q webhooks.DeliveryQuery) (storage.Page[webhooks.Delivery], error) {
+	plan, err := q.Plan(tenant)
 	if err != nil {
 		return storage.Page[webhooks.Delivery]{}, err
 	}
-	if len(page.Items) > limit {
-		page.Items = page.Items[:limit]
-		page.Next = q.Next(tenant, page.Items[limit-1])
-	}
-	return page, nil
+	return page(ctx, s, deliveriesListed, plan, func(rows storage.Rows) (webhooks.Delivery, error) { return scanDelivery(rows, tenant) }, tenant)
 }
 
 func (s *webhookStore) HeldDeliveries(ctx context.Context, tenant, endpointID string, limit int) (held []webhooks.Delivery, err error) {

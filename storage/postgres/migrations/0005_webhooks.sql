@@ -19,6 +19,7 @@ CREATE TABLE adminkit_webhooks_endpoint (
 );
 
 CREATE INDEX adminkit_webhooks_endpoint_created ON adminkit_webhooks_endpoint (tenant, created_at, id);
+CREATE INDEX adminkit_webhooks_endpoint_updated ON adminkit_webhooks_endpoint (tenant, updated_at, id);
 
 CREATE TABLE adminkit_webhooks_secret (
 	tenant      TEXT   COLLATE "C" NOT NULL,
