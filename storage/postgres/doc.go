@@ -63,11 +63,18 @@
 //
 // # PgBouncer
 //
-// The kit keeps nothing in a session but its LISTEN: no temporary tables, no session
-// locks. Behind a pooler in transaction mode nothing is heard; set Config.NoListen there,
-// and services find the changes of other processes by their polls. Where the pooler does
-// not know prepared statements (PgBouncer before 1.21) add default_query_exec_mode=exec
-// to the connection string.
+// Everything works behind PgBouncer in transaction mode, where the next transaction is on
+// another connection of the server, but for two things:
+//
+//   - LISTEN needs a session. Say in Config.ListenDSN how to reach the server directly, for
+//     one connection a process, or set Config.NoListen: services then find the changes of
+//     other processes by their polls. What this process commits the others hear either way.
+//   - Prepared statements need PgBouncer 1.21 and its max_prepared_statements. For others
+//     add default_query_exec_mode=exec to the connection string.
+//
+// PgBouncer refuses the search_path of Config.Schema in a connection string. Tell the role
+// instead (ALTER ROLE app SET search_path = adminkit) and let PgBouncer pass over it
+// (ignore_startup_parameters = search_path): Open sees that connections work in the schema.
 //
 // # Roles
 //

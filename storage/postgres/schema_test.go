@@ -35,6 +35,7 @@ func inSchema(t *testing.T, dsn, schema string) *postgres.Backend {
 }
 
 func TestABackendInASchemaKeepsTheRules(t *testing.T) {
+	t.Parallel()
 	storagetest.Run(t, storagetest.Options{
 		New: func(t *testing.T) storagetest.Backend { return inSchema(t, pgtest.DSN(t), oddSchema) },
 		Shared: func(t *testing.T) func(ctx context.Context) (storagetest.Backend, error) {

@@ -10,6 +10,7 @@ import (
 )
 
 func TestDatabasesOfEachEarlierStateArriveAtTheNewest(t *testing.T) {
+	t.Parallel()
 	migratetest.Run(t, migratetest.Options[*postgres.Backend]{
 		Place: func(t *testing.T) func(migrates bool) (*postgres.Backend, error) {
 			dsn := pgtest.DSN(t)

@@ -97,12 +97,12 @@ func (p *pool) put(dsn string) {
 	p.dsns = append(p.dsns, dsn)
 }
 
-// Unavailable ends a test that cannot have the Postgres it needs: it skips, and fails
+// Unavailable ends a test that cannot have the Postgres, or the pooler, that it needs: it skips, and fails
 // where ADMINKIT_STRICT=1 forbids to skip.
 func Unavailable(t testing.TB, err error) {
 	t.Helper()
-	missing := errors.Is(err, cluster.ErrMissing)
-	if missing {
+	missing := errors.Is(err, cluster.ErrMissing) || errors.Is(err, cluster.ErrNoPooler)
+	if errors.Is(err, cluster.ErrMissing) {
 		err = fmt.Errorf("%w, and ADMINKIT_POSTGRES_DSN is not set", err)
 	}
 	if !missing || os.Getenv("ADMINKIT_STRICT") == "1" {
@@ -171,6 +171,30 @@ func NewServer(t testing.TB) *Server {
 		}
 	})
 	return &Server{DSN: c.DSN(), cluster: c}
+}
+
+// Pooler starts a PgBouncer in transaction mode in front of the server and returns what
+// gives the data source name of a database through it. Where it is not installed it ends t
+// as DSN does without a server.
+func (s *Server) Pooler(t testing.TB) (dsn func(database string) string) {
+	t.Helper()
+	p, err := s.cluster.StartPooler()
+	if err != nil {
+		Unavailable(t, err)
+	}
+	t.Cleanup(func() {
+		if err := p.Close(); err != nil {
+			t.Errorf("pgbouncer: %v", err)
+		}
+	})
+	return p.DSN
+}
+
+// Database makes an empty database on the server, which ends with it, and returns its data
+// source name and its own name.
+func (s *Server) Database(t testing.TB) (dsn, name string) {
+	t.Helper()
+	return create(t, s.DSN)
 }
 
 // Crash ends the server as a power cut would, in the middle of whatever it does, and

@@ -19,3 +19,15 @@ func (*Cluster) Crash() error { return ErrMissing }
 
 // Close returns ErrMissing.
 func (*Cluster) Close() error { return ErrMissing }
+
+// A Pooler is a running PgBouncer. There is none without Unix sockets.
+type Pooler struct{}
+
+// StartPooler returns ErrNoPooler.
+func (*Cluster) StartPooler() (*Pooler, error) { return nil, ErrNoPooler }
+
+// DSN returns nothing.
+func (*Pooler) DSN(string) string { return "" }
+
+// Close returns ErrNoPooler.
+func (*Pooler) Close() error { return ErrNoPooler }

@@ -36,6 +36,7 @@ log_min_messages = fatal
 const watch = `while kill -0 "$1" 2>/dev/null; do sleep 0.3; done
 server=$(head -n 1 "$2/data/postmaster.pid")
 kill -QUIT "$server"
+test -e "$2/pgbouncer.pid" && kill -TERM "$(cat "$2/pgbouncer.pid")"
 n=0
 while [ -e "$2/data/postmaster.pid" ] && [ $n -lt 100 ]; do sleep 0.1; n=$((n+1)); done
 rm -rf "$2" "$3"`

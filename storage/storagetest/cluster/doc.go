@@ -14,10 +14,15 @@
 // listens on a Unix socket in a private directory only, and syncs to disk as a real one
 // does. Where the program runs as root, which Postgres refuses, the server runs as the
 // user postgres or nobody. A small shell process stops it when its owner is gone, whichever
-// way that went. Only on Unix.
+// way that went. [Cluster.StartPooler] puts a PgBouncer in front. Only on Unix.
 package cluster
 
 import "errors"
 
-// ErrMissing reports that no Postgres binaries are installed.
-var ErrMissing = errors.New("no Postgres binaries")
+var (
+	// ErrMissing reports that no Postgres binaries are installed.
+	ErrMissing = errors.New("no Postgres binaries")
+
+	// ErrNoPooler reports that PgBouncer is not installed.
+	ErrNoPooler = errors.New("no pgbouncer")
+)
