@@ -57,23 +57,45 @@ func (o *observer) next(now time.Time, limit time.Duration) time.Duration {
 func (w *Worker) keep(peers []Peer) {
 	watch := newObserver()
 	watch.look(time.Now(), peers)
-	wait := w.config.Heartbeat
+	next := time.Now().Add(w.config.Heartbeat)
 	for {
-		timer := time.NewTimer(wait)
+		timer := time.NewTimer(time.Until(next))
 		select {
 		case <-w.quit:
 			timer.Stop()
 			return
 		case <-w.lost:
+			if early := w.early(); early > 0 {
+				timer.Stop()
+				if at := time.Now().Add(early); at.Before(next) {
+					next = at
+				}
+				continue
+			}
 		case <-timer.C:
 		}
 		timer.Stop()
+		var wait time.Duration
 		if t := w.current(); t != nil {
 			wait = w.beat(t, watch)
 		} else {
 			wait = w.reenrol(watch)
 		}
+		next = time.Now().Add(wait)
 	}
+}
+
+// early returns how much too early a beat is that was asked for out of turn. One that has
+// something to tell goes at once; one that only asks for news is put off, for what it asks
+// for is perhaps just being written.
+func (w *Worker) early() time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	t := w.tenure
+	if t == nil || t.resting != w.paused {
+		return 0
+	}
+	return nudgeAfter - time.Since(t.until.Add(-w.config.Lease))
 }
 
 // beat gives a sign of life and returns when to give the next.

@@ -2,7 +2,7 @@ package jobs
 
 import "time"
 
-// nudgeAfter is how old the last beat has to be for another out of turn.
+// nudgeAfter is how old the last beat has to be for another one that only asks for news.
 const nudgeAfter = 100 * time.Millisecond
 
 // Pause has the worker start no more jobs, until [Worker.Resume]: a process can be switched

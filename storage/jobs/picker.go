@@ -13,8 +13,8 @@ const (
 	// maxUnsettled is how many outcomes may wait for the store before starting stops.
 	maxUnsettled = 4096
 	// scanRest is for how many times as long as a scan took that found nothing, or as it
-	// took to read all lanes, the polls do not do so again. Postgres walks over what was removed from a table for as long as
-	// anybody's transaction may still see it.
+	// took to read all lanes, the polls do not do so again. Postgres walks over what was
+	// removed from a table for as long as anybody's transaction may still see it.
 	scanRest = 10
 )
 

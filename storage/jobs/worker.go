@@ -352,9 +352,7 @@ func (w *Worker) freed() {
 	w.mu.Lock()
 	if t := w.tenure; t != nil {
 		t.poll = true
-		if t.crowded && time.Since(t.until.Add(-w.config.Lease)) > nudgeAfter {
-			signal(w.lost) // a beat tells whether there are fewer to share with
-		}
+		signal(w.lost) // a beat tells with how many the lanes are to be shared by now
 	}
 	w.mu.Unlock()
 	signal(w.wake)
