@@ -2,6 +2,7 @@ package jobs_test
 
 import (
 	"context"
+	"strconv"
 	"testing"
 	"time"
 
@@ -135,4 +136,77 @@ func TestALaneThatIsHeardOfWhileAnotherIsGivenBackIsTaken(t *testing.T) {
 			t.Errorf("lane %s ran", lane)
 		}
 	})
+}
+
+// While a claim has not committed yet, another one finds all that it leaves. Where writing
+// transactions do not overlap, the other one waits for the first.
+func TestAClaimUnderWayHidesNoLaneThatItDoesNotTake(t *testing.T) {
+	for _, k := range eachtest.Kinds(t) {
+		t.Run(k.Name, func(t *testing.T) {
+			const lanes = 40
+			b := k.Open(t)
+			store := b.Jobs()
+			var workers [3]int64
+			for i := range workers {
+				me, err := store.Beat(t.Context(), jobs.Beat{Lease: time.Minute})
+				if err != nil {
+					t.Fatal(err)
+				}
+				workers[i] = me.Worker.ID
+			}
+			var list []jobs.Job
+			for i := range lanes {
+				j := job(strconv.Itoa(i))
+				j.Due = time.Now().Add(-time.Minute)
+				list = append(list, j)
+			}
+			if err := store.Enqueue(t.Context(), list); err != nil {
+				t.Fatal(err)
+			}
+			owners := map[string]int64{}
+			took := func(worker int64, lanes []jobs.Lane) {
+				for _, l := range lanes {
+					if owner, taken := owners[l.LaneID.Lane]; taken {
+						t.Errorf("worker %d took lane %s, which is %d's", worker, l.LaneID.Lane, owner)
+					}
+					owners[l.LaneID.Lane] = worker
+				}
+			}
+			others := make(chan jobs.Claimed, 1)
+			other := func() {
+				claimed, err := store.Claim(t.Context(), jobs.Claim{Worker: workers[1], Take: 20, Now: time.Now()})
+				if err != nil {
+					t.Error(err)
+				}
+				others <- claimed
+			}
+			err := b.InTx(t.Context(), func(ctx context.Context) error {
+				claimed, err := store.Claim(ctx, jobs.Claim{Worker: workers[0], Take: 10, Now: time.Now()})
+				if took(workers[0], claimed.Taken); len(claimed.Taken) != 10 {
+					t.Errorf("the first claim took %d lanes, want 10", len(claimed.Taken))
+				}
+				go other()
+				if k.Name == "postgres" {
+					claimed := receive(t, others, "claim of the other")
+					if took(workers[1], claimed.Taken); len(claimed.Taken) != 20 {
+						t.Errorf("beside it another took %d lanes, want 20", len(claimed.Taken))
+					}
+				}
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if k.Name != "postgres" {
+				claimed := receive(t, others, "claim of the other")
+				if took(workers[1], claimed.Taken); len(claimed.Taken) != 20 {
+					t.Errorf("after it another took %d lanes, want 20", len(claimed.Taken))
+				}
+			}
+			took(workers[2], takeLanes(t, store, jobs.Claim{Worker: workers[2], Take: lanes}))
+			if len(owners) != lanes {
+				t.Errorf("%d lanes were taken, want %d", len(owners), lanes)
+			}
+		})
+	}
 }

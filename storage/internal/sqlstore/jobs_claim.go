@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/lumelle/adminkit/storage"
 	"github.com/lumelle/adminkit/storage/jobs"
@@ -11,9 +12,14 @@ import (
 // Claim implements jobs.Store. Most polls find nothing to take; they do not begin a
 // writing transaction for that.
 func (s jobStore) Claim(ctx context.Context, claim jobs.Claim) (claimed jobs.Claimed, err error) {
-	if len(claim.Release) == 0 && !claim.Sync && claim.Sweep == nil {
-		ready, err := s.ready(ctx, claim)
-		if err != nil || !ready {
+	var seen sight
+	plain := len(claim.Release) == 0 && !claim.Sync && claim.Sweep == nil
+	if plain {
+		c, err := s.db.Reader(ctx)
+		if err != nil {
+			return jobs.Claimed{}, err
+		}
+		if seen, err = s.look(ctx, c, claim); err != nil || len(seen.free)+len(seen.stale) == 0 {
 			return jobs.Claimed{}, err
 		}
 	}
@@ -35,7 +41,12 @@ func (s jobStore) Claim(ctx context.Context, claim jobs.Claim) (claimed jobs.Cla
 				return err
 			}
 		}
-		if claimed.Taken, err = s.take(ctx, c, claim); err != nil {
+		if !plain { // what it did may show more
+			if seen, err = s.look(ctx, c, claim); err != nil {
+				return err
+			}
+		}
+		if claimed.Taken, err = s.take(ctx, c, claim, seen); err != nil {
 			return err
 		}
 		if !claim.Sync {
@@ -92,180 +103,176 @@ func (s jobStore) sweep(ctx context.Context, c storage.Conn, sweep jobs.Sweep) (
 	return end, s.hint(ctx, c, page...)
 }
 
-// ready reports whether there may be a lane to take.
-func (s jobStore) ready(ctx context.Context, claim jobs.Claim) (ready bool, err error) {
-	if claim.Take == 0 {
-		return false, nil
-	}
-	c, err := s.db.Reader(ctx)
-	if err != nil {
-		return false, err
-	}
-	err = storage.QueryRow(ctx, c, `
-		SELECT EXISTS (SELECT 1 FROM adminkit_jobs_wake WHERE at <= $1)`, []any{micros(claim.Now)}, &ready)
-	if err != nil || ready {
-		return ready, err
-	}
-	found, err := s.look(ctx, c, claim.Probe, "")
-	for _, l := range found {
-		ready = ready || l.startsBy(micros(claim.Now))
-	}
-	return ready, err
-}
-
 // held reads the lanes that a worker owns.
-func (s jobStore) held(ctx context.Context, c storage.Conn, worker int64) (lanes []jobs.Lane, err error) {
-	rows, err := c.Query(ctx, `
+func (s jobStore) held(ctx context.Context, c storage.Conn, worker int64) ([]jobs.Lane, error) {
+	lanes, err := scanLanes(ctx, c, nil, `
 		SELECT `+laneColumns+` FROM adminkit_jobs_lane l WHERE l.owner = $1 AND l.owner <> 0`, worker)
 	if err != nil {
 		return nil, fmt.Errorf("read lanes: %w", err)
 	}
-	defer rows.Close()
-	for rows.Next() {
-		var l laneScan
-		if err := rows.Scan(l.dest()...); err != nil {
-			return nil, fmt.Errorf("read lanes: %w", err)
-		}
-		lanes = append(lanes, l.result())
+	return lanes, nil
+}
+
+// A sight is what a claim sees without locking anything: another claim that looks at the
+// same time sees the same, and each takes what the other does not.
+type sight struct {
+	free  []jobs.LaneID // free lanes with work, those that were named first
+	stale []jobs.LaneID // lanes without, to which hints lead all the same
+	more  bool          // there are hints behind the last one
+	at    int64         // of the last hint
+	id    int64
+}
+
+// look looks at the lanes that are named, and at those that the earliest hints name.
+func (s jobStore) look(ctx context.Context, c storage.Conn, claim jobs.Claim) (sight, error) {
+	if claim.Take == 0 {
+		return sight{}, nil
 	}
-	return lanes, rows.Err()
+	named, err := s.lookAt(ctx, c, claim.Probe, claim.Now)
+	if err != nil {
+		return sight{}, err
+	}
+	seen, err := s.lookBehind(ctx, c, claim, sight{})
+	if err != nil {
+		return sight{}, err
+	}
+	seen.free = append(named, seen.free...)
+	return seen, nil
 }
 
-// A seenLane is a lane as a claim sees it.
-type seenLane struct {
-	jobs.Lane
-	owner, head int64 // head is 0 where there is no job
-}
-
-// startsBy reports whether the lane is free and has work that may start by a time.
-func (l seenLane) startsBy(now int64) bool {
-	return l.owner == 0 && !l.Paused && l.head > 0 && l.head <= now && micros(l.Hold.Until) <= now
-}
-
-// look reads lanes, those that it can lock where it is to.
-func (s jobStore) look(ctx context.Context, c storage.Conn, ids []jobs.LaneID, lock string) (list []seenLane, err error) {
-	query := `
-		SELECT ` + laneColumns + `, l.owner, COALESCE(` + laneHead + `, 0)
-		FROM ` + s.laneSource() + ` JOIN adminkit_jobs_lane l ON l.tenant = x.tenant AND l.lane = x.lane` + lock
-	read := func(args ...any) error {
-		rows, err := c.Query(ctx, query, args...)
+// lookAt answers which lanes are free and have work that may start.
+func (s jobStore) lookAt(ctx context.Context, c storage.Conn, ids []jobs.LaneID, now time.Time) (free []jobs.LaneID, err error) {
+	err = s.eachLanes(ids, func(args ...any) error {
+		rows, err := c.Query(ctx, `
+			SELECT l.tenant, l.lane FROM `+s.laneSource()+` JOIN adminkit_jobs_lane l ON l.tenant = x.tenant AND l.lane = x.lane
+			WHERE l.owner = 0 AND NOT l.paused AND l.held_until <= $3 AND `+laneHead+` <= $3`, args...)
 		if err != nil {
-			return fmt.Errorf("read lanes: %w", err)
+			return err
 		}
 		defer rows.Close()
 		for rows.Next() {
-			var l laneScan
-			var seen seenLane
-			if err := rows.Scan(append(l.dest(), &seen.owner, &seen.head)...); err != nil {
-				return fmt.Errorf("read lanes: %w", err)
+			var id jobs.LaneID
+			if err := rows.Scan(&id.Tenant, &id.Lane); err != nil {
+				return err
 			}
-			seen.Lane = l.result()
-			list = append(list, seen)
+			free = append(free, id)
 		}
 		return rows.Err()
+	}, micros(now))
+	if err != nil {
+		return nil, fmt.Errorf("read lanes: %w", err)
 	}
-	if len(ids) == 0 {
-		return nil, nil
-	}
-	if s.db.Dialect().Postgres {
-		return list, read(lanePairs(ids)...)
-	}
-	for _, id := range ids {
-		if err := read(id.Tenant, id.Lane); err != nil {
-			return nil, err
-		}
-	}
-	return list, nil
+	return free, nil
 }
 
 // minHints is how many hints a claim reads at a time at least.
 const minHints = 64
 
-// take makes free lanes with due jobs the worker's: those that are named first, then those
-// that hints name, the earliest first. Hints that were read are gone; a lane that is not
-// taken gets one for when it is to be looked at again.
-func (s jobStore) take(ctx context.Context, c storage.Conn, claim jobs.Claim) (taken []jobs.Lane, err error) {
-	lock := ""
-	if s.db.Dialect().Postgres {
-		lock = ` FOR UPDATE OF l SKIP LOCKED`
-	}
-	var locked []jobs.LaneID
-	taking := func(ids []jobs.LaneID) error {
-		found, err := s.look(ctx, c, ids, lock)
-		if err != nil {
-			return err
-		}
-		missing := make(map[jobs.LaneID]bool, len(ids))
-		for _, id := range ids {
-			missing[id] = true
-		}
-		var mine, later []jobs.LaneID
-		for _, l := range found {
-			delete(missing, l.LaneID)
-			switch {
-			case !l.startsBy(micros(claim.Now)) || len(taken) == claim.Take:
-				later = append(later, l.LaneID)
-			default:
-				mine = append(mine, l.LaneID)
-				taken = append(taken, l.Lane)
-			}
-		}
-		for id := range missing {
-			locked = append(locked, id)
-		}
-		err = s.manyLanes(ctx, c, mine, func(x string) string {
-			return `UPDATE adminkit_jobs_lane AS l SET owner = $3, suspect = FALSE FROM ` + x + ` WHERE l.tenant = x.tenant AND l.lane = x.lane`
-		}, claim.Worker)
-		if err != nil {
-			return fmt.Errorf("take lanes: %w", err)
-		}
-		return s.hint(ctx, c, later...)
-	}
-	if claim.Take == 0 {
-		return nil, nil
-	}
-	if err := taking(claim.Probe); err != nil {
-		return nil, err
-	}
-	locked = nil // whoever holds them looks at them
-	for len(taken) < claim.Take {
-		limit := max(claim.Take-len(taken), minHints)
-		ids, n, err := s.hints(ctx, c, micros(claim.Now), limit)
-		if err != nil {
-			return nil, err
-		}
-		if err := taking(ids); err != nil {
-			return nil, err
-		}
-		if n < limit {
-			break
-		}
-	}
-	return taken, s.rehint(ctx, c, locked)
-}
-
-// hints takes the earliest hints there are, and answers the lanes that they name and how
-// many they were.
-func (s jobStore) hints(ctx context.Context, c storage.Conn, now int64, limit int) (ids []jobs.LaneID, n int, err error) {
+// lookBehind looks at the lanes that the next hints name, the earliest first.
+func (s jobStore) lookBehind(ctx context.Context, c storage.Conn, claim jobs.Claim, last sight) (seen sight, err error) {
+	limit := max(claim.Take, minHints)
 	rows, err := c.Query(ctx, `
-		DELETE FROM adminkit_jobs_wake WHERE id IN (
-			SELECT id FROM adminkit_jobs_wake WHERE at <= $1 ORDER BY at, id LIMIT $2`+s.db.Dialect().SkipLocked+`)
-		RETURNING tenant, lane`, now, limit)
+		SELECT w.at, w.id, w.tenant, w.lane,
+			COALESCE(l.owner = 0 AND NOT l.paused AND l.held_until <= $1 AND `+laneHead+` <= $1, FALSE)
+		FROM (SELECT at, id, tenant, lane FROM adminkit_jobs_wake
+			WHERE at <= $1 AND (at, id) > ($2, $3) ORDER BY at, id LIMIT $4) w
+		LEFT JOIN adminkit_jobs_lane l ON l.tenant = w.tenant AND l.lane = w.lane
+		ORDER BY w.at, w.id`, micros(claim.Now), last.at, last.id, limit)
 	if err != nil {
-		return nil, 0, fmt.Errorf("read hints: %w", err)
+		return sight{}, fmt.Errorf("read hints: %w", err)
 	}
 	defer rows.Close()
-	seen := map[jobs.LaneID]bool{}
-	for rows.Next() {
+	known := map[jobs.LaneID]bool{}
+	n := 0
+	for ; rows.Next(); n++ {
 		var id jobs.LaneID
-		if err := rows.Scan(&id.Tenant, &id.Lane); err != nil {
-			return nil, 0, fmt.Errorf("read hints: %w", err)
+		var free bool
+		if err := rows.Scan(&seen.at, &seen.id, &id.Tenant, &id.Lane, &free); err != nil {
+			return sight{}, fmt.Errorf("read hints: %w", err)
 		}
-		n++
-		if !seen[id] {
-			seen[id] = true
-			ids = append(ids, id)
+		switch {
+		case known[id]:
+		case free:
+			seen.free = append(seen.free, id)
+		default:
+			seen.stale = append(seen.stale, id)
+		}
+		known[id] = true
+	}
+	seen.more = n == limit
+	return seen, rows.Err()
+}
+
+// take makes lanes that were seen the worker's. Where others took too many of them
+// meanwhile it looks further.
+func (s jobStore) take(ctx context.Context, c storage.Conn, claim jobs.Claim, seen sight) (taken []jobs.Lane, err error) {
+	for {
+		if taken, err = s.own(ctx, c, claim, seen.free, taken); err != nil {
+			return nil, fmt.Errorf("take lanes: %w", err)
+		}
+		if err := s.rehint(ctx, c, claim.Now, seen.stale); err != nil {
+			return nil, err
+		}
+		if len(taken) == claim.Take || !seen.more {
+			return taken, nil
+		}
+		if seen, err = s.lookBehind(ctx, c, claim, seen); err != nil {
+			return nil, err
 		}
 	}
-	return ids, n, rows.Err()
+}
+
+// own makes lanes the worker's until it has taken enough, as far as they are still free,
+// and removes the hints at them. On Postgres it locks what it takes and no more, and leaves
+// what another claim has locked to that one.
+func (s jobStore) own(ctx context.Context, c storage.Conn, claim jobs.Claim, ids []jobs.LaneID, taken []jobs.Lane) ([]jobs.Lane, error) {
+	if !s.db.Dialect().Postgres {
+		return s.ownRows(ctx, c, claim, ids, taken)
+	}
+	if len(ids) == 0 {
+		return taken, nil
+	}
+	return scanLanes(ctx, c, taken, `
+		WITH free AS MATERIALIZED (
+			SELECT `+laneColumns+`
+			FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS x (tenant, lane, number)
+			JOIN adminkit_jobs_lane l ON l.tenant = x.tenant COLLATE "C" AND l.lane = x.lane COLLATE "C"
+			WHERE l.owner = 0 AND NOT l.paused AND l.held_until <= $3
+			ORDER BY x.number LIMIT $4 FOR UPDATE OF l SKIP LOCKED),
+		found AS (
+			DELETE FROM adminkit_jobs_wake w USING free WHERE w.tenant = free.tenant AND w.lane = free.lane)
+		UPDATE adminkit_jobs_lane AS mine SET owner = $5, suspect = FALSE FROM free l
+		WHERE mine.tenant = l.tenant AND mine.lane = l.lane
+		RETURNING `+laneColumns,
+		append(lanePairs(ids), micros(claim.Now), claim.Take-len(taken), claim.Worker)...)
+}
+
+// ownRows does so lane by lane.
+func (s jobStore) ownRows(ctx context.Context, c storage.Conn, claim jobs.Claim, ids []jobs.LaneID, taken []jobs.Lane) ([]jobs.Lane, error) {
+	for _, id := range ids {
+		before := len(taken)
+		if before == claim.Take {
+			break
+		}
+		var err error
+		if taken, err = scanLanes(ctx, c, taken, `
+			SELECT `+laneColumns+` FROM adminkit_jobs_lane l
+			WHERE l.tenant = $1 AND l.lane = $2 AND l.owner = 0 AND NOT l.paused AND l.held_until <= $3`,
+			id.Tenant, id.Lane, micros(claim.Now)); err != nil {
+			return nil, err
+		}
+		if len(taken) == before {
+			continue
+		}
+		if _, err := c.Exec(ctx, `
+			UPDATE adminkit_jobs_lane SET owner = $3, suspect = FALSE WHERE tenant = $1 AND lane = $2`,
+			id.Tenant, id.Lane, claim.Worker); err != nil {
+			return nil, err
+		}
+		if _, err := c.Exec(ctx, `
+			DELETE FROM adminkit_jobs_wake WHERE tenant = $1 AND lane = $2`, id.Tenant, id.Lane); err != nil {
+			return nil, err
+		}
+	}
+	return taken, nil
 }

@@ -95,20 +95,45 @@ func (l *laneScan) result() jobs.Lane {
 	return l.lane
 }
 
+// scanLanes appends what a query for laneColumns answers.
+func scanLanes(ctx context.Context, c storage.Conn, list []jobs.Lane, query string, args ...any) ([]jobs.Lane, error) {
+	rows, err := c.Query(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var l laneScan
+		if err := rows.Scan(l.dest()...); err != nil {
+			return nil, err
+		}
+		list = append(list, l.result())
+	}
+	return list, rows.Err()
+}
+
 // manyLanes runs a statement for lanes: at once on Postgres, one by one on SQLite. In the
 // statement x is where the lanes come from, with the columns tenant and lane; parameters
 // of its own begin at $3.
 func (s jobStore) manyLanes(ctx context.Context, c storage.Conn, ids []jobs.LaneID, statement func(x string) string, args ...any) error {
+	query := statement(s.laneSource())
+	return s.eachLanes(ids, func(args ...any) error {
+		_, err := c.Exec(ctx, query, args...)
+		return err
+	}, args...)
+}
+
+// eachLanes calls run with the arguments of a statement that has lanes in it: once for all
+// on Postgres, once for each on SQLite.
+func (s jobStore) eachLanes(ids []jobs.LaneID, run func(args ...any) error, args ...any) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	query := statement(s.laneSource())
 	if s.db.Dialect().Postgres {
-		_, err := c.Exec(ctx, query, append(lanePairs(ids), args...)...)
-		return err
+		return run(append(lanePairs(ids), args...)...)
 	}
 	for _, id := range ids {
-		if _, err := c.Exec(ctx, query, append([]any{id.Tenant, id.Lane}, args...)...); err != nil {
+		if err := run(append([]any{id.Tenant, id.Lane}, args...)...); err != nil {
 			return err
 		}
 	}

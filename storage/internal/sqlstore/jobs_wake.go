@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/lumelle/adminkit/storage"
 	"github.com/lumelle/adminkit/storage/jobs"
@@ -41,15 +42,22 @@ func (s jobStore) hint(ctx context.Context, c storage.Conn, ids ...jobs.LaneID) 
 	return nil
 }
 
-// rehint hints again at lanes that could not be looked at.
-func (s jobStore) rehint(ctx context.Context, c storage.Conn, ids []jobs.LaneID) error {
-	err := s.manyLanes(ctx, c, ids, func(x string) string {
-		return `INSERT INTO adminkit_jobs_wake (tenant, lane, at) SELECT x.tenant, x.lane, 0 FROM ` + x
-	})
-	if err != nil {
-		return fmt.Errorf("hint at lanes: %w", err)
+// rehint replaces the hints at lanes, but for lanes that somebody is about to change: one
+// that is being given back gets no hint for as long as there is one.
+func (s jobStore) rehint(ctx context.Context, c storage.Conn, now time.Time, ids []jobs.LaneID) error {
+	lock := ""
+	if s.db.Dialect().Postgres {
+		lock = ` FOR UPDATE OF l SKIP LOCKED`
 	}
-	return nil
+	err := s.manyLanes(ctx, c, ids, func(x string) string {
+		return `
+		DELETE FROM adminkit_jobs_wake WHERE at <= $3 AND (tenant, lane) IN (
+			SELECT l.tenant, l.lane FROM ` + x + ` JOIN adminkit_jobs_lane l ON l.tenant = x.tenant AND l.lane = x.lane` + lock + `)`
+	}, micros(now))
+	if err != nil {
+		return fmt.Errorf("delete hints: %w", err)
+	}
+	return s.hint(ctx, c, ids...)
 }
 
 // hintAtNew is what an enqueueing row by row does for a lane that gets a job due at a time:
