@@ -153,6 +153,12 @@ func BenchmarkRead(b *testing.B) {
 			handle.Get(ctx, laid)
 		}
 	})
+	b.Run("laying a subject out", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			NewSubject(m.Tenant, m.Key, m.Attributes)
+		}
+	})
 	b.Run("stale", func(b *testing.B) {
 		s.set(func() { s.fail = errSlow })
 		p.Load(ctx, "acme")

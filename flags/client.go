@@ -4,10 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
-
-	"github.com/lumelle/adminkit/flags/targeting"
 )
 
 // A Client reads flags by type from any [FlagProvider]. A read always has a value: what
@@ -72,7 +68,7 @@ func (c *Client) boolean(ctx context.Context, key string, last *memo, fallback b
 // BoolDetails reads a flag of type bool, with details.
 func (c *Client) BoolDetails(ctx context.Context, key string, fallback bool, s *Subject) (d Details[bool]) {
 	var own Evaluation
-	e := c.evaluation(ctx, key, s, &own)
+	e := c.Read(ctx, key, s, &own)
 	v, ok := e.Value.AsBool()
 	if settle(&d, e, fallback, ok, errNoBool) {
 		d.Value = v
@@ -102,7 +98,7 @@ func (c *Client) text(ctx context.Context, key string, last *memo, fallback stri
 // StringDetails reads a flag of type string, with details.
 func (c *Client) StringDetails(ctx context.Context, key, fallback string, s *Subject) (d Details[string]) {
 	var own Evaluation
-	e := c.evaluation(ctx, key, s, &own)
+	e := c.Read(ctx, key, s, &own)
 	v, ok := e.Value.AsString()
 	if settle(&d, e, fallback, ok, errNoString) {
 		d.Value = v
@@ -132,7 +128,7 @@ func (c *Client) number(ctx context.Context, key string, last *memo, fallback fl
 // FloatDetails reads a flag of type number, with details. An integer is widened.
 func (c *Client) FloatDetails(ctx context.Context, key string, fallback float64, s *Subject) (d Details[float64]) {
 	var own Evaluation
-	e := c.evaluation(ctx, key, s, &own)
+	e := c.Read(ctx, key, s, &own)
 	v, ok := e.Value.AsFloat()
 	if settle(&d, e, fallback, ok, errNoNumber) {
 		d.Value = v
@@ -163,7 +159,7 @@ func (c *Client) integer(ctx context.Context, key string, last *memo, fallback i
 // IntDetails reads a flag as [Client.Int] does, with details.
 func (c *Client) IntDetails(ctx context.Context, key string, fallback int64, s *Subject) (d Details[int64]) {
 	var own Evaluation
-	e := c.evaluation(ctx, key, s, &own)
+	e := c.Read(ctx, key, s, &own)
 	v, ok := e.Value.AsInt()
 	if settle(&d, e, fallback, ok, errNoInt) {
 		d.Value = v
@@ -186,37 +182,11 @@ func (c *Client) document(ctx context.Context, key string, _ *memo, fallback any
 // JSON too.
 func (c *Client) JSONDetails(ctx context.Context, key string, fallback any, s *Subject) (d Details[any]) {
 	var own Evaluation
-	e := c.evaluation(ctx, key, s, &own)
+	e := c.Read(ctx, key, s, &own)
 	if settle(&d, e, fallback, !e.Value.IsZero(), errNoJSON) {
-		d.Value = decoded(e.Value)
+		d.Value = e.JSON()
 	}
 	return d
-}
-
-// decoded returns a value as encoding/json decodes it, with nothing shared.
-func decoded(v targeting.Value) any {
-	if f, ok := v.AsFloat(); ok {
-		return f
-	}
-	return clone(v.Any())
-}
-
-func clone(v any) any {
-	switch v := v.(type) {
-	case []any:
-		list := slices.Clone(v)
-		for i := range list {
-			list[i] = clone(list[i])
-		}
-		return list
-	case map[string]any:
-		object := maps.Clone(v)
-		for name := range object {
-			object[name] = clone(object[name])
-		}
-		return object
-	}
-	return v
 }
 
 // What a read of the wrong type is told. The errors are shared.
@@ -232,17 +202,11 @@ var (
 // is to take its place. fits says whether that has the type that was asked for.
 func settle[T any](d *Details[T], e *Evaluation, fallback T, fits bool, mismatch *Error) bool {
 	d.Value, d.Variant, d.Reason, d.Rule, d.Version, d.Metadata, d.Err = fallback, e.Variant, e.Reason, e.Rule, e.Version, e.Metadata, e.Err
-	switch {
-	case e.Err != nil:
-		d.Variant, d.Reason = "", ReasonError
-		return false
-	case e.Variant == "" && e.Value.IsZero():
-		return false // no value is configured
-	case !fits:
-		d.Variant, d.Reason, d.Err = "", ReasonError, mismatch
-		return false
+	ok, failure := e.Settle(fits, mismatch)
+	if failure != nil {
+		d.Variant, d.Reason, d.Err = "", ReasonError, failure
 	}
-	return true
+	return ok
 }
 
 // nobody is whom flags are read for where nobody says for whom.
@@ -258,14 +222,18 @@ func (c *Client) evaluate(ctx context.Context, key string, s *Subject, into *Eva
 	*into = c.provider.Evaluate(ctx, key, who(ctx, s))
 }
 
-// evaluation returns what a flag is: of the kit's own provider what all readers share,
-// of any other in own.
-func (c *Client) evaluation(ctx context.Context, key string, s *Subject, own *Evaluation) *Evaluation {
+// Read returns what a flag is, whatever its type, for adapters to other ways of reading.
+// The kit's own provider answers with what all readers share, which must only be read;
+// any other answer, and a stale one, is written to own and returned there.
+func (c *Client) Read(ctx context.Context, key string, s *Subject, own *Evaluation) *Evaluation {
 	if c.kit == nil {
 		c.evaluate(ctx, key, s, own)
 		return own
 	}
-	found, stale := c.kit.find(ctx, key, nil, who(ctx, s))
+	if s == nil {
+		s = who(ctx, s)
+	}
+	found, stale := c.kit.find(ctx, key, nil, s)
 	if !stale || found.Err != nil {
 		return &found.Evaluation
 	}

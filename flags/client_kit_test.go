@@ -1,7 +1,9 @@
 package flags
 
 import (
+	"cmp"
 	"context"
+	"reflect"
 	"testing"
 
 	"github.com/lumelle/adminkit/flags/targeting"
@@ -32,6 +34,10 @@ func TestTheShortWayOfReadsIsTheSame(t *testing.T) {
 		}
 		for _, key := range []string{"typical", "text", "number", "half", "off", "required", "nothing"} {
 			for _, who := range []*Subject{merchant(), nil, {}, {Tenant: "acme"}} {
+				var own Evaluation
+				if got, want := *client.Read(ctx, key, who, &own), p.Evaluate(ctx, key, cmp.Or(who, &nobody)); !reflect.DeepEqual(got, want) {
+					t.Errorf("%s as it is: got %+v, want %+v", key, got, want)
+				}
 				if got, want := client.Bool(ctx, key, true, who), client.BoolDetails(ctx, key, true, who).Value; got != want {
 					t.Errorf("%s as bool: got %v, want %v", key, got, want)
 				}

@@ -1,6 +1,11 @@
 package flags
 
-import "github.com/lumelle/adminkit/flags/targeting"
+import (
+	"maps"
+	"slices"
+
+	"github.com/lumelle/adminkit/flags/targeting"
+)
 
 // A Reason says why an evaluation came out as it did. The words are OpenFeature's.
 type Reason string
@@ -73,4 +78,47 @@ type Evaluation struct {
 	Metadata map[string]any
 	// Err is set where the flag could not be evaluated; Reason is then ReasonError.
 	Err *Error
+}
+
+// Settle reports whether a reader gets the value rather than its own default. fits says
+// whether the value is of the type that was asked for, and mismatch is the error of a read
+// where it is not. The error is what went wrong, nil where it is only that no value is
+// configured.
+func (e *Evaluation) Settle(fits bool, mismatch *Error) (bool, *Error) {
+	switch {
+	case e.Err != nil:
+		return false, e.Err
+	case e.Variant == "" && e.Value.IsZero():
+		return false, nil
+	case !fits:
+		return false, mismatch
+	}
+	return true, nil
+}
+
+// JSON returns the value as encoding/json decodes it: nil, bool, float64, string, []any or
+// map[string]any. Lists and objects are copies that the caller may change.
+func (e *Evaluation) JSON() any {
+	if f, ok := e.Value.AsFloat(); ok {
+		return f
+	}
+	return clone(e.Value.Any())
+}
+
+func clone(v any) any {
+	switch v := v.(type) {
+	case []any:
+		list := slices.Clone(v)
+		for i := range list {
+			list[i] = clone(list[i])
+		}
+		return list
+	case map[string]any:
+		object := maps.Clone(v)
+		for name := range object {
+			object[name] = clone(object[name])
+		}
+		return object
+	}
+	return v
 }

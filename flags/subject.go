@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"unique"
 
 	"github.com/lumelle/adminkit/flags/targeting"
 )
@@ -59,7 +60,9 @@ func NewSubject(tenant, key string, attributes targeting.Attributes) *Subject {
 	}
 	s.owner, s.list = s, make([]attribute, 0, len(attributes))
 	for _, name := range slices.Sorted(maps.Keys(attributes)) {
-		s.list = append(s.list, attribute{name, attributes[name]})
+		// Definitions share one copy of each name: of the same copy, equality is told by
+		// the address.
+		s.list = append(s.list, attribute{unique.Make(name).Value(), attributes[name]})
 	}
 	return s
 }

@@ -82,63 +82,74 @@ func (p *Provider) Metadata() sdk.Metadata { return sdk.Metadata{Name: p.cfg.Nam
 func (p *Provider) Hooks() []sdk.Hook { return p.cfg.Hooks }
 
 // BooleanEvaluation implements sdk.FeatureProvider.
-func (p *Provider) BooleanEvaluation(ctx context.Context, flag string, fallback bool, attributes sdk.FlattenedContext) sdk.BoolResolutionDetail {
-	s, err := subject(ctx, attributes)
-	if err != nil {
-		return sdk.BoolResolutionDetail{Value: fallback, ProviderResolutionDetail: refused(err)}
+func (p *Provider) BooleanEvaluation(ctx context.Context, flag string, fallback bool, attributes sdk.FlattenedContext) (r sdk.BoolResolutionDetail) {
+	var own flags.Evaluation
+	e := p.read(ctx, flag, attributes, &own)
+	v, fits := e.Value.AsBool()
+	if r.Value = fallback; p.resolve(&r.ProviderResolutionDetail, e, fits, errNoBool) {
+		r.Value = v
 	}
-	d := p.client.BoolDetails(ctx, flag, fallback, s)
-	return sdk.BoolResolutionDetail{Value: d.Value, ProviderResolutionDetail: resolved(p, &d)}
+	return r
 }
 
 // StringEvaluation implements sdk.FeatureProvider.
-func (p *Provider) StringEvaluation(ctx context.Context, flag, fallback string, attributes sdk.FlattenedContext) sdk.StringResolutionDetail {
-	s, err := subject(ctx, attributes)
-	if err != nil {
-		return sdk.StringResolutionDetail{Value: fallback, ProviderResolutionDetail: refused(err)}
+func (p *Provider) StringEvaluation(ctx context.Context, flag, fallback string, attributes sdk.FlattenedContext) (r sdk.StringResolutionDetail) {
+	var own flags.Evaluation
+	e := p.read(ctx, flag, attributes, &own)
+	v, fits := e.Value.AsString()
+	if r.Value = fallback; p.resolve(&r.ProviderResolutionDetail, e, fits, errNoString) {
+		r.Value = v
 	}
-	d := p.client.StringDetails(ctx, flag, fallback, s)
-	return sdk.StringResolutionDetail{Value: d.Value, ProviderResolutionDetail: resolved(p, &d)}
+	return r
 }
 
 // FloatEvaluation implements sdk.FeatureProvider. An integer is widened.
-func (p *Provider) FloatEvaluation(ctx context.Context, flag string, fallback float64, attributes sdk.FlattenedContext) sdk.FloatResolutionDetail {
-	s, err := subject(ctx, attributes)
-	if err != nil {
-		return sdk.FloatResolutionDetail{Value: fallback, ProviderResolutionDetail: refused(err)}
+func (p *Provider) FloatEvaluation(ctx context.Context, flag string, fallback float64, attributes sdk.FlattenedContext) (r sdk.FloatResolutionDetail) {
+	var own flags.Evaluation
+	e := p.read(ctx, flag, attributes, &own)
+	v, fits := e.Value.AsFloat()
+	if r.Value = fallback; p.resolve(&r.ProviderResolutionDetail, e, fits, errNoNumber) {
+		r.Value = v
 	}
-	d := p.client.FloatDetails(ctx, flag, fallback, s)
-	return sdk.FloatResolutionDetail{Value: d.Value, ProviderResolutionDetail: resolved(p, &d)}
+	return r
 }
 
 // IntEvaluation implements sdk.FeatureProvider. A number that is no integer is a
 // TYPE_MISMATCH: nothing is rounded.
-func (p *Provider) IntEvaluation(ctx context.Context, flag string, fallback int64, attributes sdk.FlattenedContext) sdk.IntResolutionDetail {
-	s, err := subject(ctx, attributes)
-	if err != nil {
-		return sdk.IntResolutionDetail{Value: fallback, ProviderResolutionDetail: refused(err)}
+func (p *Provider) IntEvaluation(ctx context.Context, flag string, fallback int64, attributes sdk.FlattenedContext) (r sdk.IntResolutionDetail) {
+	var own flags.Evaluation
+	e := p.read(ctx, flag, attributes, &own)
+	v, fits := e.Value.AsInt()
+	if r.Value = fallback; p.resolve(&r.ProviderResolutionDetail, e, fits, errNoInt) {
+		r.Value = v
 	}
-	d := p.client.IntDetails(ctx, flag, fallback, s)
-	return sdk.IntResolutionDetail{Value: d.Value, ProviderResolutionDetail: resolved(p, &d)}
+	return r
 }
 
 // ObjectEvaluation implements sdk.FeatureProvider. It answers objects and lists, in
 // copies that the caller may change; anything else is a TYPE_MISMATCH.
-func (p *Provider) ObjectEvaluation(ctx context.Context, flag string, fallback any, attributes sdk.FlattenedContext) sdk.InterfaceResolutionDetail {
-	s, err := subject(ctx, attributes)
-	if err != nil {
-		return sdk.InterfaceResolutionDetail{Value: fallback, ProviderResolutionDetail: refused(err)}
+func (p *Provider) ObjectEvaluation(ctx context.Context, flag string, fallback any, attributes sdk.FlattenedContext) (r sdk.InterfaceResolutionDetail) {
+	var own flags.Evaluation
+	e := p.read(ctx, flag, attributes, &own)
+	kind := e.Value.Kind()
+	fits := kind == targeting.KindObject || kind == targeting.KindList
+	if r.Value = fallback; p.resolve(&r.ProviderResolutionDetail, e, fits, errNoObject) {
+		r.Value = e.JSON()
 	}
-	d := p.client.JSONDetails(ctx, flag, fallback, s)
-	switch d.Value.(type) {
-	case map[string]any, []any:
-	default:
-		if d.Err == nil && d.Variant != "" {
-			d.Value, d.Variant, d.Reason = fallback, "", flags.ReasonError
-			d.Err = &flags.Error{Code: flags.CodeTypeMismatch, Message: "the flag is no object and no list"}
-		}
-	}
-	return sdk.InterfaceResolutionDetail{Value: d.Value, ProviderResolutionDetail: resolved(p, &d)}
+	return r
+}
+
+// What a read of the wrong type is told. The errors are shared.
+var (
+	errNoBool   = mismatch("the flag is not a truth value")
+	errNoString = mismatch("the flag is not a text")
+	errNoNumber = mismatch("the flag is not a number")
+	errNoInt    = mismatch("the flag is not an integer of 64 bits")
+	errNoObject = mismatch("the flag is no object and no list")
+)
+
+func mismatch(message string) *flags.Error {
+	return &flags.Error{Code: flags.CodeTypeMismatch, Message: message}
 }
 
 // Track implements sdk.Tracker.
@@ -157,16 +168,10 @@ func (p *Provider) Track(ctx context.Context, name string, evaluation sdk.Evalua
 	p.cfg.Track(ctx, Tracked{Name: name, Subject: s, Value: details.Value(), Attributes: details.Attributes()})
 }
 
-// anyone stands for a subject of which nothing is known.
-var anyone = &flags.Subject{}
-
 // subject returns who is meant by the evaluation context, over the subject of ctx.
 func subject(ctx context.Context, attributes sdk.FlattenedContext) (*flags.Subject, error) {
 	base := flags.SubjectFrom(ctx)
-	if len(attributes) == 0 {
-		if base == nil {
-			return anyone, nil
-		}
+	if len(attributes) == 0 && base != nil {
 		return base, nil
 	}
 	s, err := flags.ReadSubject(attributes)
@@ -186,23 +191,38 @@ func subject(ctx context.Context, attributes sdk.FlattenedContext) (*flags.Subje
 	return s, nil
 }
 
-// refused tells an evaluation context that is none.
-func refused(err error) sdk.ProviderResolutionDetail {
-	failure := &flags.Error{Code: flags.CodeGeneral, Message: "the context could not be read"}
-	errors.As(err, &failure)
-	return sdk.ProviderResolutionDetail{Reason: sdk.ErrorReason, ResolutionError: resolutionError(failure)}
+// read asks for a flag. A context that cannot be read is an error of the read.
+func (p *Provider) read(ctx context.Context, flag string, attributes sdk.FlattenedContext, own *flags.Evaluation) *flags.Evaluation {
+	var s *flags.Subject // that of ctx
+	if len(attributes) != 0 {
+		var err error
+		if s, err = subject(ctx, attributes); err != nil {
+			*own = refused(err)
+			return own
+		}
+	}
+	return p.client.Read(ctx, flag, s, own)
 }
 
-// resolved tells how a read came out.
-func resolved[T any](p *Provider, d *flags.Details[T]) sdk.ProviderResolutionDetail {
-	r := sdk.ProviderResolutionDetail{Reason: sdk.Reason(d.Reason), Variant: d.Variant, FlagMetadata: d.Metadata}
-	if d.Err != nil {
-		r.ResolutionError = resolutionError(d.Err)
+// refused tells an evaluation context that is none.
+func refused(err error) flags.Evaluation {
+	failure := &flags.Error{Code: flags.CodeGeneral, Message: "the context could not be read"}
+	errors.As(err, &failure)
+	return flags.Evaluation{Reason: flags.ReasonError, Err: failure}
+}
+
+// resolve tells how a read came out, and reports whether the value serves.
+func (p *Provider) resolve(r *sdk.ProviderResolutionDetail, e *flags.Evaluation, fits bool, mismatch *flags.Error) bool {
+	ok, failure := e.Settle(fits, mismatch)
+	if failure == nil {
+		r.Reason, r.Variant = sdk.Reason(e.Reason), e.Variant
+	} else {
+		r.Reason, r.ResolutionError = sdk.ErrorReason, resolutionError(failure)
 	}
-	if p.cfg.Describe {
-		r.FlagMetadata = describe(d.Metadata, d.Version, d.Rule)
+	if r.FlagMetadata = e.Metadata; p.cfg.Describe {
+		r.FlagMetadata = describe(e.Metadata, e.Version, e.Rule)
 	}
-	return r
+	return ok
 }
 
 // describe adds what decided to the metadata of a flag.
