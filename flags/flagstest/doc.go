@@ -1,5 +1,5 @@
-// Package flagstest holds implementations of flags.FlagProvider to their contract, and
-// gives hosts a provider for their tests.
+// Package flagstest holds implementations of flags.FlagProvider and of flags.Store to their
+// contracts, and gives hosts a provider for their tests.
 //
 // # For hosts
 //
@@ -81,7 +81,8 @@
 // # Writing a Store
 //
 // A flags.Store keeps every version of every document, and a number for each tenant that
-// counts its changes.
+// counts its changes. [RunStore] holds one to the rules FS; storagetest.Run does so beside
+// all other stores of a backend.
 //
 // The contract: that of every method stands in the documentation of flags.Store. A document
 // is a kind and a key: a flag and an audience of one key are two. What readers rest on is
@@ -90,14 +91,14 @@
 // Checklist:
 //
 //   - Save takes revision 1 of a key that was never there, else the one behind the current
-//     one; it sets Change itself, to one more than the tenant's last. Whatever it refuses
-//     takes no number.
+//     one (FS-008, FS-009); it sets Change itself, to one more than the tenant's last
+//     (FS-021). Whatever it refuses takes no number (FS-023).
 //   - A deletion is a version like others. Get, Versions and Changes show it; List, Count
-//     and Users do not.
+//     and Users do not (FS-013, FS-032, FS-040, FS-051).
 //   - Where transactions run side by side, Save locks the tenant's number before it reads
-//     it, and keeps it locked until the transaction ends. So does Lock, also for a tenant
-//     that has none yet.
-//   - Changes has each key once, at its current version.
+//     it, and keeps it locked until the transaction ends (FS-062). So does Lock, also for a
+//     tenant that has none yet (FS-028).
+//   - Changes has each key once, at its current version (FS-060).
 //
 // Common mistakes:
 //

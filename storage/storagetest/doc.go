@@ -53,6 +53,7 @@
 //   - MS: webhooks (package webhookstest).
 //   - IS: idempotency (package idempotencytest).
 //   - CR, QS: approvals (package approvalstest).
+//   - FS: flags (package flagstest).
 //
 // # Writing a storage adapter
 //
@@ -300,8 +301,9 @@
 //
 // The suites of the domains can be run alone as well: audittest.RunStore,
 // idempotencytest.RunStore, jobstest.Run, webhookstest.RunStore, authztest.RunStore,
-// credentialstest.Run, approvalstest.RunStore and automationtest.RunStore take a function that
-// opens a backend with transactions and their one store.
+// credentialstest.Run, flagstest.RunStore, approvalstest.RunStore and
+// automationtest.RunStore take a function that opens a backend with transactions and their
+// one store.
 //
 // Where a store of the backend reads outside of transactions by waiting for the writer, set
 // [Options].ReadersWait. Rules about several processes need [Options].Shared, those about
