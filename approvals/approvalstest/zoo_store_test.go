@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/lumelle/adminkit/approvals"
@@ -45,7 +46,8 @@ func onConflict(a *animal, do func(tenant string, w approvals.Write)) {
 func onList(a *animal, change func(q approvals.StoreQuery, list []approvals.Request) []approvals.Request) {
 	a.list = func(ctx context.Context, tenant string, q approvals.StoreQuery) ([]approvals.Request, error) {
 		list, err := a.Store.List(ctx, tenant, q)
-		return change(q, list), err
+		a.remember(func() { list = change(q, list) })
+		return list, err
 	}
 }
 
@@ -98,13 +100,13 @@ var writeZoo = []beast{
 		}
 	}},
 	{"drops what comes after a conflict", "QS-003", func(a *animal) {
-		poisoned := false
+		var poisoned atomic.Bool
 		a.save = func(ctx context.Context, tenant string, w approvals.Write) error {
-			if poisoned {
+			if poisoned.Load() {
 				return nil
 			}
 			err := a.Store.Save(ctx, tenant, w)
-			poisoned = err != nil && storage.Detach(ctx) != ctx
+			poisoned.Store(err != nil && storage.Detach(ctx) != ctx)
 			return err
 		}
 	}},
@@ -149,8 +151,8 @@ var writeZoo = []beast{
 	}},
 	{"believes the tenant that a request says", "QS-008", func(a *animal) {
 		said := map[string]string{}
-		onSave(a, func(w *approvals.Write) { a.remember(func() { said[w.Request.ID] = w.Request.Tenant }) })
-		onRead(a, func(r *approvals.Request) { a.remember(func() { r.Tenant = cmp.Or(said[r.ID], r.Tenant) }) })
+		onSave(a, func(w *approvals.Write) { said[w.Request.ID] = w.Request.Tenant })
+		onRead(a, func(r *approvals.Request) { r.Tenant = cmp.Or(said[r.ID], r.Tenant) })
 	}},
 	{"takes an empty list for none", "QS-009", func(a *animal) {
 		onRead(a, func(r *approvals.Request) {
@@ -162,12 +164,10 @@ var writeZoo = []beast{
 	{"does not update the action", "QS-010", func(a *animal) {
 		first := map[string]string{}
 		onSave(a, func(w *approvals.Write) {
-			a.remember(func() {
-				if w.Request.Version == 1 {
-					first[w.Request.ID] = w.Request.Action
-				}
-				w.Request.Action = cmp.Or(first[w.Request.ID], w.Request.Action)
-			})
+			if w.Request.Version == 1 {
+				first[w.Request.ID] = w.Request.Action
+			}
+			w.Request.Action = cmp.Or(first[w.Request.ID], w.Request.Action)
 		})
 	}},
 	{"cuts a reason", "QS-011", func(a *animal) {
@@ -185,9 +185,11 @@ var writeZoo = []beast{
 		})
 		a.history = func(ctx context.Context, tenant, id string) (approvals.History, error) {
 			h, err := a.Store.History(ctx, tenant, id)
-			if len(h.Revisions) == 1 && given[id] != nil {
-				h.Revisions[0].Payload = given[id]
-			}
+			a.remember(func() {
+				if len(h.Revisions) == 1 && given[id] != nil {
+					h.Revisions[0].Payload = given[id]
+				}
+			})
 			return h, err
 		}
 	}},
@@ -200,31 +202,31 @@ var writeZoo = []beast{
 		})
 		a.open = func(ctx context.Context, tenant, key string) (approvals.Request, error) {
 			r, err := a.Store.Open(ctx, tenant, key)
-			if draft, ok := drafts[key]; ok && err != nil {
-				return draft, nil
-			}
+			a.remember(func() {
+				if draft, ok := drafts[key]; ok && err != nil {
+					r, err = draft, nil
+				}
+			})
 			return r, err
 		}
 	}},
 	{"keeps the keys of what failed", "QS-021", func(a *animal) {
-		failed := map[string]bool{}
+		var failed notes[string, bool]
 		a.save = func(ctx context.Context, tenant string, w approvals.Write) error {
-			if w.Request.Version == 1 && failed[w.Request.DedupeKey] {
+			if kept, _ := failed.get(w.Request.DedupeKey); kept && w.Request.Version == 1 {
 				return storage.ErrConflict
 			}
-			failed[w.Request.DedupeKey] = w.Request.State == approvals.StateFailed
+			failed.set(w.Request.DedupeKey, w.Request.State == approvals.StateFailed)
 			return a.Store.Save(ctx, tenant, w)
 		}
 	}},
 	{"does not update the key", "QS-022", func(a *animal) {
 		first := map[string]string{}
 		onSave(a, func(w *approvals.Write) {
-			a.remember(func() {
-				if w.Request.Version == 1 {
-					first[w.Request.ID] = w.Request.DedupeKey
-				}
-				w.Request.DedupeKey = cmp.Or(first[w.Request.ID], w.Request.DedupeKey)
-			})
+			if w.Request.Version == 1 {
+				first[w.Request.ID] = w.Request.DedupeKey
+			}
+			w.Request.DedupeKey = cmp.Or(first[w.Request.ID], w.Request.DedupeKey)
 		})
 	}},
 	{"looks at the keys of new requests only", "QS-023", func(a *animal) {
@@ -254,7 +256,7 @@ var writeZoo = []beast{
 		first := map[string]approvals.Request{}
 		onSave(a, func(w *approvals.Write) {
 			if w.Request.Version == 1 {
-				a.remember(func() { first[w.Request.DedupeKey] = w.Request })
+				first[w.Request.DedupeKey] = w.Request
 			}
 		})
 		a.open = func(ctx context.Context, tenant, key string) (approvals.Request, error) {

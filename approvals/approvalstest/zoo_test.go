@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -129,17 +130,54 @@ func (a *animal) Consume(ctx context.Context, tenant string, g approvals.Grant, 
 	return a.Store.Consume(ctx, tenant, g, at)
 }
 
+// notes are what an animal remembers. Rules call stores from many goroutines.
+type notes[K comparable, V any] struct {
+	mu  sync.Mutex
+	all map[K]V
+}
+
+func (n *notes[K, V]) get(k K) (V, bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	v, ok := n.all[k]
+	return v, ok
+}
+
+func (n *notes[K, V]) set(k K, v V) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.all == nil {
+		n.all = map[K]V{}
+	}
+	n.all[k] = v
+}
+
+// first reports whether k is new, and notes it.
+func (n *notes[K, V]) first(k K) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if _, ok := n.all[k]; ok {
+		return false
+	}
+	if n.all == nil {
+		n.all = map[K]V{}
+	}
+	var v V
+	n.all[k] = v
+	return true
+}
+
 // onRead has a store answer requests that change makes wrong, however they are read.
 func onRead(a *animal, change func(r *approvals.Request)) {
 	s := a.Store
 	a.get = func(ctx context.Context, tenant, id string) (approvals.Request, error) {
 		r, err := s.Get(ctx, tenant, id)
-		change(&r)
+		a.remember(func() { change(&r) })
 		return r, err
 	}
 	a.lock = func(ctx context.Context, tenant, id string) (approvals.Request, error) {
 		r, err := s.Lock(ctx, tenant, id)
-		change(&r)
+		a.remember(func() { change(&r) })
 		return r, err
 	}
 }
@@ -148,7 +186,7 @@ func onRead(a *animal, change func(r *approvals.Request)) {
 func onSave(a *animal, change func(w *approvals.Write)) {
 	s := a.Store
 	a.save = func(ctx context.Context, tenant string, w approvals.Write) error {
-		change(&w)
+		a.remember(func() { change(&w) })
 		return s.Save(ctx, tenant, w)
 	}
 }
@@ -222,19 +260,13 @@ var zoo = []beast{
 	}},
 	{"writes past the transaction", "CR-003", func(a *animal) {
 		// Nothing is rolled back in a map of its own.
-		var mu sync.Mutex
-		kept := map[string]approvals.Request{}
-		s := a.Store
+		var kept notes[string, approvals.Request]
 		a.save = func(ctx context.Context, tenant string, w approvals.Write) error {
-			mu.Lock()
-			kept[tenant+w.Request.ID] = w.Request
-			mu.Unlock()
-			return s.Save(ctx, tenant, w)
+			kept.set(tenant+w.Request.ID, w.Request)
+			return a.Store.Save(ctx, tenant, w)
 		}
 		a.get = func(_ context.Context, tenant, id string) (approvals.Request, error) {
-			mu.Lock()
-			defer mu.Unlock()
-			if r, ok := kept[tenant+id]; ok {
+			if r, ok := kept.get(tenant + id); ok {
 				return r, nil
 			}
 			return approvals.Request{}, storage.ErrNotFound
@@ -267,25 +299,23 @@ var zoo = []beast{
 		})
 	}},
 	{"keeps the key of a draft", "CR-007", func(a *animal) {
-		s := a.Store
-		seen := map[string]bool{}
+		var seen notes[string, bool]
 		a.save = func(ctx context.Context, tenant string, w approvals.Write) error {
-			if w.Request.Version == 1 && seen[w.Request.DedupeKey] {
+			if _, ok := seen.get(w.Request.DedupeKey); ok && w.Request.Version == 1 {
 				return storage.ErrConflict
 			}
-			seen[w.Request.DedupeKey] = true
-			return s.Save(ctx, tenant, w)
+			seen.set(w.Request.DedupeKey, true)
+			return a.Store.Save(ctx, tenant, w)
 		}
 	}},
 	{"hands out what it keeps", "CR-008", func(a *animal) {
-		s := a.Store
-		kept := map[string]approvals.Request{}
+		var kept notes[string, approvals.Request]
 		a.get = func(ctx context.Context, tenant, id string) (approvals.Request, error) {
-			if r, ok := kept[id]; ok {
+			if r, ok := kept.get(id); ok {
 				return r, nil
 			}
-			r, err := s.Get(ctx, tenant, id)
-			kept[id] = r
+			r, err := a.Store.Get(ctx, tenant, id)
+			kept.set(id, r)
 			return r, err
 		}
 	}},
@@ -340,15 +370,16 @@ var zoo = []beast{
 		}
 	}},
 	{"counts where a request was, not where it is", "CR-012", func(a *animal) {
-		s := a.Store
 		born := map[approvals.Tab]int{}
-		a.save = func(ctx context.Context, tenant string, w approvals.Write) error {
+		onSave(a, func(w *approvals.Write) {
 			if w.Request.Version == 1 {
 				born[w.Request.State.Tab()]++
 			}
-			return s.Save(ctx, tenant, w)
+		})
+		a.counts = func(context.Context, string) (counts map[approvals.Tab]int, _ error) {
+			a.remember(func() { counts = maps.Clone(born) })
+			return counts, nil
 		}
-		a.counts = func(context.Context, string) (map[approvals.Tab]int, error) { return born, nil }
 	}},
 	{"forgets links", "CR-013", func(a *animal) { onSave(a, func(w *approvals.Write) { w.Step.LinkID = "" }) }},
 	{"finds all steps that have no link", "CR-013", func(a *animal) {
@@ -370,28 +401,26 @@ var zoo = []beast{
 		}
 	}},
 	{"does not look at what was granted", "CR-015", func(a *animal) {
-		s := a.Store
-		granted := map[string]approvals.Grant{}
+		var granted notes[string, approvals.Grant]
 		a.save = func(ctx context.Context, tenant string, w approvals.Write) error {
 			if w.Grant != nil {
-				granted[tenant] = *w.Grant
+				granted.set(tenant, *w.Grant)
 			}
-			return s.Save(ctx, tenant, w)
+			return a.Store.Save(ctx, tenant, w)
 		}
 		a.consume = func(ctx context.Context, tenant string, _ approvals.Grant, at time.Time) error {
-			return s.Consume(ctx, tenant, granted[tenant], at)
+			g, _ := granted.get(tenant)
+			return a.Store.Consume(ctx, tenant, g, at)
 		}
 	}},
 	{"remembers used grants past the transaction", "CR-016", func(a *animal) {
-		s := a.Store
-		used := map[approvals.Grant]bool{}
+		var used notes[approvals.Grant, bool]
 		a.consume = func(ctx context.Context, tenant string, g approvals.Grant, at time.Time) error {
 			g.At = time.Time{}
-			if used[g] {
-				return storage.ErrConflict
+			if used.first(g) {
+				return a.Store.Consume(ctx, tenant, g, at)
 			}
-			used[g] = true
-			return s.Consume(ctx, tenant, g, at)
+			return storage.ErrConflict
 		}
 	}},
 	{"forgets the authors", "CR-020", func(a *animal) { onRead(a, func(r *approvals.Request) { r.Authors = nil }) }},
@@ -466,14 +495,12 @@ var zoo = []beast{
 		onRead(a, func(r *approvals.Request) { r.TimeoutAt = r.TimeoutAt.AddDate(1, 0, 0) })
 	}},
 	{"takes the grant although the change failed", "CR-027", func(a *animal) {
-		s := a.Store
-		used := map[string]bool{}
+		var used notes[string, bool]
 		a.consume = func(ctx context.Context, tenant string, g approvals.Grant, at time.Time) error {
-			if used[g.RequestID] {
-				return storage.ErrConflict
+			if used.first(g.RequestID) {
+				return a.Store.Consume(ctx, tenant, g, at)
 			}
-			used[g.RequestID] = true
-			return s.Consume(ctx, tenant, g, at)
+			return storage.ErrConflict
 		}
 	}},
 	{"forgets what the change was made for", "CR-028", func(a *animal) {
@@ -544,22 +571,26 @@ func onHistory(a *animal, change func(h *approvals.History)) {
 	s := a.Store
 	a.history = func(ctx context.Context, tenant, id string) (approvals.History, error) {
 		h, err := s.History(ctx, tenant, id)
-		change(&h)
+		a.remember(func() { change(&h) })
 		return h, err
 	}
 }
 
 // tenantsSeen returns the tenants that were saved for.
 func tenantsSeen(a *animal) func() []string {
-	s := a.Store
 	var seen []string
 	a.save = func(ctx context.Context, tenant string, w approvals.Write) error {
-		if !slices.Contains(seen, tenant) {
-			seen = append(seen, tenant)
-		}
-		return s.Save(ctx, tenant, w)
+		a.remember(func() {
+			if !slices.Contains(seen, tenant) {
+				seen = append(seen, tenant)
+			}
+		})
+		return a.Store.Save(ctx, tenant, w)
 	}
-	return func() []string { return seen }
+	return func() (all []string) {
+		a.remember(func() { all = slices.Clone(seen) })
+		return all
+	}
 }
 
 func TestEachBrokenStoreIsCaughtByItsRule(t *testing.T) {

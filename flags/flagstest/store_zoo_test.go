@@ -165,7 +165,7 @@ func gotAs(alter func(v *flags.Version)) func(s *brokenStore) {
 	return func(s *brokenStore) {
 		s.get = func(ctx context.Context, tenant string, kind flags.Kind, key string) (flags.Version, error) {
 			v, err := s.Store.Get(ctx, tenant, kind, key)
-			alter(&v)
+			s.remember(func() { alter(&v) })
 			return v, err
 		}
 	}
@@ -188,7 +188,8 @@ func listedAs(alter func(list []flags.Version) []flags.Version) func(s *brokenSt
 	return func(s *brokenStore) {
 		s.list = func(ctx context.Context, tenant string, q flags.ListQuery) ([]flags.Version, error) {
 			list, err := s.Store.List(ctx, tenant, q)
-			return alter(list), err
+			s.remember(func() { list = alter(list) })
+			return list, err
 		}
 	}
 }
@@ -198,7 +199,8 @@ func recalledAs(alter func(list []flags.Version) []flags.Version) func(s *broken
 	return func(s *brokenStore) {
 		s.versions = func(ctx context.Context, tenant string, kind flags.Kind, key string, before int64, limit int) ([]flags.Version, error) {
 			list, err := s.Store.Versions(ctx, tenant, kind, key, before, limit)
-			return alter(list), err
+			s.remember(func() { list = alter(list) })
+			return list, err
 		}
 	}
 }
@@ -208,7 +210,8 @@ func usedAs(alter func(list []flags.Version) []flags.Version) func(s *brokenStor
 	return func(s *brokenStore) {
 		s.users = func(ctx context.Context, tenant, audience string, limit int) ([]flags.Version, error) {
 			list, err := s.Store.Users(ctx, tenant, audience, limit)
-			return alter(list), err
+			s.remember(func() { list = alter(list) })
+			return list, err
 		}
 	}
 }
@@ -608,13 +611,13 @@ var storeZoo = []struct {
 		}
 	}},
 	{"FS-082", "drops what comes after a conflict", func(s *brokenStore) {
-		poisoned := false
+		var poisoned atomic.Bool
 		s.save = func(ctx context.Context, tenant string, v flags.Version) (int64, error) {
-			if poisoned {
+			if poisoned.Load() {
 				return 0, nil
 			}
 			change, err := s.Store.Save(ctx, tenant, v)
-			poisoned = err != nil && inTx(ctx)
+			poisoned.Store(err != nil && inTx(ctx))
 			return change, err
 		}
 	}},
