@@ -100,9 +100,8 @@ func (a *API) Handle(mux *http.ServeMux, pattern string, h Handler) {
 func (a *API) Error(w http.ResponseWriter, r *http.Request, err error) {
 	p := *ProblemOf(err)
 	p.RequestID = audit.OriginFrom(r.Context()).RequestID
-	if p.Status >= http.StatusInternalServerError && !errors.Is(err, context.Canceled) {
-		a.cfg.Logger.ErrorContext(r.Context(), "request failed",
-			"method", r.Method, "path", r.URL.Path, "status", p.Status, "request_id", p.RequestID, "error", err)
+	if p.Status >= http.StatusInternalServerError {
+		a.logFault(r, p.Status, err)
 	}
 	for name, v := range p.Header {
 		w.Header().Set(name, v)
@@ -110,6 +109,15 @@ func (a *API) Error(w http.ResponseWriter, r *http.Request, err error) {
 	if err := write(w, p.Status, "application/problem+json", p); err != nil {
 		a.cfg.Logger.DebugContext(r.Context(), "answer not written", "error", err)
 	}
+}
+
+// logFault logs the cause of a 5xx.
+func (a *API) logFault(r *http.Request, status int, err error) {
+	if errors.Is(err, context.Canceled) {
+		return
+	}
+	a.cfg.Logger.ErrorContext(r.Context(), "request failed",
+		"method", r.Method, "path", r.URL.Path, "status", status, "request_id", audit.OriginFrom(r.Context()).RequestID, "error", err)
 }
 
 // Mux returns a ServeMux that answers unknown paths and methods with problems.

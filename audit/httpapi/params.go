@@ -20,6 +20,10 @@ func ParseParams(r *http.Request, known ...string) (Params, error) {
 	if err != nil {
 		return nil, BadRequest("", "the query cannot be read")
 	}
+	return params(values, known)
+}
+
+func params(values url.Values, known []string) (Params, error) {
 	p := make(Params, len(values))
 	for name, v := range values {
 		switch {

@@ -112,10 +112,13 @@ type naming struct {
 	filter        func(field string, op Op) string
 }
 
-var inDocument = naming{"/filter", "/sort", func(field string, op Op) string {
+var inDocument = naming{"/filter", "/sort", Pointer}
+
+// Pointer returns the JSON pointer of a filter in a document: /filter/field/op.
+func Pointer(field string, op Op) string {
 	escape := strings.NewReplacer("~", "~0", "/", "~1")
 	return "/filter/" + escape.Replace(field) + "/" + escape.Replace(string(op))
-}}
+}
 
 // conditions returns the checked filters of q in a settled order, and the sort.
 func (l List[T]) conditions(q Query, n naming) ([]Condition, Field[T], Sort, error) {

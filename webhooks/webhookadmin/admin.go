@@ -8,6 +8,8 @@ import (
 	"slices"
 
 	"github.com/lumelle/adminkit/audit/httpapi"
+	"github.com/lumelle/adminkit/storage"
+	"github.com/lumelle/adminkit/storage/listing"
 	"github.com/lumelle/adminkit/webhooks"
 )
 
@@ -48,6 +50,7 @@ func New(s *webhooks.Service, cfg Config) (http.Handler, error) {
 	mux := http.NewServeMux()
 	api.Handle(mux, "GET /endpoints", a.reading(a.listEndpoints))
 	api.Handle(mux, "POST /endpoints", a.changing(a.createEndpoint))
+	api.Handle(mux, "POST /endpoints/bulk", a.reading(a.changeEndpoints().Handler(api)))
 	api.Handle(mux, "GET /endpoints/{id}", a.reading(a.getEndpoint))
 	api.Handle(mux, "PUT /endpoints/{id}", a.changing(a.updateEndpoint))
 	api.Handle(mux, "DELETE /endpoints/{id}", a.changing(a.deleteEndpoint))
@@ -55,6 +58,7 @@ func New(s *webhooks.Service, cfg Config) (http.Handler, error) {
 	api.Handle(mux, "POST /endpoints/{id}/enable", a.changing(a.enableEndpoint))
 	api.Handle(mux, "POST /endpoints/{id}/rotate-secret", a.changing(a.rotateSecret))
 	api.Handle(mux, "GET /deliveries", a.reading(a.listDeliveries))
+	api.Handle(mux, "POST /deliveries/bulk", a.reading(a.changeDeliveries().Handler(api)))
 	api.Handle(mux, "GET /deliveries/{id}", a.reading(a.getDelivery))
 	api.Handle(mux, "POST /deliveries/{id}/redeliver", a.changing(a.redeliver))
 	api.Handle(mux, "GET /quotas", a.reading(httpapi.Quotas(s.Quotas)))
@@ -69,20 +73,40 @@ func (a admin) changing(h httpapi.Handler) httpapi.Handler {
 }
 
 func (a admin) listEndpoints(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
-	params, err := httpapi.ParseParams(r, "limit", "after")
+	q, _, err := httpapi.ParseQuery(r, webhooks.Endpoints())
 	if err != nil {
 		return err
 	}
-	limit, err := params.Limit()
-	if err != nil {
-		return err
-	}
-	page, err := a.service.List(r.Context(), who.Tenant, webhooks.EndpointQuery{Limit: limit, After: params.After()})
+	page, err := a.endpoints(r.Context(), who.Tenant, q)
 	if err != nil {
 		return err
 	}
 	httpapi.LinkNext(w, r, page.Next)
 	return httpapi.WriteJSON(w, http.StatusOK, httpapi.ListOf(page, endpointOf))
+}
+
+func (a admin) endpoints(ctx context.Context, tenant string, q listing.Query) (storage.Page[webhooks.Endpoint], error) {
+	return a.service.List(ctx, tenant, webhooks.EndpointQuery{Filters: q.Filters, Sort: q.Sort, After: q.After, Limit: q.Limit})
+}
+
+// changeEndpoints returns what changes many endpoints.
+func (a admin) changeEndpoints() httpapi.Bulk[webhooks.Endpoint] {
+	return httpapi.Bulk[webhooks.Endpoint]{
+		Of: webhooks.Endpoints(), Page: a.endpoints, ApprovalID: a.approvalID, Told: told,
+		Actions: []httpapi.BulkAction{
+			{Name: "disable", Reasoned: true, Do: func(ctx context.Context, tenant, id, reason string) error {
+				_, err := a.service.Disable(ctx, tenant, id, reason)
+				return err
+			}},
+			{Name: "enable", Do: func(ctx context.Context, tenant, id, _ string) error {
+				_, err := a.service.Enable(ctx, tenant, id)
+				return err
+			}},
+			{Name: "delete", Do: func(ctx context.Context, tenant, id, _ string) error {
+				return a.service.Delete(ctx, tenant, id, 0)
+			}},
+		},
+	}
 }
 
 func (a admin) createEndpoint(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
@@ -169,11 +193,7 @@ func (a admin) rotateSecret(w http.ResponseWriter, r *http.Request, who httpapi.
 }
 
 func (a admin) listDeliveries(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
-	params, err := httpapi.ParseParams(r, "endpoint_id", "event_type", "status", "trace_id", "limit", "after")
-	if err != nil {
-		return err
-	}
-	limit, err := params.Limit()
+	q, params, err := httpapi.ParseQuery(r, webhooks.Deliveries(), "endpoint_id", "event_type", "status", "trace_id")
 	if err != nil {
 		return err
 	}
@@ -183,13 +203,29 @@ func (a admin) listDeliveries(w http.ResponseWriter, r *http.Request, who httpap
 	}
 	page, err := a.service.Deliveries(r.Context(), who.Tenant, webhooks.DeliveryQuery{
 		EndpointID: params["endpoint_id"], EventType: params["event_type"], Status: status, TraceID: params["trace_id"],
-		Limit: limit, After: params.After(),
+		Filters: q.Filters, Sort: q.Sort, Limit: q.Limit, After: q.After,
 	})
 	if err != nil {
 		return err
 	}
 	httpapi.LinkNext(w, r, page.Next)
 	return httpapi.WriteJSON(w, http.StatusOK, httpapi.ListOf(page, a.deliveryOf))
+}
+
+// changeDeliveries returns what changes many deliveries.
+func (a admin) changeDeliveries() httpapi.Bulk[webhooks.Delivery] {
+	return httpapi.Bulk[webhooks.Delivery]{
+		Of: webhooks.Deliveries(), ApprovalID: a.approvalID, Told: told,
+		Page: func(ctx context.Context, tenant string, q listing.Query) (storage.Page[webhooks.Delivery], error) {
+			return a.service.Deliveries(ctx, tenant, webhooks.DeliveryQuery{Filters: q.Filters, Sort: q.Sort, After: q.After, Limit: q.Limit})
+		},
+		Actions: []httpapi.BulkAction{
+			{Name: "redeliver", Reasoned: true, Do: func(ctx context.Context, tenant, id, reason string) error {
+				_, err := a.service.Redeliver(ctx, tenant, id, reason)
+				return err
+			}},
+		},
+	}
 }
 
 func (a admin) getDelivery(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {

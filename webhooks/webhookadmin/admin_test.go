@@ -42,6 +42,7 @@ type host struct {
 	handler  http.Handler
 	governor *audit.Governor
 	log      *audit.Log
+	store    webhooks.Store
 }
 
 func newHost(t *testing.T) *host {
@@ -52,7 +53,7 @@ func newHost(t *testing.T) *host {
 	must(t, err)
 	catalog, err := audit.NewCatalog(audit.CatalogConfig{}, append(webhooks.Actions(), audit.Action{Name: "orders.refund", Type: "lumelle.orders.v1.refunded"})...)
 	must(t, err)
-	h := &host{t: t}
+	h := &host{t: t, store: b.Webhooks()}
 	h.log, err = audit.NewLog(b.Audit(), audit.LogConfig{})
 	must(t, err)
 	outbox, err := webhooks.NewOutbox(b, b.Webhooks(), queue, cloudevent.MarshalPublic, webhooks.OutboxConfig{})

@@ -6,19 +6,25 @@
 //
 // The routes are
 //
-//	GET    /endpoints?limit=&after=
+//	GET    /endpoints?filter[field][op]=&sort=&limit=&after=
 //	POST   /endpoints                       {"url":"https://...","event_types":["lumelle.orders.v1.*"],"description":""}
+//	POST   /endpoints/bulk                  {"ids":[""],"action":"disable|enable|delete","reason":""}, or {"filter":{...},"after":"",...}
 //	GET    /endpoints/{id}
 //	PUT    /endpoints/{id}                  as POST; If-Match with the ETag's revision
 //	DELETE /endpoints/{id}
 //	POST   /endpoints/{id}/disable          {"reason":""}
 //	POST   /endpoints/{id}/enable
 //	POST   /endpoints/{id}/rotate-secret
-//	GET    /deliveries?endpoint_id=&event_type=&status=&trace_id=&limit=&after=
+//	GET    /deliveries?endpoint_id=&event_type=&status=&trace_id=&filter[field][op]=&sort=&limit=&after=
+//	POST   /deliveries/bulk                 {"ids":[""],"action":"redeliver","reason":""}, or {"filter":{...},"after":"",...}
 //	GET    /deliveries/{id}                 with its attempts
 //	POST   /deliveries/{id}/redeliver       {"reason":""}
 //	GET    /quotas                          how many endpoints there are and may be
 //	GET    /openapi.json
+//
+// The fields and orders of the lists are those of webhooks.Endpoints and
+// webhooks.Deliveries, under the names that items have them by. What a bulk request
+// answers is told at httpapi.Bulk.
 //
 // A secret stands in the answer that made it and in no other. Bodies of messages and
 // of receivers' answers are not shown: lists and details tell how a delivery went, not

@@ -4,6 +4,10 @@
 //	doc.Covers(t, handler)                  // every documented operation exists
 //	doc.Check(t, method, path, status, header, body) // this answer is as documented
 //	doc.Transport(t, http.DefaultTransport) // ... every answer of a client is
+//
+// and its lists to what the domain declares:
+//
+//	httpapitest.List(t, httpapitest.ListUnderTest{Fields: webhooks.Endpoints().Info(), ...})
 package httpapitest
 
 import (
@@ -24,13 +28,21 @@ import (
 // A Document is a loaded OpenAPI 3.1 document.
 type Document struct {
 	paths    map[string]map[string]operation
-	shared   map[string]response // components/responses
+	shared   map[string]response        // components/responses
+	schemas  map[string]json.RawMessage // components/schemas
 	prefix   string
 	compiler *jsonschema.Compiler
 }
 
 type operation struct {
-	Responses map[string]response `json:"responses"`
+	Parameters []parameter         `json:"parameters"`
+	Responses  map[string]response `json:"responses"`
+}
+
+type parameter struct {
+	Name   string          `json:"name"`
+	In     string          `json:"in"`
+	Schema json.RawMessage `json:"schema"`
 }
 
 type response struct {
@@ -53,7 +65,8 @@ func Load(t testing.TB, doc []byte) *Document {
 		} `json:"servers"`
 		Paths      map[string]map[string]json.RawMessage `json:"paths"`
 		Components struct {
-			Responses map[string]response `json:"responses"`
+			Responses map[string]response        `json:"responses"`
+			Schemas   map[string]json.RawMessage `json:"schemas"`
 		} `json:"components"`
 	}
 	if err := json.Unmarshal(doc, &d); err != nil {
@@ -62,7 +75,7 @@ func Load(t testing.TB, doc []byte) *Document {
 	if !strings.HasPrefix(d.OpenAPI, "3.1.") {
 		t.Fatalf("openapi is %q, want 3.1", d.OpenAPI)
 	}
-	doc31 := &Document{paths: map[string]map[string]operation{}, shared: d.Components.Responses, compiler: jsonschema.NewCompiler()}
+	doc31 := &Document{paths: map[string]map[string]operation{}, shared: d.Components.Responses, schemas: d.Components.Schemas, compiler: jsonschema.NewCompiler()}
 	doc31.compiler.Draft = jsonschema.Draft2020
 	if len(d.Servers) > 0 {
 		doc31.prefix = strings.TrimSuffix(d.Servers[0].URL, "/")
@@ -164,6 +177,35 @@ func (d *Document) Check(t testing.TB, method, path string, status int, header h
 	if err := schema.Validate(v); err != nil {
 		t.Errorf("%s: %#v\n%s", name, err, body)
 	}
+}
+
+// parameter returns the schema of a parameter in the query of a GET, and fails where the
+// document has none.
+func (d *Document) parameter(t testing.TB, path, name string) json.RawMessage {
+	t.Helper()
+	for _, p := range d.paths[path]["get"].Parameters {
+		if p.Name == name && p.In == "query" {
+			return p.Schema
+		}
+	}
+	t.Fatalf("GET %s has no parameter %q", path, name)
+	return nil
+}
+
+// properties returns the members that a schema, or the one it refers to, has.
+func (d *Document) properties(t testing.TB, schema json.RawMessage) map[string]json.RawMessage {
+	t.Helper()
+	var s struct {
+		Ref        string                     `json:"$ref"`
+		Properties map[string]json.RawMessage `json:"properties"`
+	}
+	if err := json.Unmarshal(schema, &s); err != nil {
+		t.Fatalf("a schema: %v", err)
+	}
+	if name, ok := strings.CutPrefix(s.Ref, "#/components/schemas/"); ok {
+		return d.properties(t, d.schemas[name])
+	}
+	return s.Properties
 }
 
 // Transport returns a RoundTripper that checks every answer below the document's
