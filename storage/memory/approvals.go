@@ -44,7 +44,7 @@ type (
 	grantRow struct {
 		tenant string
 		approvals.Grant
-		consumed bool
+		consumedAt time.Time
 	}
 )
 
@@ -310,13 +310,13 @@ func (s approvalsStore) Trace(ctx context.Context, tenant, traceID string) (foun
 	return found, err
 }
 
-func (s approvalsStore) Consume(ctx context.Context, tenant string, g approvals.Grant, _ time.Time) error {
+func (s approvalsStore) Consume(ctx context.Context, tenant string, g approvals.Grant, at time.Time) error {
 	return s.write(ctx, "approvals.Consume", func(v view) error {
 		row, ok := grantTable.get(v, grantRow{tenant: tenant, Grant: g})
-		if !ok || row.consumed || row.ContentHash != g.ContentHash || row.EventID != g.EventID {
+		if !ok || !row.consumedAt.IsZero() || row.ContentHash != g.ContentHash || row.EventID != g.EventID {
 			return storage.ErrConflict
 		}
-		row.consumed = true
+		row.consumedAt = stored(at)
 		grantTable.put(v, row)
 		return nil
 	})
