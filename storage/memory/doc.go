@@ -22,6 +22,11 @@
 // A host whose own state lives in memory beside the kit's undoes its part with
 // [Backend.OnRollback].
 //
+// # Tenants that leave
+//
+// [Backend.Tenants] is the store of package tenants. An export reads what was committed
+// when it began, and keeps nobody waiting.
+//
 // # Faults
 //
 // The hooks of [Config] see every call that reaches the backend and may fail it,

@@ -309,6 +309,21 @@ func (b *Backend) tx(ctx context.Context) (*sqlstore.Tx, error) {
 // seam is what the shared SQL sees of a Backend.
 type seam struct{ *Backend }
 
+// Snapshot implements sqlstore.DB.
+func (s seam) Snapshot(ctx context.Context, fn func(ctx context.Context, conn storage.Conn) error) error {
+	if _, err := s.tx(ctx); err != nil {
+		return err
+	}
+	tx, err := s.source.begin(ctx, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+	if err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	defer s.rollback(ctx, tx)
+	h := sqlstore.NewTx(s.Backend, tx)
+	defer h.End()
+	return fn(ctx, h)
+}
+
 // Dialect implements sqlstore.DB.
 func (seam) Dialect() *sqlstore.Dialect { return dialect }
 

@@ -93,6 +93,11 @@
 // the program says. Grant again after each Migrate; a table that a migration brought is
 // closed until then.
 //
+// # Tenants that leave
+//
+// The method Tenants returns the store of package tenants. It exports all rows of a tenant from
+// one REPEATABLE READ transaction, and deletes them in batches.
+//
 // # Migrations
 //
 // Open and New call [Backend.Migrate], under an advisory lock, so that processes may

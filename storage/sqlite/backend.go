@@ -305,6 +305,14 @@ func (b *Backend) tx(ctx context.Context) (*sqlstore.Tx, error) {
 // seam is what the shared SQL sees of a Backend.
 type seam struct{ *Backend }
 
+// Snapshot implements sqlstore.DB.
+func (s seam) Snapshot(ctx context.Context, fn func(ctx context.Context, conn storage.Conn) error) error {
+	if s.committer.isClosed() {
+		return unavailable(errClosed)
+	}
+	return s.reader.snapshot(ctx, fn)
+}
+
 // Dialect implements sqlstore.DB.
 func (seam) Dialect() *sqlstore.Dialect { return dialect }
 

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"sync"
 
 	"github.com/lumelle/adminkit/storage"
@@ -110,6 +111,49 @@ func (r *reader) Query(ctx context.Context, query string, args ...any) (storage.
 		return nil, translate(err)
 	}
 	rs, err := stmt.QueryContext(ctx, args...)
+	if err != nil {
+		return nil, translate(err)
+	}
+	return rows{rs}, nil
+}
+
+// snapshot runs fn in a transaction that only reads. It is begun by a statement, because
+// database/sql would begin it as the host's driver was told to, which may be as a writer.
+func (r *reader) snapshot(ctx context.Context, fn func(ctx context.Context, conn storage.Conn) error) error {
+	c, err := r.db.Conn(ctx)
+	if err != nil {
+		return translate(err)
+	}
+	defer c.Close()
+	if _, err := c.ExecContext(ctx, "BEGIN DEFERRED"); err != nil {
+		return translate(err)
+	}
+	defer func() {
+		ctx := context.WithoutCancel(ctx)
+		if _, err := c.ExecContext(ctx, "ROLLBACK"); err != nil && inTransaction(ctx, c) {
+			c.Raw(func(any) error { return driver.ErrBadConn }) // ends with its connection
+		}
+	}()
+	return fn(ctx, snapshot{c})
+}
+
+// A snapshot is the connection of a transaction that only reads.
+type snapshot struct{ conn *sql.Conn }
+
+var _ storage.Conn = snapshot{}
+
+// Exec implements storage.Conn.
+func (s snapshot) Exec(ctx context.Context, query string, args ...any) (int64, error) {
+	res, err := s.conn.ExecContext(ctx, numbered(query), args...)
+	if err != nil {
+		return 0, translate(err)
+	}
+	return res.RowsAffected()
+}
+
+// Query implements storage.Conn.
+func (s snapshot) Query(ctx context.Context, query string, args ...any) (storage.Rows, error) {
+	rs, err := s.conn.QueryContext(ctx, numbered(query), args...)
 	if err != nil {
 		return nil, translate(err)
 	}

@@ -81,6 +81,12 @@
 // storage.ErrNoSpace too, and goes on by itself when there is space. The driver's own
 // error stays within reach of errors.As.
 //
+// # Tenants that leave
+//
+// The method Tenants returns the store of package tenants. It exports all rows of a tenant from
+// one read transaction, and deletes them in batches. While an export goes on, the
+// write-ahead log grows.
+//
 // # Migrations
 //
 // Open and New call [Backend.Migrate]. Hosts with a tool of their own set Config.NoMigrate and feed the files

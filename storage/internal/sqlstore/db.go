@@ -41,6 +41,10 @@ type DB interface {
 	// for single reading statements outside of any transaction.
 	Reader(ctx context.Context) (storage.Conn, error)
 
+	// Snapshot runs fn with a connection on which all that it reads is of one state, that
+	// of the first statement. ctx carries no transaction.
+	Snapshot(ctx context.Context, fn func(ctx context.Context, conn storage.Conn) error) error
+
 	// Dialect returns the hooks of the engine.
 	Dialect() *Dialect
 }

@@ -40,6 +40,7 @@ import (
 	"github.com/lumelle/adminkit/storage/postgres"
 	"github.com/lumelle/adminkit/storage/secrets/credentials"
 	"github.com/lumelle/adminkit/storage/sqlite"
+	"github.com/lumelle/adminkit/storage/tenants"
 	"github.com/lumelle/adminkit/webhooks"
 )
 
@@ -57,6 +58,7 @@ type Backend interface {
 	Flags() flags.Store             // flags and audiences
 	Idempotency() idempotency.Store // keys of repeated requests
 	Jobs() jobs.Store               // work that is due
+	Tenants() tenants.Store         // tenants that leave
 	Webhooks() webhooks.Store       // endpoints, messages and deliveries
 
 	// Ping reports whether the store answers.
