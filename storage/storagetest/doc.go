@@ -24,6 +24,7 @@
 //
 //   - the stores of the domains, as methods named Audit, Authz, Approvals, Automation,
 //     Flags, Webhooks, Jobs and Idempotency that return the Store of that package;
+//   - Tenants() tenants.Store, for tenants that leave;
 //   - Conn(ctx) (storage.Conn, error), for the host's own tables in the kit's
 //     transaction;
 //   - Migrate(ctx) error and Pending(ctx) ([]string, error), for tables that it
@@ -42,6 +43,8 @@
 //   - ID: identifiers are kept byte for byte, and unfit ones refused.
 //   - PG: pages, ties, cursors.
 //   - RV: revisions, and updates that are not lost.
+//   - TE: what a tenant that leaves takes along (package tenants).
+//   - TD: what is left of one that was deleted.
 //   - MG: migrations, and several processes that start at once.
 //
 // These hold of every store. Then each store that was found is held to the promises of
@@ -211,6 +214,7 @@
 //   - A host's own transaction, joined by a method of your making whose name in the kit is
 //     WithTx(ctx, tx): it returns a ctx with a handle whose commit is the host's. The kit
 //     sets savepoints in it and never ends it. [Options].Host turns the rules HJ on.
+//   - Tenants() tenants.Store, for tenants that leave;
 //   - Conn(ctx) (storage.Conn, error), for the host's own SQL in the kit's transaction.
 //   - storage.Signals on the backend, and on the stores that Jobs and Flags return: services
 //     look for it there by type assertion, and poll where it is missing.

@@ -103,6 +103,7 @@ func capabilities(b Backend, options Options) []string {
 	}{
 		{"host transactions", options.Host != nil},
 		{"shared places", options.Shared != nil},
+		{"tenants that can leave", is[leaver](b)},
 		{"migrations", is[migrator](b)},
 		{"readers that wait for the writer", options.ReadersWait},
 	} {
@@ -157,6 +158,7 @@ const (
 	aRevision              // a store with revisions
 	aHost                  // Options.Host
 	aPlace                 // Options.Shared
+	aLeaver                // Tenants
 	migrations             // Migrate and Pending
 )
 
@@ -183,6 +185,8 @@ func (r rule) missing(e *env) string {
 		return "host transactions"
 	case r.needs == aPlace && e.shared == nil:
 		return "shared place"
+	case r.needs == aLeaver && !is[leaver](e.b):
+		return "store that lets tenants leave"
 	case r.needs == migrations && !is[migrator](e.b):
 		return "migrations"
 	}
@@ -217,5 +221,5 @@ func Rules() []ruletest.Rule {
 
 // rules returns the rules of all stores, by subject.
 func rules() []rule {
-	return slices.Concat(transactionRules, hostRules, tenantRules, identifierRules, pageRules, revisionRules, migrationRules)
+	return slices.Concat(transactionRules, hostRules, tenantRules, identifierRules, pageRules, revisionRules, exportRules, deletionRules, migrationRules)
 }

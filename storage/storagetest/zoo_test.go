@@ -64,6 +64,21 @@ var zoo = []struct {
 	{"updates whatever the revision is", "RV-001", func(b *memory.Backend) Backend { return &ignoresRevision{Backend: b} }},
 	{"compares revisions before it writes", "RV-002", func(b *memory.Backend) Backend { return &comparesFirst{Backend: b} }},
 
+	{"forgets a table", "TE-001", forgetsATable},
+	{"exports tenants whose names are alike", "TE-002", exportsNeighbours},
+	{"gives secrets away", "TE-003", givesSecretsAway},
+	{"swallows the error of the receiver", "TE-004", swallowsTheReceiver},
+	{"reads table by table", "TE-005", readsTableByTable},
+	{"exports in the middle of a transaction", "TE-006", leavesInside},
+	{"exports backwards", "TE-007", exportsBackwards},
+	{"leaves rows", "TD-001", leavesRows},
+	{"deletes tenants whose names are alike", "TD-002", deletesNeighbours},
+	{"deletes the evidence", "TD-003", deletesTheEvidence},
+	{"deletes all at once", "TD-004", deletesAllAtOnce},
+	{"loses its place", "TD-005", losesItsPlace},
+	{"settles jobs that are gone", "TD-006", func(b *memory.Backend) Backend { return &settlesTheGone{b} }},
+	{"remembers whom it deleted", "TD-007", newRemembersTheGone},
+
 	{"always has a migration left", "MG-001", func(b *memory.Backend) Backend { return &neverMigrates{b} }},
 }
 
