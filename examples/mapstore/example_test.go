@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/lumelle/adminkit/audit"
+	"github.com/lumelle/adminkit/audit/correlation"
 	"github.com/lumelle/adminkit/examples/mapstore"
 )
 
@@ -29,7 +30,7 @@ func Example() {
 		ID: "refund-1001", Source: "/orders", Tenant: "acme",
 		Type: "lumelle.orders.v1.refunded", Action: "orders.refund", Category: audit.Activity, Outcome: audit.Success,
 		Time:  time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC),
-		Actor: audit.Actor{Type: audit.User, ID: "sam"}, Resource: audit.Resource{Type: "order", ID: "1001"},
+		Trace: correlation.New(), Actor: audit.Actor{Type: audit.User, ID: "sam"}, Resource: audit.Resource{Type: "order", ID: "1001"},
 	}
 	for _, outcome := range []error{errors.New("the bank said no"), nil} {
 		err := b.InTx(ctx, func(ctx context.Context) error {
