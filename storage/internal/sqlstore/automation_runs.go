@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/lumelle/adminkit/automation"
@@ -300,7 +301,11 @@ func scanRunStep(rows storage.Rows) (step automation.StepRun, err error) {
 func insertRunAttempt(ctx context.Context, conn storage.Conn, tenant, runID string, a automation.Attempt) error {
 	var logs any
 	if len(a.Logs) > 0 {
-		raw, err := json.Marshal(a.Logs)
+		lines := slices.Clone(a.Logs)
+		for i := range lines {
+			lines[i].At = fromMicros(micros(lines[i].At))
+		}
+		raw, err := json.Marshal(lines)
 		if err != nil {
 			return fmt.Errorf("encode log lines: %w", err)
 		}
