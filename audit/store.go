@@ -33,8 +33,9 @@ type Store interface {
 	// List returns a page of the list that q asks for, in its order; equal times are
 	// in the order of recording. q has been checked: its Limit is set, its times are
 	// in microseconds. A cursor that was changed, or not made for q.ListName(), answers
-	// storage.ErrBadCursor. Inside a transaction a list that is not polled shows what that
-	// wrote.
+	// storage.ErrBadCursor. The name leaves the tenant out: a cursor of another tenant is
+	// either refused, or a position among the rows of this one. Inside a transaction a list
+	// that is not polled shows what that wrote; whether a polled one does is left open.
 	//
 	// A list of order [Polled] answers a Next even where the page is short or empty,
 	// and holds rows back as long as a row that sorts before them may still be

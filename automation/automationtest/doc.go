@@ -134,12 +134,15 @@
 //
 //   - SaveRule and Save compare the revision or version and replace in one statement
 //     (AM-003, AM-008).
-//   - A conflict leaves the transaction usable, and nothing of the write (AM-009, AM-010).
+//   - A conflict leaves the transaction usable (RS-025), and nothing of the write: neither
+//     versions and listeners (RS-005, RS-006) nor steps and attempts (AM-010, RS-024).
+//   - The rule, the environment and the event of a run are one key of three parts (RS-028).
 //   - Listeners are those of enabled rules, in the environment of their current version
 //     (AM-005).
-//   - Lists continue behind (time, id) (AM-012).
+//   - Lists continue behind (time, id) (AM-012), whatever became of what is there (RS-041).
 //   - PutSignal and Save with a WaitKey lock the key where transactions run side by
-//     side (AM-016).
+//     side (AM-016). Who waits for a key is told before who waited (RS-053, RS-054).
+//   - Times inside of log lines are kept as all others (RS-022).
 //   - CountRules with lock keeps others from counting with lock until the transaction ends
 //     (AM-021).
 //

@@ -13,30 +13,25 @@ import (
 	"github.com/lumelle/adminkit/storage/storagetest/ruletest"
 )
 
-// A Backend is a backend of the kit as far as automations need it.
-type Backend interface {
+// A StoreUnderTest is an automation.Store with the transactions it takes part in.
+type StoreUnderTest interface {
 	storage.Transactor
 	Automation() automation.Store
 }
 
-// StoreOptions says how to get at the store under test.
-type StoreOptions struct {
-	// New returns an empty backend. It leaves closing it to t.Cleanup. It is called
-	// once; each rule has a tenant of its own. Required.
-	New func(t *testing.T) Backend
+// RunStore holds an automation.Store to its rules, each as a subtest named by its id.
+// newStore returns a migrated backend. It is called once: the rules share what it returns
+// and have a tenant of their own each. The test that asks leaves closing it to newStore.
+func RunStore(t *testing.T, newStore func(t *testing.T) StoreUnderTest) {
+	t.Helper()
+	ruletest.RunStore(t, storeRules(), newStore)
 }
 
-// RunStore tests an automation.Store. Every rule is a subtest named by its id; when one
-// fails, what the rule is for is printed with it.
-func RunStore(t *testing.T, o StoreOptions) {
-	t.Helper()
-	if o.New == nil {
-		t.Fatal("automationtest: StoreOptions.New is required")
-	}
-	b := o.New(t)
-	for _, r := range storeRules {
-		t.Run(r.about().String(), func(t *testing.T) { r.check(t, b) })
-	}
+// StoreRules returns the rules of [RunStore], in their order.
+func StoreRules() []ruletest.Rule { return ruletest.About(storeRules()) }
+
+func storeRules() []storeRule {
+	return slices.Concat(basicRules, ruleRules, runRules, runListRules, signalRules, pruneRules, transactionRules)
 }
 
 // A storeRule is one thing that has to hold of a store.
@@ -45,27 +40,25 @@ type storeRule struct {
 	run                   func(e *env)
 }
 
-func (r storeRule) about() ruletest.Rule {
+// About implements ruletest.StoreRule.
+func (r storeRule) About() ruletest.Rule {
 	return ruletest.Rule{ID: r.id, Name: r.name, Explanation: r.explanation}
 }
 
-// patience is how long a rule may take: a store that keeps its lock would hang the run.
-const patience = 30 * time.Second
-
-// check runs the rule and explains it where it fails.
-func (r storeRule) check(t testing.TB, b Backend) {
+// Check implements ruletest.StoreRule.
+func (r storeRule) Check(t testing.TB, b StoreUnderTest) {
 	t.Helper()
-	r.about().Check(t, patience, func(ctx context.Context) {
-		r.run(&env{TB: t, ctx: ctx, b: b, store: b.Automation(), tenant: "tenant-" + storage.NewID()})
+	r.About().Check(t, ruletest.StorePatience, func(ctx context.Context) {
+		r.run(&env{ruletest.NewStoreEnv(t, ctx, b, b.Automation())})
 	})
 }
 
+// patience is how long a rule of actions and triggers may take.
+const patience = 30 * time.Second
+
 // Rules returns the rules of the suites, in their order.
 func Rules() []ruletest.Rule {
-	var all []ruletest.Rule
-	for _, r := range storeRules {
-		all = append(all, r.about())
-	}
+	all := StoreRules()
 	for _, r := range slices.Concat(actionRules, triggerRules) {
 		all = append(all, r.about())
 	}
@@ -75,14 +68,23 @@ func Rules() []ruletest.Rule {
 // noon is when most records of the suite were made: equal times make lists tie.
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 123_456_000, time.UTC)
 
-// An env is what a rule of stores gets to work with: a backend that all rules share and
-// a tenant that no other has.
+// An env is what a rule of stores gets to work with.
 type env struct {
-	testing.TB
-	ctx    context.Context
-	b      Backend
-	store  automation.Store
-	tenant string
+	ruletest.StoreEnv[automation.Store]
+}
+
+// in is the env in a transaction.
+func (e *env) in(ctx context.Context) *env {
+	i := *e
+	i.Ctx = ctx
+	return &i
+}
+
+// of is the env of another tenant.
+func (e *env) of(tenant string) *env {
+	o := *e
+	o.Tenant = tenant
+	return &o
 }
 
 // must ends the rule where err is not nil.

@@ -15,7 +15,7 @@ import (
 	"github.com/lumelle/adminkit/storage"
 )
 
-var storeRules = []storeRule{
+var basicRules = []storeRule{
 	{"AM-001", "a rule and its versions are kept as they are",
 		"What was reviewed is what runs: every field comes back as it was saved, with times to the microsecond, and JSON byte for byte.", ruleKept},
 	{"AM-002", "other tenants find nothing",
@@ -64,14 +64,14 @@ var owner = audit.Actor{Type: audit.User, ID: "olivia", Name: "Olivia", ActingAs
 
 func (e *env) rule(id string) automation.Rule {
 	return automation.Rule{
-		ID: id, Tenant: e.tenant, Name: "Rule " + id, Environment: automation.Prod, EventTypes: []string{"a.b", "a.c.*"},
+		ID: id, Tenant: e.Tenant, Name: "Rule " + id, Environment: automation.Prod, EventTypes: []string{"a.b", "a.c.*"},
 		Enabled: true, Owner: owner, Version: 1, Revision: 1, CreatedAt: noon, UpdatedAt: noon.Add(time.Microsecond),
 	}
 }
 
 func (e *env) version(rule string, n int) automation.Version {
 	return automation.Version{
-		Tenant: e.tenant, RuleID: rule, Number: n, Document: []byte(fmt.Sprintf(`{"name": "v%d"}`, n)), Hash: strings.Repeat("ab", 32),
+		Tenant: e.Tenant, RuleID: rule, Number: n, Document: []byte(fmt.Sprintf(`{"name": "v%d"}`, n)), Hash: strings.Repeat("ab", 32),
 		CreatedBy: owner, CreatedAt: noon,
 	}
 }
@@ -80,7 +80,7 @@ func (e *env) version(rule string, n int) automation.Version {
 func (e *env) insertRule(r automation.Rule) {
 	e.Helper()
 	v := e.version(r.ID, 1)
-	e.must(e.store.SaveRule(e.ctx, e.tenant, r, &v))
+	e.must(e.Store.SaveRule(e.Ctx, e.Tenant, r, &v))
 }
 
 func traceOf(digit string) correlation.Trace {
@@ -90,7 +90,7 @@ func traceOf(digit string) correlation.Trace {
 // run returns a run that waits for the signals of the key "key-<id>", with every field set.
 func (e *env) run(id string) automation.Run {
 	return automation.Run{
-		ID: id, Tenant: e.tenant, RuleID: "rule", RuleVersion: 3, Environment: automation.Prod, Status: automation.Waiting,
+		ID: id, Tenant: e.Tenant, RuleID: "rule", RuleVersion: 3, Environment: automation.Prod, Status: automation.Waiting,
 		Trigger: automation.ByEvent, EventKey: "event-" + id, EventType: "a.b", Owner: owner, Cursor: "ask", Failing: true,
 		Audiences: []string{"beta", "vip"},
 		Wait:      automation.Wait{Kind: automation.ForSignal, Key: "key-" + id, DueAt: noon.Add(time.Hour), Gen: 2}, Job: 1<<62 + 1,
@@ -113,12 +113,12 @@ func (e *env) insertRun(r automation.Run) {
 	e.Helper()
 	ask := e.step(1, "ask")
 	ask.WaitKey = r.Wait.Key
-	e.must(e.store.Save(e.ctx, e.tenant, automation.Write{Run: r, Steps: []automation.StepRun{ask}}))
+	e.must(e.Store.Save(e.Ctx, e.Tenant, automation.Write{Run: r, Steps: []automation.StepRun{ask}}))
 }
 
 func (e *env) event(key string) automation.TriggerEvent {
 	return automation.TriggerEvent{
-		Key: key, Tenant: e.tenant, Source: "/orders", ID: "id-" + key, Type: "a.b", Environment: automation.Prod,
+		Key: key, Tenant: e.Tenant, Source: "/orders", ID: "id-" + key, Type: "a.b", Environment: automation.Prod,
 		Body: []byte(`{"data": {"amount": 150}}`), Trace: traceOf("3"), Hops: 2, CreatedAt: noon,
 	}
 }
@@ -139,22 +139,22 @@ func (e *env) want(what string, got, want error) {
 
 func ruleKept(e *env) {
 	full := e.rule("r1")
-	bare := automation.Rule{ID: "r2", Tenant: e.tenant, Name: "n", Environment: automation.Draft, EventTypes: []string{"a.b"},
+	bare := automation.Rule{ID: "r2", Tenant: e.Tenant, Name: "n", Environment: automation.Draft, EventTypes: []string{"a.b"},
 		Owner: audit.Actor{Type: audit.User, ID: "sam"}, Version: 1, Revision: 1, CreatedAt: noon, UpdatedAt: noon}
 	for _, want := range []automation.Rule{full, bare} {
 		e.insertRule(want)
-		got, err := e.store.GetRule(e.ctx, e.tenant, want.ID, false)
+		got, err := e.Store.GetRule(e.Ctx, e.Tenant, want.ID, false)
 		e.must(err)
 		e.equal("the rule came back changed", got, want)
 	}
-	got, err := e.store.GetVersion(e.ctx, e.tenant, "r1", 1)
+	got, err := e.Store.GetVersion(e.Ctx, e.Tenant, "r1", 1)
 	e.must(err)
 	e.equal("the version came back changed", got, e.version("r1", 1))
 	full.Revision, full.Enabled, full.Name, full.EventTypes, full.UpdatedAt = 2, false, "other", []string{"x"}, noon.Add(time.Hour)
 	full.Environment, full.Version = automation.Staging, 2
 	v := e.version("r1", 2)
-	e.must(e.store.SaveRule(e.ctx, e.tenant, full, &v))
-	again, err := e.store.GetRule(e.ctx, e.tenant, "r1", false)
+	e.must(e.Store.SaveRule(e.Ctx, e.Tenant, full, &v))
+	again, err := e.Store.GetRule(e.Ctx, e.Tenant, "r1", false)
 	e.must(err)
 	e.equal("the changed rule came back otherwise", again, full)
 }
@@ -162,71 +162,71 @@ func ruleKept(e *env) {
 func otherTenants(e *env) {
 	e.insertRule(e.rule("r1"))
 	e.insertRun(e.run("run-1"))
-	_, err := e.store.InsertEvent(e.ctx, e.tenant, e.event("event-1"))
+	_, err := e.Store.InsertEvent(e.Ctx, e.Tenant, e.event("event-1"))
 	e.must(err)
-	_, _, err = e.store.PutSignal(e.ctx, e.tenant, e.signal("key-early", "s1"))
+	_, _, err = e.Store.PutSignal(e.Ctx, e.Tenant, e.signal("key-early", "s1"))
 	e.must(err)
-	other := e.tenant + "-other"
+	other := e.Tenant + "-other"
 	for what, read := range map[string]func() error{
-		"GetRule":    func() error { _, err := e.store.GetRule(e.ctx, other, "r1", false); return err },
-		"GetVersion": func() error { _, err := e.store.GetVersion(e.ctx, other, "r1", 1); return err },
-		"GetEvent":   func() error { _, err := e.store.GetEvent(e.ctx, other, "event-1"); return err },
-		"GetRun":     func() error { _, err := e.store.GetRun(e.ctx, other, "run-1", false); return err },
+		"GetRule":    func() error { _, err := e.Store.GetRule(e.Ctx, other, "r1", false); return err },
+		"GetVersion": func() error { _, err := e.Store.GetVersion(e.Ctx, other, "r1", 1); return err },
+		"GetEvent":   func() error { _, err := e.Store.GetEvent(e.Ctx, other, "event-1"); return err },
+		"GetRun":     func() error { _, err := e.Store.GetRun(e.Ctx, other, "run-1", false); return err },
 		"SaveRule": func() error {
 			r := e.rule("r1")
 			r.Revision = 2
-			return e.store.SaveRule(e.ctx, other, r, nil)
+			return e.Store.SaveRule(e.Ctx, other, r, nil)
 		},
 	} {
 		e.want(what, read(), storage.ErrNotFound)
 	}
-	rules, err := e.store.ListRules(e.ctx, other, automation.RuleQuery{})
+	rules, err := e.Store.ListRules(e.Ctx, other, automation.RuleQuery{})
 	e.must(err)
-	versions, err := e.store.ListVersions(e.ctx, other, "r1", automation.VersionQuery{})
+	versions, err := e.Store.ListVersions(e.Ctx, other, "r1", automation.VersionQuery{})
 	e.must(err)
-	runs, err := e.store.ListRuns(e.ctx, other, automation.RunQuery{})
+	runs, err := e.Store.ListRuns(e.Ctx, other, automation.RunQuery{})
 	e.must(err)
-	listeners, err := e.store.Listeners(e.ctx, other, automation.Prod, []string{"a.b"})
+	listeners, err := e.Store.Listeners(e.Ctx, other, automation.Prod, []string{"a.b"})
 	e.must(err)
-	steps, err := e.store.Steps(e.ctx, other, "run-1")
+	steps, err := e.Store.Steps(e.Ctx, other, "run-1")
 	e.must(err)
-	traced, err := e.store.TraceRuns(e.ctx, other, strings.Repeat("1", 32))
+	traced, err := e.Store.TraceRuns(e.Ctx, other, strings.Repeat("1", 32))
 	e.must(err)
-	pending, err := e.store.PendingSignals(e.ctx, other, "key-early")
+	pending, err := e.Store.PendingSignals(e.Ctx, other, "key-early")
 	e.must(err)
-	fresh, waiter, err := e.store.PutSignal(e.ctx, other, e.signal("key-run-1", "s1"))
+	fresh, waiter, err := e.Store.PutSignal(e.Ctx, other, e.signal("key-run-1", "s1"))
 	e.must(err)
 	if n := len(rules.Items) + len(versions.Items) + len(runs.Items) + len(listeners) + len(steps) + len(traced) + len(pending); n > 0 || waiter != nil || !fresh {
 		e.Errorf("another tenant finds %d rows and the waiter %+v", n, waiter)
 	}
 	foreign := e.run("run-1")
 	foreign.Version = 2
-	e.want("Save", e.store.Save(e.ctx, other, automation.Write{Run: foreign}), storage.ErrConflict)
+	e.want("Save", e.Store.Save(e.Ctx, other, automation.Write{Run: foreign}), storage.ErrConflict)
 }
 
 func staleRule(e *env) {
 	r := e.rule("r1")
 	e.insertRule(r)
 	r.Revision, r.Name = 2, "second"
-	e.must(e.store.SaveRule(e.ctx, e.tenant, r, nil))
-	e.must(e.b.InTx(e.ctx, func(ctx context.Context) error {
+	e.must(e.Store.SaveRule(e.Ctx, e.Tenant, r, nil))
+	e.must(e.Backend.InTx(e.Ctx, func(ctx context.Context) error {
 		r.Name = "stale"
-		e.want("a stale revision", e.store.SaveRule(ctx, e.tenant, r, nil), storage.ErrConflict)
+		e.want("a stale revision", e.Store.SaveRule(ctx, e.Tenant, r, nil), storage.ErrConflict)
 		again := e.rule("r1")
 		v := e.version("r1", 7)
-		e.want("a taken id", e.store.SaveRule(ctx, e.tenant, again, &v), storage.ErrConflict)
+		e.want("a taken id", e.Store.SaveRule(ctx, e.Tenant, again, &v), storage.ErrConflict)
 		missing := e.rule("none")
 		missing.Revision = 2
-		e.want("an unknown rule", e.store.SaveRule(ctx, e.tenant, missing, nil), storage.ErrNotFound)
-		_, err := e.store.GetRule(ctx, e.tenant, "r1", true)
+		e.want("an unknown rule", e.Store.SaveRule(ctx, e.Tenant, missing, nil), storage.ErrNotFound)
+		_, err := e.Store.GetRule(ctx, e.Tenant, "r1", true)
 		return err // the transaction is usable
 	}))
-	got, err := e.store.GetRule(e.ctx, e.tenant, "r1", false)
+	got, err := e.Store.GetRule(e.Ctx, e.Tenant, "r1", false)
 	e.must(err)
 	if got.Name != "second" || got.Revision != 2 {
 		e.Errorf("the rule is %q at revision %d, want second at 2", got.Name, got.Revision)
 	}
-	_, err = e.store.GetVersion(e.ctx, e.tenant, "r1", 7)
+	_, err = e.Store.GetVersion(e.Ctx, e.Tenant, "r1", 7)
 	e.want("the version of a refused write", err, storage.ErrNotFound)
 }
 
@@ -236,15 +236,15 @@ func versionStays(e *env) {
 	r.Revision, r.Name = 2, "second"
 	v := e.version("r1", 1)
 	v.Document = []byte(`{"name": "other"}`)
-	e.must(e.b.InTx(e.ctx, func(ctx context.Context) error {
-		e.want("a taken number", e.store.SaveRule(ctx, e.tenant, r, &v), storage.ErrConflict)
-		_, err := e.store.GetRule(ctx, e.tenant, "r1", true)
+	e.must(e.Backend.InTx(e.Ctx, func(ctx context.Context) error {
+		e.want("a taken number", e.Store.SaveRule(ctx, e.Tenant, r, &v), storage.ErrConflict)
+		_, err := e.Store.GetRule(ctx, e.Tenant, "r1", true)
 		return err
 	}))
-	got, err := e.store.GetVersion(e.ctx, e.tenant, "r1", 1)
+	got, err := e.Store.GetVersion(e.Ctx, e.Tenant, "r1", 1)
 	e.must(err)
 	e.equal("the version changed", got, e.version("r1", 1))
-	rule, err := e.store.GetRule(e.ctx, e.tenant, "r1", false)
+	rule, err := e.Store.GetRule(e.Ctx, e.Tenant, "r1", false)
 	e.must(err)
 	if rule.Revision != 1 {
 		e.Errorf("the rule of a refused write is at revision %d, want 1", rule.Revision)
@@ -254,7 +254,7 @@ func versionStays(e *env) {
 func listeners(e *env) {
 	find := func(environment string, patterns ...string) []string {
 		e.Helper()
-		ids, err := e.store.Listeners(e.ctx, e.tenant, environment, patterns)
+		ids, err := e.Store.Listeners(e.Ctx, e.Tenant, environment, patterns)
 		e.must(err)
 		return ids
 	}
@@ -268,46 +268,46 @@ func listeners(e *env) {
 	e.ids("of nothing", find(automation.Prod))
 	e.ids("of staging", find(automation.Staging, "a.b"), "staging")
 	r1.Revision, r1.EventTypes = 2, []string{"x.y"}
-	e.must(e.store.SaveRule(e.ctx, e.tenant, r1, nil))
+	e.must(e.Store.SaveRule(e.Ctx, e.Tenant, r1, nil))
 	e.ids("after r1 listens elsewhere", find(automation.Prod, "a.b"), "r2")
 	e.ids("where r1 listens now", find(automation.Prod, "x.y"), "r1")
 	r1.Revision, r1.Environment = 3, automation.Staging
-	e.must(e.store.SaveRule(e.ctx, e.tenant, r1, nil))
+	e.must(e.Store.SaveRule(e.Ctx, e.Tenant, r1, nil))
 	e.ids("after r1 moved to staging", find(automation.Prod, "x.y"))
 	r1.Revision, r1.Enabled = 4, false
-	e.must(e.store.SaveRule(e.ctx, e.tenant, r1, nil))
+	e.must(e.Store.SaveRule(e.Ctx, e.Tenant, r1, nil))
 	e.ids("after r1 was disabled", find(automation.Staging, "x.y"))
 	r1.Revision, r1.Enabled = 5, true
-	e.must(e.store.SaveRule(e.ctx, e.tenant, r1, nil))
+	e.must(e.Store.SaveRule(e.Ctx, e.Tenant, r1, nil))
 	e.ids("after r1 was enabled", find(automation.Staging, "x.y"), "r1")
 }
 
 func eventOnce(e *env) {
-	fresh, err := e.store.InsertEvent(e.ctx, e.tenant, e.event("k"))
+	fresh, err := e.Store.InsertEvent(e.Ctx, e.Tenant, e.event("k"))
 	e.must(err)
 	if !fresh {
 		e.Errorf("a new event is not fresh")
 	}
-	e.must(e.b.InTx(e.ctx, func(ctx context.Context) error {
+	e.must(e.Backend.InTx(e.Ctx, func(ctx context.Context) error {
 		other := e.event("k")
 		other.Body = []byte(`{}`)
-		fresh, err := e.store.InsertEvent(ctx, e.tenant, other)
+		fresh, err := e.Store.InsertEvent(ctx, e.Tenant, other)
 		e.must(err)
 		if fresh {
 			e.Errorf("an event that is there is fresh")
 		}
-		got, err := e.store.GetEvent(ctx, e.tenant, "k")
+		got, err := e.Store.GetEvent(ctx, e.Tenant, "k")
 		e.must(err)
 		e.equal("the event came back changed", got, e.event("k"))
 		return nil
 	}))
-	_, err = e.store.GetEvent(e.ctx, e.tenant, "none")
+	_, err = e.Store.GetEvent(e.Ctx, e.Tenant, "none")
 	e.want("an unknown event", err, storage.ErrNotFound)
 }
 
 func runKept(e *env) {
 	full := e.run("run-1")
-	bare := automation.Run{ID: "run-2", Tenant: e.tenant, RuleID: "rule", RuleVersion: 1, Environment: automation.Prod,
+	bare := automation.Run{ID: "run-2", Tenant: e.Tenant, RuleID: "rule", RuleVersion: 1, Environment: automation.Prod,
 		Status: automation.Running, Trigger: automation.ByRerun, ParentID: "run-1", EventKey: "event-run-1", EventType: "a.b",
 		Owner: audit.Actor{Type: audit.User, ID: "sam"}, Trace: traceOf("1"), StartedAt: noon, UpdatedAt: noon, Version: 1}
 	steps := []automation.StepRun{e.step(1, "z-first"), e.step(2, "a-second"), {Path: "third", Seq: 3, Action: "if", Status: automation.Running, StartedAt: noon}}
@@ -319,14 +319,14 @@ func runKept(e *env) {
 		{Step: "a-second", N: 1, At: noon.Add(time.Second)},
 	}
 	for _, want := range []automation.Run{full, bare} {
-		e.must(e.store.Save(e.ctx, e.tenant, automation.Write{Run: want, Steps: []automation.StepRun{steps[1], steps[0], steps[2]}, Attempts: attempts}))
-		got, err := e.store.GetRun(e.ctx, e.tenant, want.ID, false)
+		e.must(e.Store.Save(e.Ctx, e.Tenant, automation.Write{Run: want, Steps: []automation.StepRun{steps[1], steps[0], steps[2]}, Attempts: attempts}))
+		got, err := e.Store.GetRun(e.Ctx, e.Tenant, want.ID, false)
 		e.must(err)
 		e.equal("the run came back changed", got, want)
-		back, err := e.store.Steps(e.ctx, e.tenant, want.ID)
+		back, err := e.Store.Steps(e.Ctx, e.Tenant, want.ID)
 		e.must(err)
 		e.equal("the steps came back changed", back, steps)
-		made, err := e.store.Attempts(e.ctx, e.tenant, want.ID)
+		made, err := e.Store.Attempts(e.Ctx, e.Tenant, want.ID)
 		e.must(err)
 		e.equal("the attempts came back changed", made, []automation.Attempt{attempts[0], attempts[2], attempts[1]})
 	}
@@ -334,11 +334,11 @@ func runKept(e *env) {
 	next.Version, next.Status, next.Wait, next.Failure, next.Cursor = 2, automation.Succeeded, automation.Wait{Gen: 3}, nil, ""
 	changed := steps[2]
 	changed.Status, changed.Output = automation.Succeeded, []byte(`[1]`)
-	e.must(e.store.Save(e.ctx, e.tenant, automation.Write{Run: next, Steps: []automation.StepRun{changed}}))
-	got, err := e.store.GetRun(e.ctx, e.tenant, full.ID, false)
+	e.must(e.Store.Save(e.Ctx, e.Tenant, automation.Write{Run: next, Steps: []automation.StepRun{changed}}))
+	got, err := e.Store.GetRun(e.Ctx, e.Tenant, full.ID, false)
 	e.must(err)
 	e.equal("the next version came back changed", got, next)
-	back, err := e.store.Steps(e.ctx, e.tenant, full.ID)
+	back, err := e.Store.Steps(e.Ctx, e.Tenant, full.ID)
 	e.must(err)
 	e.equal("the changed step came back otherwise", back, []automation.StepRun{steps[0], steps[1], changed})
 }
@@ -347,26 +347,26 @@ func staleRun(e *env) {
 	r := e.run("run-1")
 	e.insertRun(r)
 	r.Version = 2
-	e.must(e.store.Save(e.ctx, e.tenant, automation.Write{Run: r}))
-	e.must(e.b.InTx(e.ctx, func(ctx context.Context) error {
+	e.must(e.Store.Save(e.Ctx, e.Tenant, automation.Write{Run: r}))
+	e.must(e.Backend.InTx(e.Ctx, func(ctx context.Context) error {
 		for _, version := range []int64{2, 4} {
 			stale := r
 			stale.Version, stale.Reason = version, "stale"
-			e.want("a write for another version", e.store.Save(ctx, e.tenant, automation.Write{Run: stale}), storage.ErrConflict)
+			e.want("a write for another version", e.Store.Save(ctx, e.Tenant, automation.Write{Run: stale}), storage.ErrConflict)
 		}
 		missing := e.run("none")
 		missing.Version = 2
-		e.want("a write of an unknown run", e.store.Save(ctx, e.tenant, automation.Write{Run: missing}), storage.ErrConflict)
-		_, err := e.store.GetRun(ctx, e.tenant, "run-1", true)
+		e.want("a write of an unknown run", e.Store.Save(ctx, e.Tenant, automation.Write{Run: missing}), storage.ErrConflict)
+		_, err := e.Store.GetRun(ctx, e.Tenant, "run-1", true)
 		return err
 	}))
-	got, err := e.store.GetRun(e.ctx, e.tenant, "run-1", false)
+	got, err := e.Store.GetRun(e.Ctx, e.Tenant, "run-1", false)
 	e.must(err)
 	e.equal("the run changed", got, r)
 	race(e, func(i int) error {
 		next := r
 		next.Version, next.Reason = 3, fmt.Sprint(i)
-		return e.store.Save(e.ctx, e.tenant, automation.Write{Run: next})
+		return e.Store.Save(e.Ctx, e.Tenant, automation.Write{Run: next})
 	})
 }
 
@@ -397,10 +397,10 @@ func race(e *env, try func(i int) error) {
 func originOnce(e *env) {
 	first := e.run("run-1")
 	e.insertRun(first)
-	e.must(e.b.InTx(e.ctx, func(ctx context.Context) error {
+	e.must(e.Backend.InTx(e.Ctx, func(ctx context.Context) error {
 		twin := e.run("run-2")
 		twin.EventKey = first.EventKey
-		e.want("a second run for the event", e.store.Save(ctx, e.tenant, automation.Write{Run: twin}), storage.ErrConflict)
+		e.want("a second run for the event", e.Store.Save(ctx, e.Tenant, automation.Write{Run: twin}), storage.ErrConflict)
 		for i, change := range []func(r *automation.Run){
 			func(r *automation.Run) { r.ParentID = "run-1" },
 			func(r *automation.Run) { r.ParentID = "run-1" },
@@ -411,37 +411,37 @@ func originOnce(e *env) {
 			r := e.run(fmt.Sprintf("run-%d", 10+i))
 			r.EventKey = first.EventKey
 			change(&r)
-			e.must(e.store.Save(ctx, e.tenant, automation.Write{Run: r}))
+			e.must(e.Store.Save(ctx, e.Tenant, automation.Write{Run: r}))
 		}
 		first.Version = 2
-		return e.store.Save(ctx, e.tenant, automation.Write{Run: first})
+		return e.Store.Save(ctx, e.Tenant, automation.Write{Run: first})
 	}))
 	race(e, func(i int) error {
 		r := e.run(fmt.Sprintf("run-%d", 20+i))
 		r.EventKey = "raced"
-		return e.store.Save(e.ctx, e.tenant, automation.Write{Run: r})
+		return e.Store.Save(e.Ctx, e.Tenant, automation.Write{Run: r})
 	})
 }
 
 func wholeWrites(e *env) {
 	r := e.run("run-1")
 	attempt := automation.Attempt{Step: "ask", N: 1, At: noon}
-	e.must(e.store.Save(e.ctx, e.tenant, automation.Write{Run: r, Steps: []automation.StepRun{e.step(1, "ask")}, Attempts: []automation.Attempt{attempt}}))
+	e.must(e.Store.Save(e.Ctx, e.Tenant, automation.Write{Run: r, Steps: []automation.StepRun{e.step(1, "ask")}, Attempts: []automation.Attempt{attempt}}))
 	next := r
 	next.Version, next.Reason = 2, "half"
 	attempt.Error = "again"
-	err := e.store.Save(e.ctx, e.tenant, automation.Write{Run: next, Steps: []automation.StepRun{e.step(2, "new")}, Attempts: []automation.Attempt{attempt}})
+	err := e.Store.Save(e.Ctx, e.Tenant, automation.Write{Run: next, Steps: []automation.StepRun{e.step(2, "new")}, Attempts: []automation.Attempt{attempt}})
 	e.want("an attempt whose number is taken", err, storage.ErrConflict)
-	e.must(e.b.InTx(e.ctx, func(ctx context.Context) error {
-		err := e.store.Save(ctx, e.tenant, automation.Write{Run: next, Steps: []automation.StepRun{e.step(2, "new")}, Attempts: []automation.Attempt{attempt}})
+	e.must(e.Backend.InTx(e.Ctx, func(ctx context.Context) error {
+		err := e.Store.Save(ctx, e.Tenant, automation.Write{Run: next, Steps: []automation.StepRun{e.step(2, "new")}, Attempts: []automation.Attempt{attempt}})
 		e.want("the same inside of a transaction", err, storage.ErrConflict)
-		_, err = e.store.GetRun(ctx, e.tenant, "run-1", true)
+		_, err = e.Store.GetRun(ctx, e.Tenant, "run-1", true)
 		return err
 	}))
-	got, err := e.store.GetRun(e.ctx, e.tenant, "run-1", false)
+	got, err := e.Store.GetRun(e.Ctx, e.Tenant, "run-1", false)
 	e.must(err)
 	e.equal("the run of a refused write changed", got, r)
-	steps, err := e.store.Steps(e.ctx, e.tenant, "run-1")
+	steps, err := e.Store.Steps(e.Ctx, e.Tenant, "run-1")
 	e.must(err)
 	if len(steps) != 1 {
 		e.Errorf("a refused write left %d steps, want 1", len(steps))
@@ -450,26 +450,26 @@ func wholeWrites(e *env) {
 
 func rollback(e *env) {
 	undone := errors.New("undone")
-	err := e.b.InTx(e.ctx, func(ctx context.Context) error {
+	err := e.Backend.InTx(e.Ctx, func(ctx context.Context) error {
 		v := e.version("r1", 1)
-		e.must(e.store.SaveRule(ctx, e.tenant, e.rule("r1"), &v))
-		_, err := e.store.InsertEvent(ctx, e.tenant, e.event("k"))
+		e.must(e.Store.SaveRule(ctx, e.Tenant, e.rule("r1"), &v))
+		_, err := e.Store.InsertEvent(ctx, e.Tenant, e.event("k"))
 		e.must(err)
-		e.must(e.store.Save(ctx, e.tenant, automation.Write{Run: e.run("run-1"), Steps: []automation.StepRun{e.step(1, "ask")}}))
-		_, _, err = e.store.PutSignal(ctx, e.tenant, e.signal("key", "s1"))
+		e.must(e.Store.Save(ctx, e.Tenant, automation.Write{Run: e.run("run-1"), Steps: []automation.StepRun{e.step(1, "ask")}}))
+		_, _, err = e.Store.PutSignal(ctx, e.Tenant, e.signal("key", "s1"))
 		e.must(err)
 		return undone
 	})
 	e.want("the transaction", err, undone)
-	_, err = e.store.GetRule(e.ctx, e.tenant, "r1", false)
+	_, err = e.Store.GetRule(e.Ctx, e.Tenant, "r1", false)
 	e.want("the rule", err, storage.ErrNotFound)
-	_, err = e.store.GetEvent(e.ctx, e.tenant, "k")
+	_, err = e.Store.GetEvent(e.Ctx, e.Tenant, "k")
 	e.want("the event", err, storage.ErrNotFound)
-	_, err = e.store.GetRun(e.ctx, e.tenant, "run-1", false)
+	_, err = e.Store.GetRun(e.Ctx, e.Tenant, "run-1", false)
 	e.want("the run", err, storage.ErrNotFound)
-	pending, err := e.store.PendingSignals(e.ctx, e.tenant, "key")
+	pending, err := e.Store.PendingSignals(e.Ctx, e.Tenant, "key")
 	e.must(err)
-	ids, err := e.store.Listeners(e.ctx, e.tenant, automation.Prod, []string{"a.b"})
+	ids, err := e.Store.Listeners(e.Ctx, e.Tenant, automation.Prod, []string{"a.b"})
 	e.must(err)
 	if len(pending)+len(ids) > 0 {
 		e.Errorf("a rollback left signals %v and listeners %v", pending, ids)

@@ -53,23 +53,23 @@ func pages(e *env) {
 	for n := 2; n <= 5; n++ {
 		rule.Revision, rule.Version = int64(n), n
 		v := e.version("a", n)
-		e.must(e.store.SaveRule(e.ctx, e.tenant, rule, &v))
+		e.must(e.Store.SaveRule(e.Ctx, e.Tenant, rule, &v))
 	}
 	e.ids("rules", walk(e, func(r automation.Rule) string { return r.ID }, func(after storage.Cursor) (storage.Page[automation.Rule], error) {
-		return e.store.ListRules(e.ctx, e.tenant, automation.RuleQuery{After: after, Limit: 2})
+		return e.Store.ListRules(e.Ctx, e.Tenant, automation.RuleQuery{After: after, Limit: 2})
 	}), "e", "a", "b", "c", "d")
 	e.ids("versions", walk(e, func(v automation.Version) string { return fmt.Sprint(v.Number) }, func(after storage.Cursor) (storage.Page[automation.Version], error) {
-		return e.store.ListVersions(e.ctx, e.tenant, "a", automation.VersionQuery{After: after, Limit: 2})
+		return e.Store.ListVersions(e.Ctx, e.Tenant, "a", automation.VersionQuery{After: after, Limit: 2})
 	}), "5", "4", "3", "2", "1")
 	for _, q := range []automation.RunQuery{{}, {RuleID: "rule"}, {Step: "ask"}} {
 		e.ids("runs", walk(e, func(r automation.Run) string { return r.ID }, func(after storage.Cursor) (storage.Page[automation.Run], error) {
 			q.After, q.Limit = after, 2
-			return e.store.ListRuns(e.ctx, e.tenant, q)
+			return e.Store.ListRuns(e.Ctx, e.Tenant, q)
 		}), "d", "c", "b", "a", "e")
 	}
-	first, err := e.store.ListRuns(e.ctx, e.tenant, automation.RunQuery{Limit: 2})
+	first, err := e.Store.ListRuns(e.Ctx, e.Tenant, automation.RunQuery{Limit: 2})
 	e.must(err)
-	_, err = e.store.ListRuns(e.ctx, e.tenant, automation.RunQuery{Status: automation.Failed, After: first.Next})
+	_, err = e.Store.ListRuns(e.Ctx, e.Tenant, automation.RunQuery{Status: automation.Failed, After: first.Next})
 	e.want("a cursor of another list", err, storage.ErrBadCursor)
 }
 
@@ -90,7 +90,7 @@ func filters(e *env) {
 			r.Environment, r.Level = automation.Staging, slog.LevelInfo
 		}
 		if id == "f" {
-			e.must(e.store.Save(e.ctx, e.tenant, automation.Write{Run: r, Steps: []automation.StepRun{e.step(1, "f-step")}}))
+			e.must(e.Store.Save(e.Ctx, e.Tenant, automation.Write{Run: r, Steps: []automation.StepRun{e.step(1, "f-step")}}))
 			continue
 		}
 		e.insertRun(r)
@@ -118,7 +118,7 @@ func filters(e *env) {
 	} {
 		got := walk(e, func(r automation.Run) string { return r.ID }, func(after storage.Cursor) (storage.Page[automation.Run], error) {
 			c.q.After, c.q.Limit = after, 2
-			return e.store.ListRuns(e.ctx, e.tenant, c.q)
+			return e.Store.ListRuns(e.Ctx, e.Tenant, c.q)
 		})
 		e.ids("runs "+c.what, got, strings.Fields(c.want)...)
 	}
@@ -133,11 +133,11 @@ func traces(e *env) {
 		if r.ID == "linked" || r.ID == "both" {
 			s.LinkID = own.Trace.TraceID
 		}
-		e.must(e.store.Save(e.ctx, e.tenant, automation.Write{Run: r, Steps: []automation.StepRun{s}}))
+		e.must(e.Store.Save(e.Ctx, e.Tenant, automation.Write{Run: r, Steps: []automation.StepRun{s}}))
 	}
 	found := func(traceID string) []string {
 		e.Helper()
-		runs, err := e.store.TraceRuns(e.ctx, e.tenant, traceID)
+		runs, err := e.Store.TraceRuns(e.Ctx, e.Tenant, traceID)
 		e.must(err)
 		var ids []string
 		for _, r := range runs {
@@ -153,28 +153,28 @@ func traces(e *env) {
 func lockNeedsTx(e *env) {
 	e.insertRule(e.rule("r1"))
 	e.insertRun(e.run("run-1"))
-	_, err := e.store.GetRule(e.ctx, e.tenant, "r1", true)
+	_, err := e.Store.GetRule(e.Ctx, e.Tenant, "r1", true)
 	e.want("a locked rule", err, storage.ErrNoTx)
-	_, err = e.store.GetRun(e.ctx, e.tenant, "run-1", true)
+	_, err = e.Store.GetRun(e.Ctx, e.Tenant, "run-1", true)
 	e.want("a locked run", err, storage.ErrNoTx)
-	e.must(e.b.InTx(e.ctx, func(ctx context.Context) error {
-		if _, err := e.store.GetRule(ctx, e.tenant, "r1", true); err != nil {
+	e.must(e.Backend.InTx(e.Ctx, func(ctx context.Context) error {
+		if _, err := e.Store.GetRule(ctx, e.Tenant, "r1", true); err != nil {
 			return err
 		}
-		_, err := e.store.GetRun(ctx, e.tenant, "run-1", true)
+		_, err := e.Store.GetRun(ctx, e.Tenant, "run-1", true)
 		return err
 	}))
 	// Of increments that lock first, none is lost.
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
-			err := e.b.InTx(e.ctx, func(ctx context.Context) error {
-				r, err := e.store.GetRun(ctx, e.tenant, "run-1", true)
+			err := e.Backend.InTx(e.Ctx, func(ctx context.Context) error {
+				r, err := e.Store.GetRun(ctx, e.Tenant, "run-1", true)
 				if err != nil {
 					return err
 				}
 				r.Version++
-				return e.store.Save(ctx, e.tenant, automation.Write{Run: r})
+				return e.Store.Save(ctx, e.Tenant, automation.Write{Run: r})
 			})
 			if err != nil {
 				e.Errorf("a write under the lock: %v", err)
@@ -182,7 +182,7 @@ func lockNeedsTx(e *env) {
 		})
 	}
 	wg.Wait()
-	r, err := e.store.GetRun(e.ctx, e.tenant, "run-1", false)
+	r, err := e.Store.GetRun(e.Ctx, e.Tenant, "run-1", false)
 	e.must(err)
 	if r.Version != 9 {
 		e.Errorf("after 8 writes under the lock the version is %d, want 9", r.Version)
@@ -197,19 +197,19 @@ func signalMeetsWait(e *env) {
 		var wg sync.WaitGroup
 		var errWait, errSignal error
 		wg.Go(func() {
-			errWait = e.b.InTx(e.ctx, func(ctx context.Context) (err error) {
+			errWait = e.Backend.InTx(e.Ctx, func(ctx context.Context) (err error) {
 				s := e.step(1, "ask")
 				s.WaitKey = r.Wait.Key
-				if err := e.store.Save(ctx, e.tenant, automation.Write{Run: r, Steps: []automation.StepRun{s}}); err != nil {
+				if err := e.Store.Save(ctx, e.Tenant, automation.Write{Run: r, Steps: []automation.StepRun{s}}); err != nil {
 					return err
 				}
-				pending, err = e.store.PendingSignals(ctx, e.tenant, r.Wait.Key)
+				pending, err = e.Store.PendingSignals(ctx, e.Tenant, r.Wait.Key)
 				return err
 			})
 		})
 		wg.Go(func() {
-			errSignal = e.b.InTx(e.ctx, func(ctx context.Context) (err error) {
-				_, waiter, err = e.store.PutSignal(ctx, e.tenant, e.signal(r.Wait.Key, "s"))
+			errSignal = e.Backend.InTx(e.Ctx, func(ctx context.Context) (err error) {
+				_, waiter, err = e.Store.PutSignal(ctx, e.Tenant, e.signal(r.Wait.Key, "s"))
 				return err
 			})
 		})
@@ -222,15 +222,15 @@ func signalMeetsWait(e *env) {
 	}
 	r := e.run("late")
 	e.insertRun(r)
-	_, w, err := e.store.PutSignal(e.ctx, e.tenant, e.signal(r.Wait.Key, "s1"))
+	_, w, err := e.Store.PutSignal(e.Ctx, e.Tenant, e.signal(r.Wait.Key, "s1"))
 	e.must(err)
 	e.equal("the waiter", w, &automation.Waiter{RunID: "late", RuleID: "rule", Gen: 2, Waiting: true})
 	r.Version, r.Status, r.Wait = 2, automation.Succeeded, automation.Wait{Gen: 2}
-	e.must(e.store.Save(e.ctx, e.tenant, automation.Write{Run: r}))
-	_, w, err = e.store.PutSignal(e.ctx, e.tenant, e.signal("key-late", "s2"))
+	e.must(e.Store.Save(e.Ctx, e.Tenant, automation.Write{Run: r}))
+	_, w, err = e.Store.PutSignal(e.Ctx, e.Tenant, e.signal("key-late", "s2"))
 	e.must(err)
 	e.equal("who waited", w, &automation.Waiter{RunID: "late", RuleID: "rule", Gen: 2})
-	_, w, err = e.store.PutSignal(e.ctx, e.tenant, e.signal("nobody", "s1"))
+	_, w, err = e.Store.PutSignal(e.Ctx, e.Tenant, e.signal("nobody", "s1"))
 	e.must(err)
 	if w != nil {
 		e.Errorf("a signal that nobody waits for has the waiter %+v", w)
@@ -244,35 +244,35 @@ func signals(e *env) {
 	second.At = noon.Add(time.Second)
 	second.Payload, second.TraceID, second.Outcome = nil, "", automation.Declined
 	for _, s := range []automation.Signal{second, e.signal("k", "z"), e.signal("k", "a"), late, e.signal("other", "a")} {
-		fresh, _, err := e.store.PutSignal(e.ctx, e.tenant, s)
+		fresh, _, err := e.Store.PutSignal(e.Ctx, e.Tenant, s)
 		e.must(err)
 		if !fresh {
 			e.Errorf("the new signal %s of %s is not fresh", s.ID, s.Key)
 		}
 	}
-	e.must(e.b.InTx(e.ctx, func(ctx context.Context) error {
+	e.must(e.Backend.InTx(e.Ctx, func(ctx context.Context) error {
 		again := e.signal("k", "a")
 		again.Outcome = automation.Declined
-		fresh, _, err := e.store.PutSignal(ctx, e.tenant, again)
+		fresh, _, err := e.Store.PutSignal(ctx, e.Tenant, again)
 		e.must(err)
 		if fresh {
 			e.Errorf("a repeated signal is fresh")
 		}
-		got, err := e.store.PendingSignals(ctx, e.tenant, "k")
+		got, err := e.Store.PendingSignals(ctx, e.Tenant, "k")
 		e.must(err)
 		e.equal("the pending signals", got, []automation.Signal{e.signal("k", "a"), e.signal("k", "z"), second})
 		return nil
 	}))
-	e.must(e.store.SetSignals(e.ctx, e.tenant, "k", automation.SignalConsumed, "a", "none"))
-	e.must(e.store.SetSignals(e.ctx, e.tenant, "k", automation.SignalLate, "z", "b"))
-	left, err := e.store.PendingSignals(e.ctx, e.tenant, "k")
+	e.must(e.Store.SetSignals(e.Ctx, e.Tenant, "k", automation.SignalConsumed, "a", "none"))
+	e.must(e.Store.SetSignals(e.Ctx, e.Tenant, "k", automation.SignalLate, "z", "b"))
+	left, err := e.Store.PendingSignals(e.Ctx, e.Tenant, "k")
 	e.must(err)
-	other, err := e.store.PendingSignals(e.ctx, e.tenant, "other")
+	other, err := e.Store.PendingSignals(e.Ctx, e.Tenant, "other")
 	e.must(err)
 	if len(left) != 0 || len(other) != 1 {
 		e.Errorf("pending are %v of k and %v of other, want none and one", left, other)
 	}
-	fresh, _, err := e.store.PutSignal(e.ctx, e.tenant, e.signal("k", "a"))
+	fresh, _, err := e.Store.PutSignal(e.Ctx, e.Tenant, e.signal("k", "a"))
 	e.must(err)
 	if fresh {
 		e.Errorf("a consumed signal is fresh again")
@@ -282,22 +282,22 @@ func signals(e *env) {
 func aliasing(e *env) {
 	r, v := e.rule("r1"), e.version("r1", 1)
 	r.EventTypes = slices.Clone(r.EventTypes)
-	e.must(e.store.SaveRule(e.ctx, e.tenant, r, &v))
+	e.must(e.Store.SaveRule(e.Ctx, e.Tenant, r, &v))
 	run, step, event := e.run("run-1"), e.step(1, "ask"), e.event("k")
-	e.must(e.store.Save(e.ctx, e.tenant, automation.Write{Run: run, Steps: []automation.StepRun{step}}))
-	_, err := e.store.InsertEvent(e.ctx, e.tenant, event)
+	e.must(e.Store.Save(e.Ctx, e.Tenant, automation.Write{Run: run, Steps: []automation.StepRun{step}}))
+	_, err := e.Store.InsertEvent(e.Ctx, e.Tenant, event)
 	e.must(err)
 	r.EventTypes[0], v.Document[0], run.Failure.Class, step.Output[0], event.Body[0] = "x", 'x', "x", 'x', 'x'
 	for range 2 { // the second round sees what changing the answers of the first did
-		gotRule, err := e.store.GetRule(e.ctx, e.tenant, "r1", false)
+		gotRule, err := e.Store.GetRule(e.Ctx, e.Tenant, "r1", false)
 		e.must(err)
-		gotVersion, err := e.store.GetVersion(e.ctx, e.tenant, "r1", 1)
+		gotVersion, err := e.Store.GetVersion(e.Ctx, e.Tenant, "r1", 1)
 		e.must(err)
-		gotRun, err := e.store.GetRun(e.ctx, e.tenant, "run-1", false)
+		gotRun, err := e.Store.GetRun(e.Ctx, e.Tenant, "run-1", false)
 		e.must(err)
-		gotSteps, err := e.store.Steps(e.ctx, e.tenant, "run-1")
+		gotSteps, err := e.Store.Steps(e.Ctx, e.Tenant, "run-1")
 		e.must(err)
-		gotEvent, err := e.store.GetEvent(e.ctx, e.tenant, "k")
+		gotEvent, err := e.Store.GetEvent(e.Ctx, e.Tenant, "k")
 		e.must(err)
 		e.equal("the rule", gotRule, e.rule("r1"))
 		e.equal("the version", gotVersion, e.version("r1", 1))
@@ -312,20 +312,20 @@ func countedRules(e *env) {
 	off := e.rule("off")
 	off.Enabled = false
 	e.insertRule(off)
-	_, err := e.store.CountRules(e.ctx, e.tenant, true)
+	_, err := e.Store.CountRules(e.Ctx, e.Tenant, true)
 	e.want("a count with lock", err, storage.ErrNoTx)
 	const most = 4
 	errFull := errors.New("full")
 	errs := make(chan error, 16)
 	for i := range cap(errs) {
 		go func() {
-			errs <- e.b.InTx(e.ctx, func(ctx context.Context) error {
+			errs <- e.Backend.InTx(e.Ctx, func(ctx context.Context) error {
 				r := e.rule(fmt.Sprintf("r%d", i))
 				v := e.version(r.ID, 1)
-				if err := e.store.SaveRule(ctx, e.tenant, r, &v); err != nil {
+				if err := e.Store.SaveRule(ctx, e.Tenant, r, &v); err != nil {
 					return err
 				}
-				n, err := e.store.CountRules(ctx, e.tenant, true)
+				n, err := e.Store.CountRules(ctx, e.Tenant, true)
 				if err == nil && n > most {
 					err = errFull
 				}
@@ -338,8 +338,8 @@ func countedRules(e *env) {
 			e.must(err)
 		}
 	}
-	for tenant, want := range map[string]int64{e.tenant: most, e.tenant + "x": 0} {
-		n, err := e.store.CountRules(e.ctx, tenant, false)
+	for tenant, want := range map[string]int64{e.Tenant: most, e.Tenant + "x": 0} {
+		n, err := e.Store.CountRules(e.Ctx, tenant, false)
 		e.must(err)
 		e.equal("the rules of "+tenant, n, want)
 	}

@@ -36,7 +36,7 @@ func (e *env) insertEvent(key string, created time.Time) {
 	e.Helper()
 	event := e.event(key)
 	event.CreatedAt = created
-	_, err := e.store.InsertEvent(e.ctx, e.tenant, event)
+	_, err := e.Store.InsertEvent(e.Ctx, e.Tenant, event)
 	e.must(err)
 }
 
@@ -45,14 +45,14 @@ func (e *env) putSignal(tenant, key string, at time.Time) {
 	e.Helper()
 	s := e.signal(key, "s")
 	s.At = at
-	_, _, err := e.store.PutSignal(e.ctx, tenant, s)
+	_, _, err := e.Store.PutSignal(e.Ctx, tenant, s)
 	e.must(err)
 }
 
 // prune deletes the past of the tenant before noon.
 func (e *env) prune() automation.Pruned {
 	e.Helper()
-	done, err := automation.Prune(e.ctx, e.store, e.tenant, automation.Horizon{Runs: noon, Signals: noon})
+	done, err := automation.Prune(e.Ctx, e.Store, e.Tenant, automation.Horizon{Runs: noon, Signals: noon})
 	e.must(err)
 	return done
 }
@@ -74,7 +74,7 @@ func retention(e *env) {
 		}
 		r, v := e.rule("rule"), e.version("rule", n)
 		r.Version, r.Revision, v.CreatedAt = n, int64(n), created
-		e.must(e.store.SaveRule(e.ctx, e.tenant, r, &v))
+		e.must(e.Store.SaveRule(e.Ctx, e.Tenant, r, &v))
 	}
 	for id, ended := range map[string]time.Time{"old": old, "fresh": fresh, "waits": {}} {
 		e.past(id, ended)
@@ -86,9 +86,9 @@ func retention(e *env) {
 	rerun.ParentID, rerun.EventKey, rerun.RuleVersion, rerun.EndedAt, rerun.Status = "old", "event-old", 2, fresh, automation.Failed
 	e.insertRun(rerun)
 	for key, at := range map[string]time.Time{"key-old": old, "key-waits": old, "key-of-none": old, "key-now": fresh} {
-		e.putSignal(e.tenant, key, at)
+		e.putSignal(e.Tenant, key, at)
 	}
-	other := e.tenant + "-other"
+	other := e.Tenant + "-other"
 	e.putSignal(other, "k", old)
 
 	// Version 1 is executed by nobody, 2 by the rerun, 3 by the runs, 4 was current until
@@ -96,29 +96,29 @@ func retention(e *env) {
 	e.equal("what was deleted", e.prune(), automation.Pruned{Signals: 2, Runs: 1, Events: 1, Versions: 1})
 	e.equal("what is left to delete", e.prune(), automation.Pruned{})
 	for id, want := range map[string]bool{"old": true, "fresh": false, "waits": false, "rerun": false} {
-		_, err := e.store.GetRun(e.ctx, e.tenant, id, false)
+		_, err := e.Store.GetRun(e.Ctx, e.Tenant, id, false)
 		e.gone("run "+id, want, err)
 	}
-	steps, err := e.store.Steps(e.ctx, e.tenant, "old")
+	steps, err := e.Store.Steps(e.Ctx, e.Tenant, "old")
 	e.must(err)
 	e.equal("steps of the run that is gone", len(steps), 0)
-	steps, err = e.store.Steps(e.ctx, e.tenant, "waits")
+	steps, err = e.Store.Steps(e.Ctx, e.Tenant, "waits")
 	e.must(err)
 	e.equal("steps of a run that is not", len(steps), 1)
 	for key, want := range map[string]bool{"event-of-none": true, "event-old": false, "event-fresh": false, "event-waits": false, "event-now": false} {
-		_, err := e.store.GetEvent(e.ctx, e.tenant, key)
+		_, err := e.Store.GetEvent(e.Ctx, e.Tenant, key)
 		e.gone(key, want, err)
 	}
 	for n := 1; n <= 5; n++ {
-		_, err := e.store.GetVersion(e.ctx, e.tenant, "rule", n)
+		_, err := e.Store.GetVersion(e.Ctx, e.Tenant, "rule", n)
 		e.gone(fmt.Sprint("version ", n), n == 1, err)
 	}
 	for key, want := range map[string]int{"key-old": 0, "key-waits": 1, "key-of-none": 0, "key-now": 1} {
-		left, err := e.store.PendingSignals(e.ctx, e.tenant, key)
+		left, err := e.Store.PendingSignals(e.Ctx, e.Tenant, key)
 		e.must(err)
 		e.equal("signals of "+key, len(left), want)
 	}
-	left, err := e.store.PendingSignals(e.ctx, other, "k")
+	left, err := e.Store.PendingSignals(e.Ctx, other, "k")
 	e.must(err)
 	e.equal("signals of another tenant", len(left), 1)
 }
@@ -129,10 +129,10 @@ func pruneBatches(e *env) {
 		r := e.past(fmt.Sprintf("run-%02d", i), noon.Add(-time.Duration(n-i)*time.Minute))
 		e.insertEvent(r.EventKey, noon.Add(-time.Hour))
 	}
-	first, err := e.store.PruneRuns(e.ctx, e.tenant, noon, 1)
+	first, err := e.Store.PruneRuns(e.Ctx, e.Tenant, noon, 1)
 	e.must(err)
 	e.equal("the first batch", first, 1)
-	_, err = e.store.GetRun(e.ctx, e.tenant, "run-00", false)
+	_, err = e.Store.GetRun(e.Ctx, e.Tenant, "run-00", false)
 	e.gone("the oldest run", true, err)
 	var deleted atomic.Int64
 	var all sync.WaitGroup
@@ -140,7 +140,7 @@ func pruneBatches(e *env) {
 	for range 4 {
 		all.Go(func() {
 			for {
-				n, err := e.store.PruneRuns(e.ctx, e.tenant, noon, 4)
+				n, err := e.Store.PruneRuns(e.Ctx, e.Tenant, noon, 4)
 				deleted.Add(int64(n))
 				if err != nil || n == 0 {
 					errs <- err
@@ -157,8 +157,8 @@ func pruneBatches(e *env) {
 	e.equal("what is left to delete", e.prune(), automation.Pruned{Events: n})
 	rolled := errors.New("rolled back")
 	e.past("last", old)
-	err = e.b.InTx(e.ctx, func(ctx context.Context) error {
-		if _, err := e.store.PruneRuns(ctx, e.tenant, noon, 0); err != nil {
+	err = e.Backend.InTx(e.Ctx, func(ctx context.Context) error {
+		if _, err := e.Store.PruneRuns(ctx, e.Tenant, noon, 0); err != nil {
 			return err
 		}
 		return rolled
@@ -166,9 +166,9 @@ func pruneBatches(e *env) {
 	if !errors.Is(err, rolled) {
 		e.Fatalf("got %v", err)
 	}
-	_, err = e.store.GetRun(e.ctx, e.tenant, "last", false)
+	_, err = e.Store.GetRun(e.Ctx, e.Tenant, "last", false)
 	e.gone("a run whose deletion was rolled back", false, err)
-	_, err = e.store.PruneRuns(e.ctx, e.tenant, noon, -1)
+	_, err = e.Store.PruneRuns(e.Ctx, e.Tenant, noon, -1)
 	if !errors.Is(err, storage.ErrInvalid) {
 		e.Errorf("a negative limit: got %v, want storage.ErrInvalid", err)
 	}

@@ -12,7 +12,7 @@ func TestStores(t *testing.T) {
 	for _, kind := range eachtest.Kinds(t) {
 		t.Run(kind.Name, func(t *testing.T) {
 			t.Parallel()
-			automationtest.RunStore(t, automationtest.StoreOptions{New: func(t *testing.T) automationtest.Backend { return kind.Open(t) }})
+			automationtest.RunStore(t, func(t *testing.T) automationtest.StoreUnderTest { return kind.Open(t) })
 		})
 	}
 }

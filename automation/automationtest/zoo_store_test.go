@@ -225,10 +225,10 @@ func (s prunesPastItsLimit) PruneRuns(ctx context.Context, tenant string, before
 	return s.Store.PruneRuns(ctx, tenant, before, 0)
 }
 
-// TestTheStoreRulesFindTheZoo breaks a store in one way for each rule.
-func TestTheStoreRulesFindTheZoo(t *testing.T) {
+// TestEachBrokenStoreIsCaughtByItsRule breaks a store in at least one way for each rule.
+func TestEachBrokenStoreIsCaughtByItsRule(t *testing.T) {
 	t.Parallel()
-	zoo := map[string]func(s automation.Store) automation.Store{
+	spoils := map[string]func(s automation.Store) automation.Store{
 		"AM-001": func(s automation.Store) automation.Store { return forgetsAuthn{s} },
 		"AM-002": func(s automation.Store) automation.Store { return forgetsTenants{s} },
 		"AM-003": func(s automation.Store) automation.Store { return lastRuleWins{s} },
@@ -251,17 +251,24 @@ func TestTheStoreRulesFindTheZoo(t *testing.T) {
 		"AM-020": func(s automation.Store) automation.Store { return prunesPastItsLimit{s} },
 		"AM-021": func(s automation.Store) automation.Store { return countsWithoutLock{s} },
 	}
-	for _, r := range storeRules {
-		t.Run(r.id, func(t *testing.T) {
-			t.Parallel()
-			spoil, ok := zoo[r.id]
-			if !ok {
-				t.Fatalf("the zoo has nothing that breaks %s", r.id)
-			}
+	var mutants []ruletest.StoreMutant[StoreUnderTest]
+	for rule, spoil := range spoils {
+		mutants = append(mutants, ruletest.StoreMutant[StoreUnderTest]{Rule: rule, Name: "is spoiled", Make: func(t testing.TB) StoreUnderTest {
 			b := newBackend(t)
-			if len(ruletest.Try(t.Context(), func(t testing.TB) { r.check(t, spoiled{b, spoil(b.Automation())}) })) == 0 {
-				t.Errorf("%s does not find what breaks it", r.id)
-			}
-		})
+			return spoiled{b, spoil(b.Automation())}
+		}})
 	}
+	for _, m := range storeZoo {
+		mutants = append(mutants, ruletest.StoreMutant[StoreUnderTest]{Rule: m.rule, Name: m.name, Make: func(t testing.TB) StoreUnderTest {
+			s := soundStore(t)
+			m.breaks(s)
+			return s
+		}})
+	}
+	ruletest.ProveStore(t, storeRules(), func(t testing.TB) StoreUnderTest { return soundStore(t) }, mutants, nil)
+}
+
+func soundStore(t testing.TB) *brokenStore {
+	b := newBackend(t)
+	return &brokenStore{Transactor: b, Store: b.Automation()}
 }

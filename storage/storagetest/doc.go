@@ -57,6 +57,7 @@
 //   - IS: idempotency (package idempotencytest).
 //   - CR, QS: approvals (package approvalstest).
 //   - FS: flags (package flagstest).
+//   - AM, RS: automation (package automationtest).
 //
 // # Writing a storage adapter
 //

@@ -6,6 +6,7 @@ import (
 	"github.com/lumelle/adminkit/approvals/approvalstest"
 	"github.com/lumelle/adminkit/audit/audittest"
 	"github.com/lumelle/adminkit/authz/authztest"
+	"github.com/lumelle/adminkit/automation/automationtest"
 	"github.com/lumelle/adminkit/flags/flagstest"
 	"github.com/lumelle/adminkit/storage/idempotency/idempotencytest"
 	"github.com/lumelle/adminkit/storage/jobs/jobstest"
@@ -34,6 +35,7 @@ func suites() []suite {
 		suiteOf("idempotency", idempotencytest.StoreRules(), idempotencytest.RunStore),
 		suiteOf("approvals", approvalstest.StoreRules(), approvalstest.RunStore),
 		suiteOf("flags", flagstest.StoreRules(), flagstest.RunStore),
+		suiteOf("automation", automationtest.StoreRules(), automationtest.RunStore),
 	}
 }
 
