@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"time"
 
@@ -17,6 +18,9 @@ const (
 	maxBuffered = 16_384
 	// maxFetch is how many jobs one fetch may answer, roughly.
 	maxFetch = 8_192
+	// pollPage is how many lanes one fetch reads for a poll. Nobody spoke of them, and those
+	// that somebody speaks of meanwhile wait for no more than one such fetch.
+	pollPage = 64
 	// rewindAfter is how long a lane with a backlog is read forward only. A job that
 	// was committed behind the cursor waits for the next rewind.
 	rewindAfter = time.Second
@@ -32,6 +36,7 @@ type board struct {
 	lanes    map[LaneID]*lane
 	turns    []*lane // lanes with a job to start, next first
 	dirty    []*lane // lanes to read, first come first served
+	polled   []*lane // lanes to read when there are few of those
 	left     []*lane // lanes that were shed and have come to rest
 	buffered int     // jobs that are read and not started
 	thaws    thaws   // lanes that may start something at a time
@@ -160,9 +165,13 @@ func (b *board) soil(l *lane) {
 	}
 }
 
+// unread reports whether there are lanes to read.
+func (b *board) unread() bool { return len(b.dirty)+len(b.polled) > 0 }
+
 // wants returns the lanes that are to be read now, with how much of each. Their answer
 // must be handed to deliver, or to dismiss.
 func (b *board) wants(now time.Time) (lanes []*lane, fetches []LaneFetch) {
+	b.pollSome()
 	budget := maxFetch
 	var rest []*lane
 	for i, l := range b.dirty {
@@ -427,10 +436,16 @@ func (b *board) drop(l *lane, id int64, now time.Time) {
 	b.refill(l)
 }
 
-// poll has every lane read that has room.
-func (b *board) poll() {
-	for _, l := range b.lanes {
-		b.hear(l, High)
+// poll has every lane read that has room, little by little.
+func (b *board) poll() { b.polled = slices.AppendSeq(b.polled[:0], maps.Values(b.lanes)) }
+
+// pollSome has some more lanes read that a poll asked for.
+func (b *board) pollSome() {
+	for len(b.polled) > 0 && len(b.dirty) < pollPage {
+		if l := b.polled[0]; b.owns(l) {
+			b.hear(l, High)
+		}
+		b.polled = b.polled[1:]
 	}
 }
 

@@ -236,9 +236,10 @@ func (w *Worker) claim(t *tenure, claim Claim) bool {
 func (w *Worker) fetch(t *tenure) (more, ok bool) {
 	w.mu.Lock()
 	lanes, fetches := t.board.wants(time.Now())
+	more = t.board.unread()
 	w.mu.Unlock()
 	if len(lanes) == 0 {
-		return false, true
+		return more, true
 	}
 	jobs, err := w.store.Fetch(t.ctx, w.queue.now(), fetches)
 	w.mu.Lock()
@@ -251,7 +252,7 @@ func (w *Worker) fetch(t *tenure) (more, ok bool) {
 		return false, false
 	}
 	t.board.deliver(lanes, fetches, jobs, time.Now())
-	return len(t.board.dirty) > 0, true
+	return t.board.unread(), true
 }
 
 // dispatch starts jobs while there are slots, one of a lane at a time. It returns how long

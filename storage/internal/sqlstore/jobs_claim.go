@@ -235,8 +235,7 @@ func (s jobStore) own(ctx context.Context, c storage.Conn, claim jobs.Claim, ids
 	return scanLanes(ctx, c, taken, `
 		WITH free AS MATERIALIZED (
 			SELECT `+laneColumns+`
-			FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS x (tenant, lane, number)
-			JOIN adminkit_jobs_lane l ON l.tenant = x.tenant COLLATE "C" AND l.lane = x.lane COLLATE "C"
+			FROM `+s.laneSource()+` JOIN adminkit_jobs_lane l ON l.tenant = x.tenant AND l.lane = x.lane
 			WHERE l.owner = 0 AND NOT l.paused AND l.held_until <= $3
 			ORDER BY x.number LIMIT $4 FOR UPDATE OF l SKIP LOCKED),
 		found AS (

@@ -89,7 +89,7 @@ const hintAtBatch = `
 			SELECT f.tenant, f.lane, f.at FROM (
 				SELECT x.tenant, x.lane, MIN(GREATEST(x.due, COALESCE(l.held_until, 0))) AS at
 				FROM (SELECT u.tenant COLLATE "C" AS tenant, u.lane COLLATE "C" AS lane, u.due
-					FROM unnest($1::text[], $2::text[], $6::bigint[]) AS u (tenant, lane, due)) x
+					FROM unnest($1::text[], $2::text[], $6::bigint[]) AS u (tenant, lane, due) LIMIT cardinality($1::text[])) x
 				LEFT JOIN adminkit_jobs_lane l ON l.tenant = x.tenant AND l.lane = x.lane
 				WHERE l.tenant IS NULL OR l.owner = 0 AND NOT l.paused
 				GROUP BY x.tenant, x.lane) f
