@@ -19,7 +19,7 @@ func (s jobStore) Enqueue(ctx context.Context, list []jobs.Job) error {
 	if s.db.Dialect().Postgres {
 		c, err := s.db.Conn(ctx)
 		if err == nil {
-			return enqueueBatch(ctx, c, list)
+			return enqueue(ctx, c, list)
 		}
 		if !errors.Is(err, storage.ErrNoTx) {
 			return err
@@ -27,10 +27,38 @@ func (s jobStore) Enqueue(ctx context.Context, list []jobs.Job) error {
 	}
 	return s.inTx(ctx, func(ctx context.Context, c storage.Conn) error {
 		if s.db.Dialect().Postgres {
-			return enqueueBatch(ctx, c, list)
+			return enqueue(ctx, c, list)
 		}
 		return enqueueRows(ctx, c, list)
 	})
+}
+
+// enqueue inserts jobs on Postgres. Most calls bring one, for a lane that is there: that
+// takes a lighter statement, which does nothing where there is no such lane.
+func enqueue(ctx context.Context, c storage.Conn, list []jobs.Job) error {
+	if len(list) != 1 || list[0].Key != "" {
+		return enqueueBatch(ctx, c, list)
+	}
+	j := list[0]
+	n, err := c.Exec(ctx, `
+		WITH hinted AS (
+			INSERT INTO adminkit_jobs_wake (tenant, lane, at)
+			SELECT f.tenant, f.lane, f.at FROM (
+				SELECT l.tenant, l.lane, GREATEST(l.held_until, $5) AS at FROM adminkit_jobs_lane l
+				WHERE l.tenant = $1 AND l.lane = $2 AND l.owner = 0 AND NOT l.paused) f
+			WHERE NOT EXISTS (
+				SELECT 1 FROM adminkit_jobs_wake w WHERE w.tenant = f.tenant AND w.lane = f.lane AND w.at <= f.at))
+		INSERT INTO adminkit_jobs_job (tenant, lane, kind, key, priority, due, attempt, lost, trace, payload)
+		SELECT l.tenant, l.lane, $3::text, '', $4::bigint, $5, 0, 0, $6::text, $7::bytea FROM adminkit_jobs_lane l
+		WHERE l.tenant = $1 AND l.lane = $2`,
+		j.Tenant, j.Lane, j.Kind, int64(j.Priority), micros(j.Due), j.Trace, notNull(j.Payload))
+	switch {
+	case err != nil:
+		return fmt.Errorf("insert job: %w", err)
+	case n == 0:
+		return enqueueBatch(ctx, c, list)
+	}
+	return nil
 }
 
 // unlessKeyed leaves out a job whose key is taken. Postgres writes more for each row of a
@@ -192,8 +220,8 @@ func fetchBatch(ctx context.Context, c storage.Conn, now time.Time, lanes []jobs
 	}
 	rows, err := c.Query(ctx, `
 		SELECT j.id, j.tenant, j.lane, j.kind, j.key, j.priority, j.due, j.attempt, j.lost, j.trace, j.payload
-		FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[])
-			WITH ORDINALITY AS f (tenant, lane, priority, due, id, max, number)
+		FROM (SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[])
+			WITH ORDINALITY LIMIT cardinality($1::text[])) AS f (tenant, lane, priority, due, id, max, number)
 		CROSS JOIN LATERAL (
 			SELECT * FROM adminkit_jobs_job
 			WHERE tenant = f.tenant COLLATE "C" AND lane = f.lane COLLATE "C" AND priority = f.priority
@@ -311,7 +339,7 @@ func settleBatch(ctx context.Context, c storage.Conn, worker int64, outcomes []j
 			SELECT x.* FROM unnest($2::bigint[], $3::text[], $4::bigint[], $5::bigint[], $6::text[],
 				$7::text[], $8::bigint[], $9::bigint[], $10::bigint[])
 				AS x (job, tenant, attempt, lost, result, reason, due, started, ended)
-			CROSS JOIN alive),
+			CROSS JOIN alive LIMIT cardinality($2::bigint[])),
 		removed AS (
 			DELETE FROM adminkit_jobs_job j USING x
 			WHERE j.id = x.job AND j.tenant = x.tenant COLLATE "C" AND j.attempt = x.attempt
