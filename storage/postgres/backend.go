@@ -144,13 +144,14 @@ func start(ctx context.Context, src source, cfg Config) (*Backend, error) {
 
 // tables brings the tables up to date, or sees that they fit.
 func (b *Backend) tables(ctx context.Context) error {
-	if !b.cfg.NoMigrate {
-		return b.Migrate(ctx)
+	fit := b.Migrate
+	if b.cfg.NoMigrate {
+		fit = b.check
 	}
-	if err := b.place(ctx, false); err != nil {
+	if err := fit(ctx); err != nil {
 		return err
 	}
-	return b.check(ctx)
+	return b.enter(ctx)
 }
 
 // durable sees to it that a commit is answered only when it is on disk, whatever the

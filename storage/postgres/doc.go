@@ -76,6 +76,25 @@
 // instead (ALTER ROLE app SET search_path = adminkit) and let PgBouncer pass over it
 // (ignore_startup_parameters = search_path): Open sees that connections work in the schema.
 //
+// # Backup
+//
+// Back the database up with pg_dump, or the cluster with whatever copies it (pg_basebackup,
+// snapshots, an archive of its log), while processes write. To restore, stop all processes,
+// restore into an empty database, of the same cluster or another, and start again. Where
+// there are roles, make adminkit_runtime before pg_restore, or leave the privileges out
+// (--no-privileges) and Grant.
+//
+//   - Whoever polls the audit log goes on with the cursor it has, also one from after the
+//     backup and one from another cluster, and misses nothing that is recorded from now on:
+//     the log does not order by the ids of transactions alone, which are the cluster's own.
+//     For that, the clock of the server must not be behind the last events. Finish prepared
+//     transactions (PREPARE TRANSACTION) that hold records before a server is restarted.
+//   - Deliveries, runs and jobs that the backup holds go on. What was done after the backup
+//     is done once more, under the same ids.
+//   - Keys of secrets are not in the database: keep them, apart from its backups. Without
+//     them secrets answer *secrets.UnknownKeyError, which names the key, a delivery that
+//     needs one fails and is tried again, and the rest works. With the key found, they do too.
+//
 // # Roles
 //
 // Open under the zero Config does with one role that owns the tables. A program that is

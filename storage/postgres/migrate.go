@@ -43,6 +43,9 @@ func (b *Backend) Pending(ctx context.Context) ([]string, error) {
 
 // check refuses a database that this program cannot work on, and writes nothing.
 func (b *Backend) check(ctx context.Context) error {
+	if err := b.place(ctx, false); err != nil {
+		return err
+	}
 	return migrate.Check(ctx, engine{b}, Migrations())
 }
 

@@ -200,10 +200,14 @@ func (b *Backend) start(ctx context.Context, wal bool) error {
 
 // tables brings the tables up to date, or sees that they fit.
 func (b *Backend) tables(ctx context.Context) error {
+	fit := b.Migrate
 	if b.cfg.NoMigrate {
-		return b.check(ctx)
+		fit = b.check
 	}
-	return b.Migrate(ctx)
+	if err := fit(ctx); err != nil {
+		return err
+	}
+	return b.advance(ctx)
 }
 
 // Close waits for the transactions that are queued, refuses new ones, and closes the

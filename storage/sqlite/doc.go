@@ -74,6 +74,26 @@
 // emptied when it is long. Linux reports each write; elsewhere the file is looked at
 // every 5 ms. It may be removed at any time, and needs no backup.
 //
+// # Backup
+//
+// A copy of the file that is made while a process writes is torn. SQLite makes a whole one,
+// from any process and without stopping anybody, of one moment between two commits:
+//
+//	VACUUM INTO 'backup.db'
+//
+// or with its online backup (.backup in the sqlite3 shell). The files beside the database
+// (-wal, -shm, -signal) are no part of it. To restore, stop every process that has the
+// database open, remove its -wal and -shm, put the backup in its place and start again.
+//
+//   - Whoever polls the audit log goes on with the cursor it has, also one from after the
+//     backup, and misses nothing that is recorded from now on. For that, the clock of the
+//     machine must not be set to before the last events.
+//   - Deliveries, runs and jobs that the backup holds go on. What was done after the backup
+//     is done once more, under the same ids.
+//   - Keys of secrets are not in the database: keep them, apart from its backups. Without
+//     them secrets answer *secrets.UnknownKeyError, which names the key, a delivery that
+//     needs one fails and is tried again, and the rest works. With the key found, they do too.
+//
 // # Errors
 //
 // A taken key is storage.ErrConflict. A database that is locked for too long, full, not

@@ -13,6 +13,7 @@
 package pgtest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -188,6 +189,24 @@ func (s *Server) Pooler(t testing.TB) (dsn func(database string) string) {
 		}
 	})
 	return p.DSN
+}
+
+// Dump returns a backup of the server's database.
+func (s *Server) Dump(t testing.TB) []byte {
+	t.Helper()
+	var backup bytes.Buffer
+	if err := s.cluster.Dump(&backup); err != nil {
+		t.Fatalf("postgres: %v", err)
+	}
+	return backup.Bytes()
+}
+
+// Restore reads a backup into the server's database.
+func (s *Server) Restore(t testing.TB, backup []byte) {
+	t.Helper()
+	if err := s.cluster.Restore(bytes.NewReader(backup)); err != nil {
+		t.Fatalf("postgres: %v", err)
+	}
 }
 
 // Database makes an empty database on the server, which ends with it, and returns its data

@@ -189,8 +189,8 @@ WHERE tenant = $1 AND source = $2 AND id = $3`,
 //
 // The position of a row is two columns. In the order of time they are the time and
 // seq. In the order of recording they are seq alone on SQLite, where one writer
-// makes that the order of commits, and the transaction's xid with seq on Postgres:
-// seq alone would skip the rows of a transaction that commits late.
+// makes that the order of commits, and the transaction's turn (the column xid) with seq
+// on Postgres: seq alone would skip the rows of a transaction that commits late.
 const (
 	// Named position, because ORDER BY would take an output column of its name, which
 	// is text, for the column it means.
@@ -235,10 +235,14 @@ ORDER BY xid, seq LIMIT $14`
 	auditPostgresDown = `
 AND recorded_at >= $11 AND (xid, seq) < (CAST(CAST($12 AS TEXT) AS xid8), $13)
 ORDER BY xid DESC, seq DESC LIMIT $14`
-	// What is below the oldest running transaction is complete: nothing can be
-	// committed before it any more.
+	// What is below the turn of the oldest running transaction is complete: nothing can
+	// be committed before it any more. The greatest shift is that of the server's present
+	// run, unless nothing was recorded in it yet.
 	auditPostgresPoll = `
-AND xid < pg_snapshot_xmin(pg_current_snapshot())`
+AND xid < (
+	SELECT CAST(CAST(CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS TEXT) AS BIGINT) + COALESCE(MAX(shift), 0) AS TEXT) AS xid8)
+	FROM adminkit_audit_run
+)`
 )
 
 func (s *auditStore) List(ctx context.Context, tenant string, q audit.Query) (storage.Page[audit.Record], error) {

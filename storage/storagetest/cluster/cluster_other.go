@@ -2,6 +2,8 @@
 
 package cluster
 
+import "io"
+
 // A Cluster is a running server of its own. There is none without Unix sockets.
 type Cluster struct{}
 
@@ -19,6 +21,12 @@ func (*Cluster) Crash() error { return ErrMissing }
 
 // Close returns ErrMissing.
 func (*Cluster) Close() error { return ErrMissing }
+
+// Dump returns ErrMissing.
+func (*Cluster) Dump(io.Writer) error { return ErrMissing }
+
+// Restore returns ErrMissing.
+func (*Cluster) Restore(io.Reader) error { return ErrMissing }
 
 // A Pooler is a running PgBouncer. There is none without Unix sockets.
 type Pooler struct{}

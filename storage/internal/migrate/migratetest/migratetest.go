@@ -81,10 +81,13 @@ func (o Options[B]) upgrade(t *testing.T, names []string, want string) {
 	if len(tables) == 0 {
 		t.Fatal("there are no tables to fill")
 	}
-	before := map[string]string{}
+	before := map[string][]string{}
 	for name, columns := range tables {
 		fill(t, e, name, columns)
 		before[name] = content(t, e, name, columns)
+		if len(before[name]) < rows {
+			t.Errorf("%s was filled with %d rows, want %d", name, len(before[name]), rows)
+		}
 	}
 
 	var wg sync.WaitGroup
@@ -97,8 +100,12 @@ func (o Options[B]) upgrade(t *testing.T, names []string, want string) {
 	}
 	wg.Wait()
 	for name, columns := range tables {
-		if after := content(t, e, name, columns); after != before[name] {
-			t.Errorf("%s held\n%s\nand holds after the upgrade\n%s", name, before[name], after)
+		// A backend that opens may add rows of its own.
+		after := content(t, e, name, columns)
+		for _, row := range before[name] {
+			if !slices.Contains(after, row) {
+				t.Errorf("%s held a row that the upgrade lost or changed:\n%s", name, row)
+			}
 		}
 	}
 	if got := strings.Join(lines(t, e, o.Schema, 1), "\n"); got != want {
@@ -234,19 +241,14 @@ func value(t *testing.T, table string, c column, n int) any {
 	return nil
 }
 
-// content returns the rows of a table in the order of all its columns.
-func content(t *testing.T, e migrate.Engine, table string, columns []column) string {
+// content returns the rows of a table.
+func content(t *testing.T, e migrate.Engine, table string, columns []column) []string {
 	t.Helper()
 	var names []string
 	for _, c := range columns {
 		names = append(names, "CAST("+c.name+" AS TEXT)")
 	}
-	all := lines(t, e, "SELECT "+strings.Join(names, ", ")+" FROM "+table, len(columns))
-	slices.Sort(all)
-	if len(all) != rows {
-		t.Errorf("%s holds %d rows, want %d", table, len(all), rows)
-	}
-	return strings.Join(all, "\n")
+	return lines(t, e, "SELECT "+strings.Join(names, ", ")+" FROM "+table, len(columns))
 }
 
 // lines returns what a query answers, a row a line.
