@@ -22,6 +22,7 @@ type Backend struct {
 
 	audit       *auditStore
 	idempotency *idempotencyStore
+	webhooks    *webhookStore
 }
 
 // New makes an empty backend.
@@ -30,6 +31,7 @@ func New() (*Backend, error) {
 	b.turn <- struct{}{}
 	b.audit = &auditStore{Backend: b}
 	b.idempotency = &idempotencyStore{Backend: b}
+	b.webhooks = &webhookStore{Backend: b}
 	return b, nil
 }
 
