@@ -23,6 +23,9 @@ type Backend struct {
 	audit       *auditStore
 	idempotency *idempotencyStore
 	webhooks    *webhookStore
+	authz       *authzStore
+	approvals   *approvalStore
+	credentials *credentialStore
 }
 
 // New makes an empty backend.
@@ -32,6 +35,9 @@ func New() (*Backend, error) {
 	b.audit = &auditStore{Backend: b}
 	b.idempotency = &idempotencyStore{Backend: b}
 	b.webhooks = &webhookStore{Backend: b}
+	b.authz = &authzStore{Backend: b}
+	b.approvals = &approvalStore{Backend: b}
+	b.credentials = &credentialStore{Backend: b}
 	return b, nil
 }
 

@@ -3,6 +3,8 @@ package mapstore
 import (
 	"reflect"
 	"time"
+
+	"github.com/lumelle/adminkit/approvals"
 )
 
 // micro cuts a time to what is kept: microseconds, in UTC. The zero time stays it.
@@ -35,10 +37,15 @@ func keepIn(v reflect.Value) {
 			v.Set(reflect.ValueOf(micro(v.Interface().(time.Time))))
 			return
 		}
+		policy, _ := v.Addr().Interface().(*approvals.Policy)
+		chosen := policy != nil && policy.CommentRequired != nil
 		for _, field := range v.Fields() {
-			if field.CanSet() {
+			if field.CanSet() { // others are their package's own, which hands out no way to change them
 				keepIn(field)
 			}
+		}
+		if chosen && len(policy.CommentRequired) == 0 {
+			policy.CommentRequired = []approvals.Trigger{} // here an empty list is a choice
 		}
 	case reflect.Int64:
 		if v.Type() == durationType {
