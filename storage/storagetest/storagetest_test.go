@@ -188,3 +188,12 @@ func beginSQL(t *testing.T, ctx context.Context, b storagetest.Backend) storaget
 	}
 	return storagetest.Host{Context: h.WithSQLTx(ctx, tx), Commit: tx.Commit, Rollback: tx.Rollback}
 }
+
+// BenchmarkBackends measures the kit's own backends side by side.
+func BenchmarkBackends(b *testing.B) {
+	for _, kind := range eachtest.Kinds(b) {
+		b.Run(kind.Name, func(b *testing.B) {
+			storagetest.Bench(b, func(b *testing.B) storagetest.Backend { return kind.Open(b) })
+		})
+	}
+}
