@@ -191,8 +191,9 @@ func (s *Service) Get(ctx context.Context, tenant, id string) (Request, History,
 	return r, h, err
 }
 
-// List returns a page of a tab: the pending ones the longest waiting first, the done
-// ones the newest first, by creation. Drafts are in no tab.
+// List returns a page of a tab. Where q names no order, the pending ones come with the
+// longest waiting first, the done ones with the newest first, by creation. Drafts are in no
+// tab.
 func (s *Service) List(ctx context.Context, tenant string, q Query) (storage.Page[Request], error) {
 	if q.Tab == "" {
 		q.Tab = TabPending
@@ -200,37 +201,15 @@ func (s *Service) List(ctx context.Context, tenant string, q Query) (storage.Pag
 	if !slices.Contains(Tabs(), q.Tab) {
 		return storage.Page[Request]{}, storage.Invalid("/tab", "must be Pending, Snoozed or Done")
 	}
-	limit, err := storage.Limit(q.Limit)
+	plan, asked, err := q.plan(tenant)
 	if err != nil {
 		return storage.Page[Request]{}, err
 	}
-	after, err := q.position(tenant)
+	rs, err := s.store.List(ctx, tenant, asked)
 	if err != nil {
 		return storage.Page[Request]{}, err
 	}
-	rs, err := s.store.List(ctx, tenant, StoreQuery{Tab: q.Tab, After: after, Limit: limit + 1})
-	if err != nil {
-		return storage.Page[Request]{}, err
-	}
-	page := storage.Page[Request]{Items: rs}
-	if len(rs) > limit {
-		page.Items = rs[:limit]
-		last := rs[limit-1]
-		page.Next = storage.NewCursor(q.list(tenant), last.CreatedAt.Format(time.RFC3339Nano), last.ID)
-	}
-	return page, nil
-}
-
-func (q Query) position(tenant string) (*Position, error) {
-	key, err := q.After.Key(q.list(tenant), 2)
-	if err != nil || key == nil {
-		return nil, err
-	}
-	at, err := time.Parse(time.RFC3339Nano, key[0])
-	if err != nil {
-		return nil, storage.ErrBadCursor
-	}
-	return &Position{CreatedAt: at, ID: key[1]}, nil
+	return plan.Page(rs), nil
 }
 
 // Tabs lists the tabs in the order they are shown.

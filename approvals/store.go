@@ -3,8 +3,6 @@ package approvals
 import (
 	"context"
 	"time"
-
-	"github.com/lumelle/adminkit/storage"
 )
 
 // A Store keeps requests. Its methods work in the transaction of ctx, or in one of
@@ -63,21 +61,6 @@ type Write struct {
 	Grant    *Grant
 }
 
-// A StoreQuery selects requests of one tab.
-type StoreQuery struct {
-	Tab Tab
-	// After is the position behind which the list continues, nil at its start.
-	After *Position
-	// Limit is positive.
-	Limit int
-}
-
-// A Position is that of a request in its tab.
-type Position struct {
-	CreatedAt time.Time
-	ID        string
-}
-
 // A TracedStep is a step that belongs to a trace.
 type TracedStep struct {
 	Step    Step
@@ -87,18 +70,3 @@ type TracedStep struct {
 // Open reports whether a request in state s stands in the way of another one for the
 // same change: it was submitted and has not ended.
 func (s State) Open() bool { return s != StateDraft && !s.Ended() }
-
-// lists names a tab for cursors.
-func (q Query) list(tenant string) string {
-	return "approvals.requests " + string(q.Tab) + " " + tenant
-}
-
-// A Query selects requests for [Service.List].
-type Query struct {
-	// Tab is [TabPending] where it is empty.
-	Tab Tab
-	// Limit is the length of the page, see [storage.Limit].
-	Limit int
-	// After continues a list.
-	After storage.Cursor
-}

@@ -32,7 +32,7 @@ func StoreRules() []ruletest.Rule { return ruletest.About(storeRules()) }
 
 // storeRules returns the rules of stores, by subject.
 func storeRules() []storeRule {
-	return slices.Concat(basicRules, grantRules, serviceRules, writeRules, keyRules, readRules, transactionRules)
+	return slices.Concat(basicRules, grantRules, serviceRules, writeRules, keyRules, readRules, listRules, transactionRules)
 }
 
 // A storeRule is one thing a store has to keep.

@@ -595,7 +595,7 @@ func tenantsSeen(a *animal) func() []string {
 
 func TestEachBrokenStoreIsCaughtByItsRule(t *testing.T) {
 	var mutants []ruletest.StoreMutant[StoreUnderTest]
-	for _, beast := range slices.Concat(zoo, writeZoo, readZoo) {
+	for _, beast := range slices.Concat(zoo, writeZoo, readZoo, listZoo) {
 		mutants = append(mutants, ruletest.StoreMutant[StoreUnderTest]{Rule: beast.rule, Name: beast.name, Make: func(t testing.TB) StoreUnderTest {
 			c := caged(t)
 			beast.spoil(c)

@@ -7,11 +7,15 @@
 //
 // The routes are
 //
-//	GET  /requests?tab=Pending|Snoozed|Done&limit=&after=
+//	GET  /requests?tab=Pending|Snoozed|Done&filter[field][op]=&sort=&limit=&after=
+//	POST /requests/bulk             {"ids":[""],"action":"cancel","reason":""}, or {"filter":{...},"after":"",...}
 //	GET  /requests/{id}
 //	POST /requests/{id}/decisions   {"decision":"approve","comment":"","revision":1}
 //	POST /requests/{id}/cancel      {"reason":""}
 //	GET  /openapi.json
+//
+// The fields and orders of the list are those of approvals.Requests. A filter in a bulk
+// request chooses from what waits; what is answered is told at httpapi.Bulk.
 //
 // Who asks, and for which tenant, comes from the host's Identify; who may read is its
 // Authorize to say, and what they may do is decided by the Service. A request of another tenant is 404. An author, an editor

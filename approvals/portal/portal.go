@@ -11,6 +11,7 @@ import (
 	"github.com/lumelle/adminkit/audit"
 	"github.com/lumelle/adminkit/audit/httpapi"
 	"github.com/lumelle/adminkit/storage"
+	"github.com/lumelle/adminkit/storage/listing"
 )
 
 //go:embed openapi.json
@@ -46,6 +47,7 @@ func New(s *approvals.Service, cfg Config) (http.Handler, error) {
 	p := portal{s, cfg.Authorize}
 	mux := http.NewServeMux()
 	api.Handle(mux, "GET /requests", p.reading(p.list))
+	api.Handle(mux, "POST /requests/bulk", p.reading(p.changeRequests().Handler(api)))
 	api.Handle(mux, "GET /requests/{id}", p.reading(p.show))
 	api.Handle(mux, "POST /requests/{id}/decisions", p.decide)
 	api.Handle(mux, "POST /requests/{id}/cancel", p.cancel)
@@ -56,19 +58,15 @@ func New(s *approvals.Service, cfg Config) (http.Handler, error) {
 func (p portal) reading(h httpapi.Handler) httpapi.Handler { return httpapi.Reading(p.authorize, h) }
 
 func (p portal) list(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
-	params, err := httpapi.ParseParams(r, "tab", "limit", "after")
+	tab := approvals.Tab(r.URL.Query().Get("tab"))
+	q, _, err := httpapi.ParseQuery(r, approvals.Requests(tab), "tab")
 	if err != nil {
 		return err
 	}
-	limit, err := params.Limit()
-	if err != nil {
-		return err
-	}
-	tab := approvals.Tab(params["tab"])
 	if tab != "" && !slices.Contains(approvals.Tabs(), tab) {
 		return httpapi.BadRequest("tab", "must be Pending, Snoozed or Done")
 	}
-	page, err := p.service.List(r.Context(), who.Tenant, approvals.Query{Tab: tab, Limit: limit, After: params.After()})
+	page, err := p.service.List(r.Context(), who.Tenant, approvals.Query{Tab: tab, Filters: q.Filters, Sort: q.Sort, Limit: q.Limit, After: q.After})
 	if err != nil {
 		return err
 	}
@@ -82,6 +80,20 @@ func (p portal) list(w http.ResponseWriter, r *http.Request, who httpapi.Identit
 	}
 	httpapi.LinkNext(w, r, page.Next)
 	return httpapi.WriteJSON(w, http.StatusOK, out)
+}
+
+// changeRequests returns what changes many requests. A filter chooses from those that wait.
+func (p portal) changeRequests() httpapi.Bulk[approvals.Request] {
+	return httpapi.Bulk[approvals.Request]{
+		Of: approvals.Requests(approvals.TabPending), Told: problem,
+		Page: func(ctx context.Context, tenant string, q listing.Query) (storage.Page[approvals.Request], error) {
+			return p.service.List(ctx, tenant, approvals.Query{Filters: q.Filters, Sort: q.Sort, Limit: q.Limit, After: q.After})
+		},
+		Actions: []httpapi.BulkAction{{Name: "cancel", Reasoned: true, Do: func(ctx context.Context, tenant, id, reason string) error {
+			_, err := p.service.Cancel(ctx, tenant, id, reason)
+			return err
+		}}},
+	}
 }
 
 func (p portal) show(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {

@@ -32,6 +32,7 @@ type host struct {
 	url    string
 	guard  *approvals.Guard[refund]
 	svc    *approvals.Service
+	store  approvals.Store
 }
 
 type refund struct {
@@ -53,7 +54,7 @@ func newHost(t *testing.T) *host {
 		}
 		return nil, nil
 	})
-	h := &host{t: t}
+	h := &host{t: t, store: backend.Approvals()}
 	h.svc, err = approvals.New(backend, backend.Approvals(), queue, directory, catalog, audit.Disabled, approvals.Config{
 		Policies: map[string]approvals.Policy{"": {Stages: []approvals.StageRule{
 			{Name: "managers", Required: 2, Roles: []string{"manager"}},

@@ -225,31 +225,18 @@ func (s approvalsStore) History(ctx context.Context, tenant, id string) (h appro
 }
 
 func (s approvalsStore) List(ctx context.Context, tenant string, q approvals.StoreQuery) (found []approvals.Request, err error) {
+	plan, err := q.Plan()
+	if err != nil {
+		return nil, err
+	}
+	from := requestRow{Request: approvals.Request{Tenant: tenant}, tab: q.Tab}
+	from.CreatedAt, from.ID = begin(plan)
 	err = s.read(ctx, "approvals.List", func(v view) error {
-		collect := func(r requestRow) (more bool) {
-			if r.Tenant != tenant || r.tab != q.Tab || len(found) == q.Limit {
-				return false
-			}
-			if q.After == nil || !r.CreatedAt.Equal(q.After.CreatedAt) || r.ID != q.After.ID {
-				found = append(found, copyRequest(r.Request))
-			}
-			return true
-		}
-		from := requestRow{Request: approvals.Request{Tenant: tenant}, tab: q.Tab}
-		if q.After != nil {
-			from.CreatedAt, from.ID = q.After.CreatedAt, q.After.ID
-		}
-		rows := requestTable.ascend(v, requestsByTab, from)
-		if q.Tab == approvals.TabDone {
-			if q.After == nil {
-				from.CreatedAt = time.UnixMicro(1<<62 - 1)
-			}
-			rows = requestTable.descend(v, requestsByTab, from)
-		}
-		for r := range rows {
-			if !collect(r) {
-				break
-			}
+		found = pageOf(requestTable, v, requestsByTab, from, plan, func(r requestRow) (approvals.Request, bool) {
+			return r.Request, r.Tenant == tenant && r.tab == q.Tab
+		}).Items
+		for i, r := range found {
+			found[i] = copyRequest(r)
 		}
 		return nil
 	})

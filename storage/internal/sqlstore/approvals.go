@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"time"
 
 	"github.com/lumelle/adminkit/approvals"
@@ -216,26 +215,26 @@ func scanAll[T any](ctx context.Context, c storage.Conn, scan func(storage.Rows)
 	return found, rows.Close()
 }
 
+// requestsListed are the requests of the tenant $1 in the tab $2.
+var requestsListed = listed{
+	query: selectRequest + `
+WHERE tenant = $1 AND tab = $2`,
+	columns: map[string]string{
+		"id": "id", "action": "action", "resource_type": "resource_type", "resource_id": "resource_id", "state": "state",
+		"revision": "revision", "reason": "reason", "previous_id": "previous_id",
+		"created_at": "created_at", "updated_at": "updated_at", "timeout_at": "timeout_at",
+	},
+	id: "id",
+}
+
 func (s approvalsStore) List(ctx context.Context, tenant string, q approvals.StoreQuery) ([]approvals.Request, error) {
-	c, err := s.db.Reader(ctx)
+	plan, err := q.Plan()
 	if err != nil {
 		return nil, err
 	}
-	statement := selectRequest + `
-WHERE tenant = $1 AND tab = $2 AND (created_at, id) > ($3, $4)
-ORDER BY created_at, id LIMIT $5`
-	at, id := int64(math.MinInt64), ""
-	if q.Tab == approvals.TabDone {
-		statement = selectRequest + `
-WHERE tenant = $1 AND tab = $2 AND (created_at, id) < ($3, $4)
-ORDER BY created_at DESC, id DESC LIMIT $5`
-		at = math.MaxInt64
-	}
-	if q.After != nil {
-		at, id = micros(q.After.CreatedAt), q.After.ID
-	}
-	return scanAll(ctx, c, func(rows storage.Rows) (approvals.Request, error) { return scanRequest(rows, tenant) },
-		statement, tenant, string(q.Tab), at, id, q.Limit)
+	found, err := page(ctx, s.db, requestsListed, plan, func(rows storage.Rows) (approvals.Request, error) { return scanRequest(rows, tenant) },
+		tenant, string(q.Tab))
+	return found.Items, err
 }
 
 func (s approvalsStore) Counts(ctx context.Context, tenant string) (map[approvals.Tab]int, error) {

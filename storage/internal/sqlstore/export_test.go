@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"fmt"
 
+	"github.com/lumelle/adminkit/approvals"
 	"github.com/lumelle/adminkit/storage/listing"
 	"github.com/lumelle/adminkit/storage/listing/listingtest"
 	"github.com/lumelle/adminkit/webhooks"
@@ -23,6 +24,9 @@ func Statements(tenant string) ([]Statement, error) {
 	for _, add := range []func() ([]Statement, error){
 		func() ([]Statement, error) { return statements(endpointsListed, webhooks.Endpoints(), tenant) },
 		func() ([]Statement, error) { return statements(deliveriesListed, webhooks.Deliveries(), tenant) },
+		func() ([]Statement, error) {
+			return statements(requestsListed, approvals.Requests(approvals.TabPending), tenant, string(approvals.TabPending))
+		},
 	} {
 		some, err := add()
 		if err != nil {
