@@ -2,10 +2,7 @@ package automation
 
 import (
 	"context"
-	"log/slog"
 	"strconv"
-	"strings"
-	"time"
 
 	"github.com/lumelle/adminkit/storage"
 )
@@ -33,7 +30,8 @@ type RuleStore interface {
 	// GetRule returns a rule. With lock, nobody else changes it until the transaction
 	// of ctx ends; without a transaction that is storage.ErrNoTx.
 	GetRule(ctx context.Context, tenant, id string, lock bool) (Rule, error)
-	// ListRules returns rules in order of creation.
+	// ListRules returns the rules that q chooses, in its order: that of creation where it
+	// names none. Errors are those of RuleQuery.Plan.
 	ListRules(ctx context.Context, tenant string, q RuleQuery) (storage.Page[Rule], error)
 	// CountRules returns how many rules the tenant has. With lock, nobody else who counts
 	// with lock adds one until the transaction of ctx ends; without a transaction that is
@@ -72,8 +70,8 @@ type RunStore interface {
 	// Attempts returns the attempts of a run, in order of At, Step and N: at most
 	// storage.MaxLimit, the first ones.
 	Attempts(ctx context.Context, tenant, runID string) ([]Attempt, error)
-	// ListRuns returns runs by their start and id, the newest first. q has been
-	// checked.
+	// ListRuns returns the runs that q chooses, in its order: by their start and id, the
+	// newest first, where it names none. Errors are those of RunQuery.Plan.
 	ListRuns(ctx context.Context, tenant string, q RunQuery) (storage.Page[Run], error)
 	// TraceRuns returns the runs whose trace, or whose steps' LinkID, is traceID, each
 	// once, by their start and id, the newest first: at most storage.MaxLimit. An
@@ -109,53 +107,11 @@ type Write struct {
 	Attempts []Attempt
 }
 
-// A RuleQuery chooses rules.
-type RuleQuery struct {
-	After storage.Cursor
-	Limit int
-}
-
 // A VersionQuery chooses versions of one rule.
 type VersionQuery struct {
 	After storage.Cursor
 	Limit int
 }
-
-// A RunQuery chooses runs. Empty fields choose all.
-type RunQuery struct {
-	RuleID      string
-	Status      Status
-	Trigger     string
-	EventType   string
-	Environment string
-	// Step chooses runs that reached the step of this path.
-	Step string
-	// Level chooses runs whose Level is at least this. Zero chooses all.
-	Level slog.Level
-	// Since and Until bound the start of the run: not before Since, before Until.
-	Since, Until time.Time
-	After        storage.Cursor
-	Limit        int
-}
-
-// A Position is a place behind an item of a list, by its time and id. The zero
-// Position is the start.
-type Position struct {
-	At time.Time
-	ID string
-}
-
-// Position returns where the list continues, or storage.ErrBadCursor.
-func (q RuleQuery) Position(tenant string) (Position, error) {
-	return openPosition(q.After, q.list(tenant))
-}
-
-// Next returns the cursor behind last.
-func (q RuleQuery) Next(tenant string, last Rule) storage.Cursor {
-	return Position{last.CreatedAt, last.ID}.cursor(q.list(tenant))
-}
-
-func (q RuleQuery) list(tenant string) string { return "automation.rules\x00" + tenant }
 
 // Before returns the number that the list continues below, zero at its start, or
 // storage.ErrBadCursor.
@@ -178,37 +134,4 @@ func (q VersionQuery) Next(tenant string, last Version) storage.Cursor {
 
 func (q VersionQuery) list(tenant, ruleID string) string {
 	return "automation.versions\x00" + tenant + "\x00" + ruleID
-}
-
-// Position returns where the list continues, or storage.ErrBadCursor.
-func (q RunQuery) Position(tenant string) (Position, error) {
-	return openPosition(q.After, q.list(tenant))
-}
-
-// Next returns the cursor behind last.
-func (q RunQuery) Next(tenant string, last Run) storage.Cursor {
-	return Position{last.StartedAt, last.ID}.cursor(q.list(tenant))
-}
-
-func (q RunQuery) list(tenant string) string {
-	return strings.Join([]string{
-		"automation.runs", tenant, q.RuleID, string(q.Status), q.Trigger, q.EventType, q.Environment, q.Step,
-		q.Level.String(), q.Since.UTC().Format(time.RFC3339Nano), q.Until.UTC().Format(time.RFC3339Nano),
-	}, "\x00")
-}
-
-func (p Position) cursor(list string) storage.Cursor {
-	return storage.NewCursor(list, strconv.FormatInt(p.At.UnixMicro(), 10), p.ID)
-}
-
-func openPosition(c storage.Cursor, list string) (Position, error) {
-	key, err := c.Key(list, 2)
-	if err != nil || key == nil {
-		return Position{}, err
-	}
-	us, err := strconv.ParseInt(key[0], 10, 64)
-	if err != nil {
-		return Position{}, storage.ErrBadCursor
-	}
-	return Position{time.UnixMicro(us).UTC(), key[1]}, nil
 }

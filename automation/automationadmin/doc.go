@@ -6,8 +6,9 @@
 //
 // The routes are
 //
-//	GET    /rules?limit=&after=
+//	GET    /rules?filter[field][op]=&sort=&limit=&after=
 //	POST   /rules                           the definition: {"name":"","automation_environment":"","trigger":{},"conditions":{},"steps":[]}
+//	POST   /rules/bulk                      {"ids":[""],"action":"enable|disable","reason":""}, or {"filter":{...},"after":"",...}
 //	POST   /rules/test                      {"definition":{},"event":{},"outputs":{},"outcomes":{}}
 //	GET    /rules/{id}
 //	PUT    /rules/{id}                      as POST; If-Match with the ETag's revision
@@ -16,13 +17,17 @@
 //	POST   /rules/{id}/test                 {"event":{},"outputs":{},"outcomes":{}}
 //	GET    /rules/{id}/versions?limit=&after=
 //	GET    /rules/{id}/versions/{version}
-//	GET    /runs?rule_id=&status=&trigger=&event_type=&automation_environment=&step=&level=&since=&until=&limit=&after=
+//	GET    /runs?rule_id=&status=&trigger=&event_type=&automation_environment=&step=&level=&since=&until=&filter[field][op]=&sort=&limit=&after=
+//	POST   /runs/bulk                       {"ids":[""],"action":"cancel","reason":""}, or {"filter":{...},"after":"",...}
 //	GET    /runs/{id}                       with its event, steps and attempts
 //	POST   /runs/{id}/rerun                 {"latest":false,"reason":""}
 //	POST   /runs/{id}/cancel                {"reason":""}
 //	GET    /catalog                         environments, triggers, actions and policies, with schemas and samples
 //	GET    /quotas                          how many rules there are and may be
 //	GET    /openapi.json
+//
+// The fields and orders of the lists are those of automation.Rules and automation.Runs.
+// What a bulk request answers is told at httpapi.Bulk.
 //
 // A body is a definition as [automation.Definition] has it. What is wrong with one is a
 // 422 that points into it, down to the member of a step's input or the clause of a

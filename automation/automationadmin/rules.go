@@ -11,23 +11,41 @@ import (
 	"github.com/lumelle/adminkit/audit/httpapi"
 	"github.com/lumelle/adminkit/automation"
 	"github.com/lumelle/adminkit/storage"
+	"github.com/lumelle/adminkit/storage/listing"
 )
 
 func (a admin) listRules(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
-	params, err := httpapi.ParseParams(r, "limit", "after")
+	q, _, err := httpapi.ParseQuery(r, automation.Rules())
 	if err != nil {
 		return err
 	}
-	limit, err := params.Limit()
-	if err != nil {
-		return err
-	}
-	page, err := a.service.List(r.Context(), who.Tenant, automation.RuleQuery{Limit: limit, After: params.After()})
+	page, err := a.rules(r.Context(), who.Tenant, q)
 	if err != nil {
 		return err
 	}
 	httpapi.LinkNext(w, r, page.Next)
 	return httpapi.WriteJSON(w, http.StatusOK, httpapi.ListOf(page, listedRuleOf))
+}
+
+func (a admin) rules(ctx context.Context, tenant string, q listing.Query) (storage.Page[automation.Rule], error) {
+	return a.service.List(ctx, tenant, automation.RuleQuery{Filters: q.Filters, Sort: q.Sort, After: q.After, Limit: q.Limit})
+}
+
+// changeRules returns what changes many rules.
+func (a admin) changeRules() httpapi.Bulk[automation.Rule] {
+	return httpapi.Bulk[automation.Rule]{
+		Of: automation.Rules(), Page: a.rules, ApprovalID: a.approvalID, Told: told,
+		Actions: []httpapi.BulkAction{
+			{Name: "enable", Reasoned: true, Do: func(ctx context.Context, tenant, id, reason string) error {
+				_, err := a.service.Enable(ctx, tenant, id, reason)
+				return err
+			}},
+			{Name: "disable", Reasoned: true, Do: func(ctx context.Context, tenant, id, reason string) error {
+				_, err := a.service.Disable(ctx, tenant, id, reason)
+				return err
+			}},
+		},
+	}
 }
 
 func (a admin) createRule(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {

@@ -1,6 +1,7 @@
 package automationadmin
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"github.com/lumelle/adminkit/audit/httpapi"
 	"github.com/lumelle/adminkit/automation"
 	"github.com/lumelle/adminkit/storage"
+	"github.com/lumelle/adminkit/storage/listing"
 )
 
 // levels are those that runs can be asked for: every run has a level of at least info.
@@ -27,17 +29,32 @@ func (a admin) listRuns(w http.ResponseWriter, r *http.Request, who httpapi.Iden
 	return httpapi.WriteJSON(w, http.StatusOK, httpapi.ListOf(page, runOf))
 }
 
+// changeRuns returns what changes many runs.
+func (a admin) changeRuns() httpapi.Bulk[automation.Run] {
+	return httpapi.Bulk[automation.Run]{
+		Of: automation.Runs(), ApprovalID: a.approvalID, Told: told,
+		Page: func(ctx context.Context, tenant string, q listing.Query) (storage.Page[automation.Run], error) {
+			return a.service.Runs(ctx, tenant, automation.RunQuery{Filters: q.Filters, Sort: q.Sort, After: q.After, Limit: q.Limit})
+		},
+		Actions: []httpapi.BulkAction{{Name: "cancel", Reasoned: true, Do: func(ctx context.Context, tenant, id, reason string) error {
+			_, err := a.service.Cancel(ctx, tenant, id, reason)
+			return err
+		}}},
+	}
+}
+
 // runQuery reads the filters of a list of runs.
 func runQuery(r *http.Request) (automation.RunQuery, error) {
 	var q automation.RunQuery
-	params, err := httpapi.ParseParams(r, "rule_id", "status", "trigger", "event_type", "automation_environment", "step", "level",
-		"since", "until", "limit", "after")
+	asked, params, err := httpapi.ParseQuery(r, automation.Runs(), "rule_id", "status", "trigger", "event_type", "automation_environment",
+		"step", "level", "since", "until")
 	if err != nil {
 		return q, err
 	}
 	q = automation.RunQuery{
 		RuleID: params["rule_id"], Status: automation.Status(params["status"]), Trigger: params["trigger"], EventType: params["event_type"],
-		Environment: params["automation_environment"], Step: params["step"], After: params.After(),
+		Environment: params["automation_environment"], Step: params["step"],
+		Filters: asked.Filters, Sort: asked.Sort, After: asked.After, Limit: asked.Limit,
 	}
 	if q.Status != "" && !slices.Contains(automation.Statuses(), q.Status) {
 		return q, httpapi.BadRequest("status", "must be running, waiting, succeeded, failed, filtered, cancelled or timed_out")
@@ -53,10 +70,7 @@ func runQuery(r *http.Request) (automation.RunQuery, error) {
 	if q.Since, err = params.Time("since"); err != nil {
 		return q, err
 	}
-	if q.Until, err = params.Time("until"); err != nil {
-		return q, err
-	}
-	q.Limit, err = params.Limit()
+	q.Until, err = params.Time("until")
 	return q, err
 }
 

@@ -48,9 +48,15 @@ var ruleTable = table[automation.Rule]{
 	func(a, b *automation.Rule) int {
 		return cmp.Or(cmp.Compare(a.Tenant, b.Tenant), a.CreatedAt.Compare(b.CreatedAt), cmp.Compare(a.ID, b.ID))
 	},
+	func(a, b *automation.Rule) int {
+		return cmp.Or(cmp.Compare(a.Tenant, b.Tenant), a.UpdatedAt.Compare(b.UpdatedAt), cmp.Compare(a.ID, b.ID))
+	},
 }
 
-const rulesByCreation = 1
+const (
+	rulesByCreation = 1
+	rulesByUpdate   = 2
+)
 
 var ruleVersionTable = table[automation.Version]{
 	func(a, b *automation.Version) int {
@@ -197,28 +203,19 @@ func (s automationStore) mayLock(ctx context.Context, lock bool) error {
 }
 
 func (s automationStore) ListRules(ctx context.Context, tenant string, q automation.RuleQuery) (page storage.Page[automation.Rule], err error) {
-	limit, err := storage.Limit(q.Limit)
+	plan, err := q.Plan(tenant)
 	if err != nil {
 		return page, err
 	}
-	after, err := q.Position(tenant)
-	if err != nil {
-		return page, err
+	from, order := automation.Rule{Tenant: tenant}, rulesByCreation
+	from.CreatedAt, from.ID = begin(plan)
+	if plan.Sort.Field == "updated_at" {
+		from.UpdatedAt, order = from.CreatedAt, rulesByUpdate
 	}
 	err = s.b.read(ctx, "automation.ListRules", func(v view) error {
-		from := automation.Rule{Tenant: tenant, CreatedAt: after.At, ID: after.ID}
-		for r := range ruleTable.ascend(v, rulesByCreation, from) {
-			if r.Tenant != tenant {
-				break
-			}
-			if r.ID == after.ID {
-				continue
-			}
-			if len(page.Items) == limit {
-				page.Next = q.Next(tenant, page.Items[limit-1])
-				break
-			}
-			page.Items = append(page.Items, copyRule(r))
+		page = pageOf(ruleTable, v, order, from, plan, func(r automation.Rule) (automation.Rule, bool) { return r, r.Tenant == tenant })
+		for i, r := range page.Items {
+			page.Items[i] = copyRule(r)
 		}
 		return nil
 	})
@@ -403,49 +400,51 @@ func (s automationStore) Attempts(ctx context.Context, tenant, runID string) (al
 }
 
 func (s automationStore) ListRuns(ctx context.Context, tenant string, q automation.RunQuery) (page storage.Page[automation.Run], err error) {
-	limit, err := storage.Limit(q.Limit)
+	plan, err := q.Plan(tenant)
 	if err != nil {
 		return page, err
 	}
-	after, err := q.Position(tenant)
-	if err != nil {
-		return page, err
-	}
-	from := runRow{Run: automation.Run{Tenant: tenant, RuleID: q.RuleID, StartedAt: after.At, ID: after.ID}}
-	if after.ID == "" {
-		from.StartedAt = endOfTime
-		if !q.Until.IsZero() {
-			from.StartedAt = stored(q.Until)
-		}
-	}
-	order := runsByStart
+	from, order := runRow{Run: automation.Run{Tenant: tenant, RuleID: q.RuleID}}, runsByStart
 	if q.RuleID != "" {
 		order = runsByRule
 	}
+	from.StartedAt, from.ID = begin(plan)
+	since, until := stored(q.Since), endOfTime
+	if !q.Until.IsZero() {
+		until = stored(q.Until)
+	}
+	if _, _, ok := plan.After(); !ok && plan.Sort.Descending {
+		from.StartedAt = until
+	} else if !ok {
+		from.StartedAt = since
+	}
 	err = s.b.read(ctx, "automation.ListRuns", func(v view) error {
-		for row := range runTable.descend(v, order, from) {
-			if row.Tenant != tenant || q.RuleID != "" && row.RuleID != q.RuleID || row.StartedAt.Before(stored(q.Since)) {
-				break
+		rows := runTable.ascend(v, order, from)
+		if plan.Sort.Descending {
+			rows = runTable.descend(v, order, from)
+		}
+		page = plan.Take(func(yield func(automation.Run) bool) {
+			for row := range rows {
+				early, late := row.StartedAt.Before(since), !row.StartedAt.Before(until)
+				if row.Tenant != tenant || q.RuleID != "" && row.RuleID != q.RuleID || plan.Sort.Descending && early || !plan.Sort.Descending && late {
+					return
+				}
+				if !early && !late && reached(v, q, row) && !yield(row.Run) {
+					return
+				}
 			}
-			if row.ID == after.ID || !chosenRun(v, q, row) {
-				continue
-			}
-			if len(page.Items) == limit {
-				page.Next = q.Next(tenant, page.Items[limit-1])
-				break
-			}
-			page.Items = append(page.Items, copyRun(row.Run))
+		})
+		for i, r := range page.Items {
+			page.Items[i] = copyRun(r)
 		}
 		return nil
 	})
 	return page, err
 }
 
-// chosenRun reports whether a run passes the filter of q.
-func chosenRun(v view, q automation.RunQuery, r runRow) bool {
-	is := func(want, got string) bool { return want == "" || want == got }
-	if !is(string(q.Status), string(r.Status)) || !is(q.Trigger, r.Trigger) || !is(q.EventType, r.EventType) ||
-		!is(q.Environment, r.Environment) || q.Level != 0 && r.Level < q.Level || !q.Until.IsZero() && !r.StartedAt.Before(stored(q.Until)) {
+// reached reports whether a run came to the level and the step that q names.
+func reached(v view, q automation.RunQuery, r runRow) bool {
+	if q.Level != 0 && r.Level < q.Level {
 		return false
 	}
 	return q.Step == "" || automationStepTable.has(v, automationStepRow{tenant: r.Tenant, run: r.ID, StepRun: automation.StepRun{Path: q.Step}})

@@ -181,28 +181,23 @@ WHERE tenant = $1 AND id = $2`+end, []any{tenant, id}, func(rows storage.Rows) e
 	return r, err
 }
 
-func (s *automationStore) ListRules(ctx context.Context, tenant string, q automation.RuleQuery) (page storage.Page[automation.Rule], err error) {
-	limit, err := storage.Limit(q.Limit)
+// rulesListed are the rules of the tenant $1.
+var rulesListed = listed{
+	query: selectRule + `
+WHERE tenant = $1`,
+	columns: map[string]string{
+		"id": "id", "name": "name", "automation_environment": "environment", "enabled": "enabled", "version": "version",
+		"created_at": "created_at", "updated_at": "updated_at",
+	},
+	id: "id",
+}
+
+func (s *automationStore) ListRules(ctx context.Context, tenant string, q automation.RuleQuery) (storage.Page[automation.Rule], error) {
+	plan, err := q.Plan(tenant)
 	if err != nil {
-		return page, err
+		return storage.Page[automation.Rule]{}, err
 	}
-	after, err := q.Position(tenant)
-	if err != nil {
-		return page, err
-	}
-	at := micros(after.At)
-	if after.ID == "" {
-		at = math.MinInt64
-	}
-	conn, err := s.Reader(ctx)
-	if err != nil {
-		return page, err
-	}
-	rules, err := scanAll(ctx, conn, func(rows storage.Rows) (automation.Rule, error) { return scanRule(rows, tenant) }, selectRule+`
-WHERE tenant = $1 AND (created_at, id) > ($2, $3)
-ORDER BY created_at, id LIMIT $4`,
-		tenant, at, after.ID, limit+1)
-	return pageOf(rules, limit, func(last automation.Rule) storage.Cursor { return q.Next(tenant, last) }), err
+	return page(ctx, s, rulesListed, plan, func(rows storage.Rows) (automation.Rule, error) { return scanRule(rows, tenant) }, tenant)
 }
 
 // pageOf makes a page of up to limit items of which one more was read.

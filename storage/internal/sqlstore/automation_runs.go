@@ -168,44 +168,31 @@ WHERE tenant = $1 AND id = $2`+end, []any{tenant, id}, func(rows storage.Rows) e
 	return r, err
 }
 
-// The conditions of a list of runs. The two that an index serves exist twice, so that
-// the planner sees which index that is.
-const (
-	runsOfAnyRule = `
-AND $2 = ''`
-	runsOfRule = `
-AND rule_id = $2`
-	runsOfAnyStatus = `
-AND $3 = ''`
-	runsOfStatus = `
-AND status = $3`
-	runsRest = `
-AND ($4 = '' OR trigger_kind = $4)
-AND ($5 = '' OR event_type = $5)
-AND ($6 = '' OR environment = $6)
-AND ($7 = '' OR EXISTS (
+// runsListed are the runs of the tenant $1 that reached the step $2, are of the level $3
+// at least and started between $4 and $5.
+var runsListed = listed{
+	query: selectRun + `
+WHERE tenant = $1
+AND ($2 = '' OR EXISTS (
 	SELECT 1 FROM adminkit_automation_step step
-	WHERE step.tenant = $1 AND step.run_id = adminkit_automation_run.id AND step.path = $7
+	WHERE step.tenant = $1 AND step.run_id = adminkit_automation_run.id AND step.path = $2
 ))
-AND level >= $8
-AND started_at >= $9 AND started_at < $10
-AND (started_at, id) < ($11, $12)
-ORDER BY started_at DESC, id DESC LIMIT $13`
-)
+AND level >= $3
+AND started_at >= $4 AND started_at < $5`,
+	columns: map[string]string{
+		"id": "id", "rule_id": "rule_id", "rule_version": "rule_version", "automation_environment": "environment", "status": "status",
+		"trigger": "trigger_kind", "event_type": "event_type", "parent_id": "parent_id", "reason": "reason", "trace_id": "trace_id",
+		"deadline_at": "deadline_at", "started_at": "started_at", "updated_at": "updated_at", "ended_at": "ended_at",
+	},
+	id: "id",
+}
 
-func (s *automationStore) ListRuns(ctx context.Context, tenant string, q automation.RunQuery) (page storage.Page[automation.Run], err error) {
-	limit, err := storage.Limit(q.Limit)
+func (s *automationStore) ListRuns(ctx context.Context, tenant string, q automation.RunQuery) (storage.Page[automation.Run], error) {
+	plan, err := q.Plan(tenant)
 	if err != nil {
-		return page, err
+		return storage.Page[automation.Run]{}, err
 	}
-	after, err := q.Position(tenant)
-	if err != nil {
-		return page, err
-	}
-	at, since, until, level := micros(after.At), int64(math.MinInt64), int64(math.MaxInt64), int64(math.MinInt64)
-	if after.ID == "" {
-		at = math.MaxInt64
-	}
+	since, until, level := int64(math.MinInt64), int64(math.MaxInt64), int64(math.MinInt64)
 	if !q.Since.IsZero() {
 		since = micros(q.Since)
 	}
@@ -215,26 +202,7 @@ func (s *automationStore) ListRuns(ctx context.Context, tenant string, q automat
 	if q.Level != 0 {
 		level = int64(q.Level)
 	}
-	conn, err := s.Reader(ctx)
-	if err != nil {
-		return page, err
-	}
-	query := selectRun + `
-WHERE tenant = $1` +
-		pick(q.RuleID, runsOfAnyRule, runsOfRule) +
-		pick(string(q.Status), runsOfAnyStatus, runsOfStatus) +
-		runsRest
-	runs, err := scanAll(ctx, conn, scanRun(tenant), query,
-		tenant, q.RuleID, string(q.Status), q.Trigger, q.EventType, q.Environment, q.Step, level, since, until, at, after.ID, limit+1)
-	return pageOf(runs, limit, func(last automation.Run) storage.Cursor { return q.Next(tenant, last) }), err
-}
-
-// pick returns the condition for a field of a filter: open where it is empty.
-func pick(value, open, condition string) string {
-	if value == "" {
-		return open
-	}
-	return condition
+	return page(ctx, s, runsListed, plan, scanRun(tenant), tenant, q.Step, level, since, until)
 }
 
 func (s *automationStore) TraceRuns(ctx context.Context, tenant, traceID string) ([]automation.Run, error) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/lumelle/adminkit/approvals"
+	"github.com/lumelle/adminkit/automation"
 	"github.com/lumelle/adminkit/storage/listing"
 	"github.com/lumelle/adminkit/storage/listing/listingtest"
 	"github.com/lumelle/adminkit/webhooks"
@@ -26,6 +27,10 @@ func Statements(tenant string) ([]Statement, error) {
 		func() ([]Statement, error) { return statements(deliveriesListed, webhooks.Deliveries(), tenant) },
 		func() ([]Statement, error) {
 			return statements(requestsListed, approvals.Requests(approvals.TabPending), tenant, string(approvals.TabPending))
+		},
+		func() ([]Statement, error) { return statements(rulesListed, automation.Rules(), tenant) },
+		func() ([]Statement, error) {
+			return statements(runsListed, automation.Runs(), tenant, "", int64(0), int64(0), int64(1))
 		},
 	} {
 		some, err := add()

@@ -15,6 +15,7 @@ CREATE TABLE adminkit_automation_rule (
 );
 
 CREATE INDEX adminkit_automation_rule_created ON adminkit_automation_rule (tenant, created_at, id);
+CREATE INDEX adminkit_automation_rule_updated ON adminkit_automation_rule (tenant, updated_at, id);
 
 -- A row is never updated.
 CREATE TABLE adminkit_automation_version (
