@@ -48,16 +48,15 @@ type Store interface {
 	// holds the key, it waits for its end, at the longest until ctx is done.
 	//
 	// Errors of its own: [ErrMismatch], whether or not the other request finished;
-	// storage.ErrNoTx where ctx carries no
-	// transaction; storage.ErrConflict where the key was claimed and not finished,
-	// which takes a transaction that calls Begin twice or commits without Finish;
-	// storage.ErrInvalid for a tenant, actor or key that is no identifier.
+	// storage.ErrNoTx where ctx carries no transaction; storage.ErrConflict where the key
+	// was claimed and not finished, which takes a transaction that calls Begin twice or
+	// commits without Finish; storage.ErrInvalid for a tenant, actor or key that is no
+	// identifier.
 	Begin(ctx context.Context, tenant, actor, key string, fingerprint [32]byte, now time.Time) (*Record, error)
 
 	// Finish stores the answer under a key that Begin claimed, in the same transaction or in
-	// one that was committed without it.
-	// It answers storage.ErrNotFound where the key was not claimed,
-	// storage.ErrConflict where it is finished, storage.ErrNoTx without a transaction
+	// one that was committed without it. It answers storage.ErrNotFound where the key was not
+	// claimed, storage.ErrConflict where it is finished, storage.ErrNoTx without a transaction
 	// and storage.ErrInvalid for a status below 100 or above 599, a header that is not
 	// UTF-8 and a body longer than [MaxBody].
 	Finish(ctx context.Context, tenant, actor, key string, status int, header map[string]string, body []byte) error

@@ -23,7 +23,8 @@
 // assertion, and a backend may have as little of it as it likes:
 //
 //   - the stores of the domains, as methods named Audit, Authz, Approvals, Automation,
-//     Flags, Webhooks, Jobs and Idempotency that return the Store of that package;
+//     Flags, Webhooks, Jobs, Idempotency and Credentials that return the Store of that
+//     package;
 //   - Tenants() tenants.Store, for tenants that leave;
 //   - Conn(ctx) (storage.Conn, error), for the host's own tables in the kit's
 //     transaction;
@@ -58,6 +59,7 @@
 //   - CR, QS: approvals (package approvalstest).
 //   - FS: flags (package flagstest).
 //   - AM, RS: automation (package automationtest).
+//   - CV, CS: credentials (package credentialstest).
 //
 // # Writing a storage adapter
 //
@@ -306,7 +308,7 @@
 //
 // The suites of the domains can be run alone as well: audittest.RunStore,
 // idempotencytest.RunStore, jobstest.Run, webhookstest.RunStore, authztest.RunStore,
-// credentialstest.Run, flagstest.RunStore, approvalstest.RunStore and
+// credentialstest.RunStore, flagstest.RunStore, approvalstest.RunStore and
 // automationtest.RunStore take a function that opens a backend with transactions and their
 // one store.
 //

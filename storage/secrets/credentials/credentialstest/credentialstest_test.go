@@ -9,6 +9,6 @@ import (
 
 func TestStoresOfTheKit(t *testing.T) {
 	eachtest.Run(t, func(t *testing.T, b eachtest.Backend) {
-		credentialstest.Run(t, credentialstest.Options{New: func(*testing.T) credentialstest.Backend { return b }})
+		credentialstest.RunStore(t, func(*testing.T) credentialstest.StoreUnderTest { return b })
 	})
 }

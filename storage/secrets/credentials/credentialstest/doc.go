@@ -1,9 +1,7 @@
 // Package credentialstest holds implementations of credentials.Store to their contract.
 //
 //	func TestStore(t *testing.T) {
-//		credentialstest.Run(t, credentialstest.Options{
-//			New: func(t *testing.T) credentialstest.Backend { return open(t) },
-//		})
+//		credentialstest.RunStore(t, func(t *testing.T) credentialstest.StoreUnderTest { return open(t) })
 //	}
 //
 // Every rule is a subtest named by its id, such as CV-008, and prints what it is for when
@@ -21,13 +19,14 @@
 //
 // Checklist:
 //
-//   - The tenant stands in every WHERE (CV-002).
+//   - The tenant stands in every WHERE (CV-002), and the kind in the cursor (CS-011).
 //   - A name that is taken is a conflict and leaves the transaction usable (CV-004).
 //   - A revision, or sealed bytes, are compared and replaced in one statement (CV-005,
 //     CV-008, CV-009).
 //   - Touch and ReplaceSealed leave the revision alone (CV-007, CV-008).
 //   - Lists continue behind a name (CV-010).
-//   - Insert counts behind a lock, after the name was found free (CV-012).
+//   - Insert counts behind a lock, after the name was found free (CV-012, CS-021).
+//   - Sealed bytes are bytes, of any length that a service allows (CS-002).
 //
 // Common mistakes:
 //

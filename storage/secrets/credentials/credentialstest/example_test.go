@@ -7,8 +7,8 @@ import (
 )
 
 // What a store of an outsider is held to.
-func ExampleRules() {
-	for _, r := range credentialstest.Rules()[6:8] {
+func ExampleStoreRules() {
+	for _, r := range credentialstest.StoreRules()[6:8] {
 		fmt.Println(r)
 	}
 	// Output:

@@ -14,7 +14,7 @@ import (
 	"github.com/lumelle/adminkit/storage/secrets/credentials"
 )
 
-var rules = []rule{
+var basicRules = []storeRule{
 	{"CV-001", "a record is kept as it is",
 		"Sealed bytes open only as they were made, and times tell which value is older: every field comes back, with times to the microsecond.", keptAsItIs},
 	{"CV-002", "other tenants find nothing",
@@ -44,35 +44,35 @@ var rules = []rule{
 func keptAsItIs(e *env) {
 	e.stored(e.insert("shop/main"))
 	bare := credentials.Record{
-		Credential: credentials.Credential{Name: "bare", Tenant: e.tenant, Kind: "k", Revision: 1, CreatedAt: noon, UpdatedAt: noon},
+		Credential: credentials.Credential{Name: "bare", Tenant: e.Tenant, Kind: "k", Revision: 1, CreatedAt: noon, UpdatedAt: noon},
 		Sealed:     []byte{1},
 	}
-	e.must(e.Insert(e.ctx, e.tenant, bare, storage.Unlimited))
+	e.must(e.Store.Insert(e.Ctx, e.Tenant, bare, storage.Unlimited))
 	e.stored(bare)
-	_, err := e.Get(e.ctx, e.tenant, "none")
+	_, err := e.Store.Get(e.Ctx, e.Tenant, "none")
 	e.wantErr(err, storage.ErrNotFound)
 }
 
 func otherTenants(e *env) {
-	r, stranger := e.insert("shop/main"), e.tenant+"x"
-	_, err := e.Get(e.ctx, stranger, r.Name)
+	r, stranger := e.insert("shop/main"), e.Tenant+"x"
+	_, err := e.Store.Get(e.Ctx, stranger, r.Name)
 	e.wantErr(err, storage.ErrNotFound)
-	page, err := e.List(e.ctx, stranger, credentials.Query{})
+	page, err := e.Store.List(e.Ctx, stranger, credentials.Query{})
 	if err != nil || len(page.Items) != 0 {
 		e.Errorf("a stranger lists %v, %v", page.Items, err)
 	}
 	next := r
 	next.Revision = 2
-	e.wantErr(e.Update(e.ctx, stranger, next, 1), storage.ErrNotFound)
-	e.wantErr(e.Delete(e.ctx, stranger, r.Name, 1), storage.ErrNotFound)
-	e.must(e.Touch(e.ctx, stranger, r.Name, noon.Add(2*time.Hour)))
-	if replaced, err := e.ReplaceSealed(e.ctx, stranger, r, []byte{2}, "other"); replaced || err != nil {
+	e.wantErr(e.Store.Update(e.Ctx, stranger, next, 1), storage.ErrNotFound)
+	e.wantErr(e.Store.Delete(e.Ctx, stranger, r.Name, 1), storage.ErrNotFound)
+	e.must(e.Store.Touch(e.Ctx, stranger, r.Name, noon.Add(2*time.Hour)))
+	if replaced, err := e.Store.ReplaceSealed(e.Ctx, stranger, r, []byte{2}, "other"); replaced || err != nil {
 		e.Errorf("a stranger's ReplaceSealed: got %t, %v", replaced, err)
 	}
 	e.stored(r)
 	// The name is free for the stranger, and the two do not meet.
-	e.must(e.Insert(e.ctx, stranger, r, storage.Unlimited))
-	e.must(e.Delete(e.ctx, stranger, r.Name, 1))
+	e.must(e.Store.Insert(e.Ctx, stranger, r, storage.Unlimited))
+	e.must(e.Store.Delete(e.Ctx, stranger, r.Name, 1))
 	e.stored(r)
 }
 
@@ -80,31 +80,31 @@ var errRollback = errors.New("rolled back")
 
 func rollback(e *env) {
 	r := e.insert("kept")
-	err := e.b.InTx(e.ctx, func(ctx context.Context) error {
-		e.must(e.Insert(ctx, e.tenant, e.record("new"), storage.Unlimited))
+	err := e.Backend.InTx(e.Ctx, func(ctx context.Context) error {
+		e.must(e.Store.Insert(ctx, e.Tenant, e.record("new"), storage.Unlimited))
 		next := r
 		next.Revision, next.Sealed = 2, []byte{2}
-		e.must(e.Update(ctx, e.tenant, next, 1))
-		e.must(e.Touch(ctx, e.tenant, "kept", noon.Add(2*time.Hour)))
-		if replaced, err := e.ReplaceSealed(ctx, e.tenant, next, []byte{3}, "k"); !replaced || err != nil {
+		e.must(e.Store.Update(ctx, e.Tenant, next, 1))
+		e.must(e.Store.Touch(ctx, e.Tenant, "kept", noon.Add(2*time.Hour)))
+		if replaced, err := e.Store.ReplaceSealed(ctx, e.Tenant, next, []byte{3}, "k"); !replaced || err != nil {
 			e.Errorf("ReplaceSealed in the transaction: got %t, %v", replaced, err)
 		}
-		e.must(e.Delete(ctx, e.tenant, "kept", 2))
+		e.must(e.Store.Delete(ctx, e.Tenant, "kept", 2))
 		return errRollback
 	})
 	e.wantErr(err, errRollback)
 	e.stored(r)
-	_, err = e.Get(e.ctx, e.tenant, "new")
+	_, err = e.Store.Get(e.Ctx, e.Tenant, "new")
 	e.wantErr(err, storage.ErrNotFound)
 }
 
 func takenName(e *env) {
 	r := e.insert("shop/main")
-	err := e.b.InTx(e.ctx, func(ctx context.Context) error {
+	err := e.Backend.InTx(e.Ctx, func(ctx context.Context) error {
 		second := e.record("shop/main")
 		second.Sealed = []byte{2}
-		e.wantErr(e.Insert(ctx, e.tenant, second, storage.Unlimited), storage.ErrConflict)
-		return e.Insert(ctx, e.tenant, e.record("beside"), storage.Unlimited)
+		e.wantErr(e.Store.Insert(ctx, e.Tenant, second, storage.Unlimited), storage.ErrConflict)
+		return e.Store.Insert(ctx, e.Tenant, e.record("beside"), storage.Unlimited)
 	})
 	e.must(err)
 	e.stored(r)
@@ -115,22 +115,22 @@ func staleRevision(e *env) {
 	r := e.insert("shop/main")
 	next := r
 	next.Revision, next.Kind, next.Sealed, next.KeyID, next.UpdatedAt = 2, "token", []byte{2}, "5e6f7a8b", noon.Add(time.Minute)
-	e.must(e.Update(e.ctx, e.tenant, next, 1))
+	e.must(e.Store.Update(e.Ctx, e.Tenant, next, 1))
 	e.stored(next)
-	err := e.b.InTx(e.ctx, func(ctx context.Context) error {
+	err := e.Backend.InTx(e.Ctx, func(ctx context.Context) error {
 		late := r
 		late.Revision, late.Sealed = 2, []byte{9}
-		e.wantErr(e.Update(ctx, e.tenant, late, 1), storage.ErrConflict)
-		e.wantErr(e.Update(ctx, e.tenant, late, 3), storage.ErrConflict)
-		e.wantErr(e.Delete(ctx, e.tenant, r.Name, 1), storage.ErrConflict)
-		e.wantErr(e.Update(ctx, e.tenant, e.record("none"), 1), storage.ErrNotFound)
-		e.wantErr(e.Delete(ctx, e.tenant, "none", 1), storage.ErrNotFound)
+		e.wantErr(e.Store.Update(ctx, e.Tenant, late, 1), storage.ErrConflict)
+		e.wantErr(e.Store.Update(ctx, e.Tenant, late, 3), storage.ErrConflict)
+		e.wantErr(e.Store.Delete(ctx, e.Tenant, r.Name, 1), storage.ErrConflict)
+		e.wantErr(e.Store.Update(ctx, e.Tenant, e.record("none"), 1), storage.ErrNotFound)
+		e.wantErr(e.Store.Delete(ctx, e.Tenant, "none", 1), storage.ErrNotFound)
 		return nil
 	})
 	e.must(err)
 	e.stored(next)
-	e.must(e.Delete(e.ctx, e.tenant, r.Name, 2))
-	_, err = e.Get(e.ctx, e.tenant, r.Name)
+	e.must(e.Store.Delete(e.Ctx, e.Tenant, r.Name, 2))
+	_, err = e.Store.Get(e.Ctx, e.Tenant, r.Name)
 	e.wantErr(err, storage.ErrNotFound)
 }
 
@@ -138,16 +138,16 @@ func updateKeeps(e *env) {
 	r := e.insert("shop/main")
 	next := r
 	next.Revision, next.CreatedAt, next.LastUsedAt = 2, noon.Add(time.Hour), time.Time{}
-	e.must(e.Update(e.ctx, e.tenant, next, 1))
+	e.must(e.Store.Update(e.Ctx, e.Tenant, next, 1))
 	next.CreatedAt, next.LastUsedAt = r.CreatedAt, r.LastUsedAt
 	e.stored(next)
 }
 
 func touch(e *env) {
 	r := e.insert("shop/main")
-	e.must(e.Touch(e.ctx, e.tenant, r.Name, r.LastUsedAt.Add(time.Minute)))
-	e.must(e.Touch(e.ctx, e.tenant, r.Name, r.LastUsedAt.Add(time.Second)))
-	e.must(e.Touch(e.ctx, e.tenant, "none", noon))
+	e.must(e.Store.Touch(e.Ctx, e.Tenant, r.Name, r.LastUsedAt.Add(time.Minute)))
+	e.must(e.Store.Touch(e.Ctx, e.Tenant, r.Name, r.LastUsedAt.Add(time.Second)))
+	e.must(e.Store.Touch(e.Ctx, e.Tenant, "none", noon))
 	r.LastUsedAt = r.LastUsedAt.Add(time.Minute)
 	e.stored(r)
 }
@@ -156,7 +156,7 @@ func replace(e *env) {
 	r := e.insert("shop/main")
 	replaced := func(what string, old credentials.Record, want bool) {
 		e.Helper()
-		if got, err := e.ReplaceSealed(e.ctx, e.tenant, old, []byte("fresh"), "5e6f7a8b"); got != want || err != nil {
+		if got, err := e.Store.ReplaceSealed(e.Ctx, e.Tenant, old, []byte("fresh"), "5e6f7a8b"); got != want || err != nil {
 			e.Errorf("%s: got %t, %v, want %t", what, got, err, want)
 		}
 	}
@@ -201,12 +201,12 @@ func oneWins(e *env) {
 		}
 	}
 	race("ReplaceSealed", func(i int) (bool, error) {
-		return e.ReplaceSealed(e.ctx, e.tenant, r, []byte{byte(i), 'r'}, "k")
+		return e.Store.ReplaceSealed(e.Ctx, e.Tenant, r, []byte{byte(i), 'r'}, "k")
 	})
 	race("Update", func(i int) (bool, error) {
 		next := r
 		next.Revision, next.Sealed = 2, []byte{byte(i), 'u'}
-		err := e.Update(e.ctx, e.tenant, next, 1)
+		err := e.Store.Update(e.Ctx, e.Tenant, next, 1)
 		if errors.Is(err, storage.ErrConflict) {
 			return false, nil
 		}
@@ -222,13 +222,13 @@ func pages(e *env) {
 			r.Kind = "token"
 			tokens = append(tokens, name)
 		}
-		e.must(e.Insert(e.ctx, e.tenant, r, storage.Unlimited))
+		e.must(e.Store.Insert(e.Ctx, e.Tenant, r, storage.Unlimited))
 		want = append(want, name)
 	}
 	slices.Sort(want)
 	slices.Sort(tokens)
 	neighbour := e.record("aa")
-	e.must(e.Insert(e.ctx, e.tenant+"x", neighbour, storage.Unlimited))
+	e.must(e.Store.Insert(e.Ctx, e.Tenant+"x", neighbour, storage.Unlimited))
 	for _, limit := range []int{1, 3, 8, 0} {
 		if got := e.list("", limit); !slices.Equal(got, want) {
 			e.Errorf("in pages of %d: got %q, want %q", limit, got, want)
@@ -237,13 +237,13 @@ func pages(e *env) {
 			e.Errorf("tokens in pages of %d: got %q, want %q", limit, got, tokens)
 		}
 	}
-	page, err := e.List(e.ctx, e.tenant, credentials.Query{Limit: 2})
+	page, err := e.Store.List(e.Ctx, e.Tenant, credentials.Query{Limit: 2})
 	e.must(err)
-	_, err = e.List(e.ctx, e.tenant+"x", credentials.Query{After: page.Next})
+	_, err = e.Store.List(e.Ctx, e.Tenant+"x", credentials.Query{After: page.Next})
 	e.wantErr(err, storage.ErrBadCursor)
-	_, err = e.List(e.ctx, e.tenant, credentials.Query{After: page.Next, Kind: "token"})
+	_, err = e.Store.List(e.Ctx, e.Tenant, credentials.Query{After: page.Next, Kind: "token"})
 	e.wantErr(err, storage.ErrBadCursor)
-	_, err = e.List(e.ctx, e.tenant, credentials.Query{Limit: -1})
+	_, err = e.Store.List(e.Ctx, e.Tenant, credentials.Query{Limit: -1})
 	e.wantErr(err, storage.ErrInvalid)
 }
 
@@ -251,20 +251,20 @@ func aliasing(e *env) {
 	r := e.record("shop/main")
 	given := r
 	given.Sealed = bytes.Clone(r.Sealed)
-	e.must(e.Insert(e.ctx, e.tenant, given, storage.Unlimited))
+	e.must(e.Store.Insert(e.Ctx, e.Tenant, given, storage.Unlimited))
 	clear(given.Sealed)
 	e.stored(r)
-	got, err := e.Get(e.ctx, e.tenant, r.Name)
+	got, err := e.Store.Get(e.Ctx, e.Tenant, r.Name)
 	e.must(err)
 	clear(got.Sealed)
-	page, err := e.List(e.ctx, e.tenant, credentials.Query{})
+	page, err := e.Store.List(e.Ctx, e.Tenant, credentials.Query{})
 	e.must(err)
 	for _, listed := range page.Items {
 		clear(listed.Sealed)
 	}
 	e.stored(r)
 	fresh := []byte("fresh")
-	_, err = e.ReplaceSealed(e.ctx, e.tenant, r, fresh, r.KeyID)
+	_, err = e.Store.ReplaceSealed(e.Ctx, e.Tenant, r, fresh, r.KeyID)
 	e.must(err)
 	clear(fresh)
 	r.Sealed = []byte("fresh")
@@ -274,12 +274,12 @@ func aliasing(e *env) {
 func limited(e *env) {
 	const writers, most = 32, 5
 	e.insert(".kit/reserved")
-	e.must(e.Insert(e.ctx, e.tenant+"x", e.record("neighbour"), 1))
+	e.must(e.Store.Insert(e.Ctx, e.Tenant+"x", e.record("neighbour"), 1))
 	var made atomic.Int32
 	var wg sync.WaitGroup
 	for i := range writers {
 		wg.Go(func() {
-			err := e.Insert(e.ctx, e.tenant, e.record(fmt.Sprintf("n%d", i)), most)
+			err := e.Store.Insert(e.Ctx, e.Tenant, e.record(fmt.Sprintf("n%d", i)), most)
 			if full, ok := errors.AsType[*storage.LimitError](err); ok && *full == (storage.LimitError{What: credentials.What, Limit: most}) {
 				return
 			}
@@ -291,16 +291,16 @@ func limited(e *env) {
 		})
 	}
 	wg.Wait()
-	n, err := e.Count(e.ctx, e.tenant)
+	n, err := e.Store.Count(e.Ctx, e.Tenant)
 	if made.Load() != most || n != most || err != nil {
 		e.Errorf("%d were made and %d are counted, %v, want %d", made.Load(), n, err, most)
 	}
 	// A name that is taken is told first, and a refusal leaves the transaction usable.
-	page, err := e.List(e.ctx, e.tenant, credentials.Query{})
+	page, err := e.Store.List(e.Ctx, e.Tenant, credentials.Query{})
 	e.must(err)
-	e.wantErr(e.Insert(e.ctx, e.tenant, e.record(page.Items[1].Name), most), storage.ErrConflict)
-	e.must(e.b.InTx(e.ctx, func(ctx context.Context) error {
-		e.wantErr(e.Insert(ctx, e.tenant, e.record("more"), most), storage.ErrLimit)
-		return e.Insert(ctx, e.tenant, e.record("more"), storage.Unlimited)
+	e.wantErr(e.Store.Insert(e.Ctx, e.Tenant, e.record(page.Items[1].Name), most), storage.ErrConflict)
+	e.must(e.Backend.InTx(e.Ctx, func(ctx context.Context) error {
+		e.wantErr(e.Store.Insert(ctx, e.Tenant, e.record("more"), most), storage.ErrLimit)
+		return e.Store.Insert(ctx, e.Tenant, e.record("more"), storage.Unlimited)
 	}))
 }

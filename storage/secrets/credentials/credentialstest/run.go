@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -12,68 +13,63 @@ import (
 	"github.com/lumelle/adminkit/storage/storagetest/ruletest"
 )
 
-// A Backend is a backend of the kit as far as credentials need it.
-type Backend interface {
+// A StoreUnderTest is a credentials.Store with the transactions it takes part in.
+type StoreUnderTest interface {
 	storage.Transactor
 	Credentials() credentials.Store
 }
 
-// Options says how to get at the store under test.
-type Options struct {
-	// New returns a backend. It leaves closing it to t.Cleanup. Required.
-	New func(t *testing.T) Backend
-}
-
-// Run tests a credentials.Store. Every rule is a subtest named by its id; when one fails,
-// what the rule is for is printed with it. Rules work in tenants of their own.
-func Run(t *testing.T, o Options) {
+// RunStore holds a credentials.Store to its rules, each as a subtest named by its id.
+// newStore returns a migrated backend. It is called once: the rules share what it returns
+// and have a tenant of their own each. The test that asks leaves closing it to newStore.
+func RunStore(t *testing.T, newStore func(t *testing.T) StoreUnderTest) {
 	t.Helper()
-	if o.New == nil {
-		t.Fatal("credentialstest: Options.New is required")
-	}
-	b := o.New(t)
-	for _, r := range rules {
-		t.Run(r.about().String(), func(t *testing.T) { r.check(t, b) })
-	}
+	ruletest.RunStore(t, storeRules(), newStore)
 }
 
-// Rules returns the rules of [Run] in their order.
-func Rules() []ruletest.Rule {
-	var all []ruletest.Rule
-	for _, r := range rules {
-		all = append(all, r.about())
-	}
-	return all
+// StoreRules returns the rules of [RunStore], in their order.
+func StoreRules() []ruletest.Rule { return ruletest.About(storeRules()) }
+
+func storeRules() []storeRule {
+	return slices.Concat(basicRules, recordRules, limitRules, transactionRules)
 }
 
-// A rule is one thing that has to hold.
-type rule struct {
+// A storeRule is one thing a store has to keep.
+type storeRule struct {
 	id, name, explanation string
 	run                   func(e *env)
 }
 
-func (r rule) about() ruletest.Rule {
+// About implements ruletest.StoreRule.
+func (r storeRule) About() ruletest.Rule {
 	return ruletest.Rule{ID: r.id, Name: r.name, Explanation: r.explanation}
 }
 
-// patience is how long a rule may take: a store that keeps its lock would hang the run.
-const patience = 30 * time.Second
-
-// check runs the rule and explains it where it fails.
-func (r rule) check(t testing.TB, b Backend) {
+// Check implements ruletest.StoreRule.
+func (r storeRule) Check(t testing.TB, b StoreUnderTest) {
 	t.Helper()
-	r.about().Check(t, patience, func(ctx context.Context) {
-		r.run(&env{TB: t, ctx: ctx, b: b, Store: b.Credentials(), tenant: "tenant-" + storage.NewID()})
+	r.About().Check(t, ruletest.StorePatience, func(ctx context.Context) {
+		r.run(&env{ruletest.NewStoreEnv(t, ctx, b, b.Credentials())})
 	})
 }
 
 // An env is what a rule works in.
 type env struct {
-	testing.TB
-	credentials.Store
-	ctx    context.Context
-	b      Backend
-	tenant string
+	ruletest.StoreEnv[credentials.Store]
+}
+
+// in is the env in a transaction.
+func (e *env) in(ctx context.Context) *env {
+	i := *e
+	i.Ctx = ctx
+	return &i
+}
+
+// of is the env of another tenant.
+func (e *env) of(tenant string) *env {
+	o := *e
+	o.Tenant = tenant
+	return &o
 }
 
 // noon is when all records of the suite were made.
@@ -83,7 +79,7 @@ var noon = time.Date(2026, 3, 1, 12, 0, 0, 123456000, time.UTC)
 func (e *env) record(name string) credentials.Record {
 	return credentials.Record{
 		Credential: credentials.Credential{
-			Name: name, Tenant: e.tenant, Kind: "api_key", KeyID: "1a2b3c4d", Revision: 1,
+			Name: name, Tenant: e.Tenant, Kind: "api_key", KeyID: "1a2b3c4d", Revision: 1,
 			CreatedAt: noon, UpdatedAt: noon.Add(time.Microsecond), LastUsedAt: noon.Add(time.Hour),
 		},
 		Sealed: []byte{1, 0, 255, 'x'},
@@ -94,7 +90,7 @@ func (e *env) record(name string) credentials.Record {
 func (e *env) insert(name string) credentials.Record {
 	e.Helper()
 	r := e.record(name)
-	e.must(e.Insert(e.ctx, e.tenant, r, storage.Unlimited))
+	e.must(e.Store.Insert(e.Ctx, e.Tenant, r, storage.Unlimited))
 	return r
 }
 
@@ -115,7 +111,7 @@ func (e *env) wantErr(err, want error) {
 // stored fails the rule where the tenant's record is not want.
 func (e *env) stored(want credentials.Record) {
 	e.Helper()
-	got, err := e.Get(e.ctx, e.tenant, want.Name)
+	got, err := e.Store.Get(e.Ctx, e.Tenant, want.Name)
 	if err != nil || !reflect.DeepEqual(got, want) {
 		e.Errorf("got %+v, %v\nwant %+v", got, err, want)
 	}
@@ -127,7 +123,7 @@ func (e *env) list(kind string, limit int) []string {
 	var names []string
 	q := credentials.Query{Kind: kind, Limit: limit}
 	for range 100 {
-		page, err := e.List(e.ctx, e.tenant, q)
+		page, err := e.Store.List(e.Ctx, e.Tenant, q)
 		e.must(err)
 		for _, r := range page.Items {
 			names = append(names, r.Name)
