@@ -26,6 +26,7 @@ type Backend struct {
 	authz       *authzStore
 	approvals   *approvalStore
 	credentials *credentialStore
+	jobs        *jobStore
 }
 
 // New makes an empty backend.
@@ -38,6 +39,7 @@ func New() (*Backend, error) {
 	b.authz = &authzStore{Backend: b}
 	b.approvals = &approvalStore{Backend: b}
 	b.credentials = &credentialStore{Backend: b}
+	b.jobs = &jobStore{Backend: b}
 	return b, nil
 }
 
