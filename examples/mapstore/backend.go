@@ -27,6 +27,7 @@ type Backend struct {
 	approvals   *approvalStore
 	credentials *credentialStore
 	jobs        *jobStore
+	flags       *flagStore
 }
 
 // New makes an empty backend.
@@ -40,6 +41,7 @@ func New() (*Backend, error) {
 	b.approvals = &approvalStore{Backend: b}
 	b.credentials = &credentialStore{Backend: b}
 	b.jobs = &jobStore{Backend: b}
+	b.flags = &flagStore{Backend: b}
 	return b, nil
 }
 
