@@ -24,7 +24,7 @@ func TestABackendBehindAPoolerInTransactionModeKeepsTheRules(t *testing.T) {
 	t.Parallel()
 	server := pgtest.NewServer(t)
 	through := server.Pooler(t)
-	storagetest.Run(t, storagetest.Options{
+	keepsTheRules(t, storagetest.Options{
 		New: func(t *testing.T) storagetest.Backend {
 			direct, name := server.Database(t)
 			pool, err := pgxpool.New(t.Context(), through(name))

@@ -98,6 +98,34 @@ func TestWhoPollsMissesNothingWhenTheServerIsRestarted(t *testing.T) {
 	}
 }
 
+// The ids of transactions go back, those who poll do not.
+func TestWhoPollsMissesNothingWhenTheDiskIsPutBack(t *testing.T) {
+	t.Parallel()
+	server := pgtest.NewServer(t)
+	q := audit.Query{Since: time.Unix(1, 0)}
+	follow := func(what string) {
+		t.Helper()
+		b := openAt(t, server.DSN).(*postgres.Backend)
+		defer b.Close(context.Background())
+		for range 5 {
+			id := storage.NewID()
+			if err := record(t.Context(), b, id); err != nil {
+				t.Fatal(err)
+			}
+			if got := pollOne(t, b, &q); got != id {
+				t.Errorf("%s: polled %q, want the event %s that was recorded last", what, got, id)
+			}
+		}
+	}
+	follow("before")
+	back := server.Snapshot(t)
+	follow("after the snapshot")
+	back()
+	follow("put back")
+	back()
+	follow("put back again")
+}
+
 // pollOne polls until something comes, and returns the ids.
 func pollOne(t *testing.T, b *postgres.Backend, q *audit.Query) string {
 	t.Helper()

@@ -86,7 +86,7 @@ func (l *landlord) let(t *testing.T) (program *postgres.Backend, schema string) 
 func TestAProgramUnderTheRuntimeRoleKeepsTheRules(t *testing.T) {
 	t.Parallel()
 	l := newLandlord(t)
-	storagetest.Run(t, storagetest.Options{
+	keepsTheRules(t, storagetest.Options{
 		New: func(t *testing.T) storagetest.Backend {
 			program, _ := l.let(t)
 			return tenant{program}

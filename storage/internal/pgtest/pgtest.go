@@ -209,6 +209,22 @@ func (s *Server) Restore(t testing.TB, backup []byte) {
 	}
 }
 
+// Snapshot keeps what is on the server's disk, and returns what puts it back to that. Both
+// crash the server.
+func (s *Server) Snapshot(t testing.TB) (back func()) {
+	t.Helper()
+	restore, err := s.cluster.Snapshot()
+	if err != nil {
+		t.Fatalf("postgres: %v", err)
+	}
+	return func() {
+		t.Helper()
+		if err := restore(); err != nil {
+			t.Fatalf("postgres: %v", err)
+		}
+	}
+}
+
 // Database makes an empty database on the server, which ends with it, and returns its data
 // source name and its own name.
 func (s *Server) Database(t testing.TB) (dsn, name string) {

@@ -2,11 +2,14 @@ package pgtest_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/lumelle/adminkit/storage/internal/pgtest"
+	"github.com/lumelle/adminkit/storage/storagetest/cluster"
+	"github.com/lumelle/adminkit/storage/storagetest/ruletest"
 )
 
 func TestADatabaseIsEmptyWhenItIsUsedAgain(t *testing.T) {
@@ -20,17 +23,29 @@ func TestADatabaseIsEmptyWhenItIsUsedAgain(t *testing.T) {
 			if err := c.QueryRow(t.Context(), `SELECT COUNT(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace`).Scan(&n); err != nil || n != 0 {
 				t.Errorf("%d relations in a new database, %v", n, err)
 			}
+			if err := c.QueryRow(t.Context(), `SELECT COUNT(*) FROM pg_namespace WHERE nspname = 'of the test'`).Scan(&n); err != nil || n != 0 {
+				t.Errorf("%d schemas in a new database, %v", n, err)
+			}
 			var off string
 			if err := c.QueryRow(t.Context(), `SELECT current_setting('synchronous_commit')`).Scan(&off); err != nil || off != "on" {
 				t.Errorf("synchronous_commit is %s, %v", off, err)
 			}
 			// The connection stays open, as that of a careless test would.
 			if _, err := c.Exec(t.Context(), `CREATE TABLE t (id TEXT); INSERT INTO t VALUES ('a');
+				CREATE SCHEMA "of the test"; CREATE TABLE "of the test".t (id TEXT);
 				DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET synchronous_commit = off', current_database()); END $$;
 				BEGIN; LOCK TABLE t`); err != nil {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+func TestAStrictRunFailsWithoutAPooler(t *testing.T) {
+	t.Setenv("ADMINKIT_STRICT", "1")
+	failures := ruletest.Try(t.Context(), func(t testing.TB) { pgtest.Unavailable(t, cluster.ErrNoPooler) })
+	if got := fmt.Sprint(failures); got != "[postgres: no pgbouncer]" {
+		t.Errorf("the test failed with %s", got)
 	}
 }
 

@@ -28,6 +28,9 @@ func (*Cluster) Dump(io.Writer) error { return ErrMissing }
 // Restore returns ErrMissing.
 func (*Cluster) Restore(io.Reader) error { return ErrMissing }
 
+// Snapshot returns ErrMissing.
+func (*Cluster) Snapshot() (func() error, error) { return nil, ErrMissing }
+
 // A Pooler is a running PgBouncer. There is none without Unix sockets.
 type Pooler struct{}
 

@@ -5,6 +5,7 @@ package cluster
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/url"
 	"os"
@@ -85,6 +86,10 @@ func (p *Pooler) Close() error {
 		return err
 	}
 	p.cmd.Wait() // which tells of the kill
+	// Its id may be somebody else's by the time the Cluster ends.
+	if err := os.Remove(filepath.Join(p.c.dir, "pgbouncer.pid")); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
 	return nil
 }
 

@@ -147,9 +147,10 @@ func (o Options[B]) next(t *testing.T, e migrate.Engine) fstest.MapFS {
 	return must(Next(o.Migrations, slices.Collect(maps.Keys(o.tables(t, e)))...))(t)
 }
 
-// ahead runs the whole suite of backends with this program on the tables of the next.
+// ahead runs the whole suite of backends with this program on the tables of the next. The
+// short form starts it on them.
 func (o Options[B]) ahead(t *testing.T) {
-	storagetest.Run(t, storagetest.Options{New: func(t *testing.T) storagetest.Backend {
+	start := func(t *testing.T) storagetest.Backend {
 		open := o.Place(t)
 		e := o.Engine(must(open(true))(t))
 		if err := migrate.Run(t.Context(), e, o.next(t, e), time.Now); err != nil {
@@ -160,7 +161,12 @@ func (o Options[B]) ahead(t *testing.T) {
 			t.Fatalf("this program on the tables of the next: %v", err)
 		}
 		return b
-	}})
+	}
+	if testing.Short() {
+		start(t)
+		return
+	}
+	storagetest.Run(t, storagetest.Options{New: start})
 }
 
 func (o Options[B]) tooFarAhead(t *testing.T) {
