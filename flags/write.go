@@ -39,17 +39,6 @@ func (s *Service) Get(ctx context.Context, tenant, key string) (FlagVersion, err
 	return ReadFlag(v)
 }
 
-// A FlagQuery chooses flags.
-type FlagQuery struct {
-	After storage.Cursor
-	Limit int
-}
-
-// List returns the tenant's flags in order of their keys.
-func (s *Service) List(ctx context.Context, tenant string, q FlagQuery) (storage.Page[FlagVersion], error) {
-	return list(ctx, s.store, tenant, KindFlag, q.After, q.Limit, ReadFlag)
-}
-
 // Update replaces the definition of a flag. revision is the one the update was made
 // for, zero for whichever is current; a later one is storage.ErrConflict.
 //

@@ -55,6 +55,7 @@ func New(s *flags.Service, cfg Config) (http.Handler, error) {
 	mux := http.NewServeMux()
 	api.Handle(mux, "GET /flags", a.reading(a.listFlags))
 	api.Handle(mux, "POST /flags", a.changing(a.createFlag))
+	api.Handle(mux, "POST /flags/bulk", a.reading(a.changeFlags().Handler(api)))
 	api.Handle(mux, "GET /flags/{key}", a.reading(a.getFlag))
 	api.Handle(mux, "PUT /flags/{key}", a.changing(a.updateFlag))
 	api.Handle(mux, "DELETE /flags/{key}", a.changing(a.deleteFlag))

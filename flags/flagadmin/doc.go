@@ -9,8 +9,9 @@
 //
 // The routes are
 //
-//	GET    /flags?limit=&after=
+//	GET    /flags?filter[field][op]=&sort=&limit=&after=
 //	POST   /flags?reason=                      the flag: {"key":"","type":"","value_type":"","variants":{},"environments":{}}
+//	POST   /flags/bulk                         {"ids":[""],"action":"delete","reason":""}, or {"filter":{...},"after":"",...}
 //	GET    /flags/{key}
 //	PUT    /flags/{key}?reason=                as POST; If-Match with the ETag's revision
 //	DELETE /flags/{key}?reason=                If-Match likewise
@@ -29,6 +30,9 @@
 //	DELETE /audiences/{key}?reason=            If-Match
 //	GET    /flags/-/quotas                     how many flags and audiences there are and may be
 //	GET    /openapi.json
+//
+// The fields and orders of the list of flags are those of flags.Flags. In a bulk request
+// the ids are keys; what it answers is told at httpapi.Bulk.
 //
 // A body is a definition as package flags has it. What is wrong with one is a 422 that
 // points into it, down to the clause of a condition. A document that was read may come

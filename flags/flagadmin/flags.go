@@ -9,23 +9,34 @@ import (
 	"github.com/lumelle/adminkit/audit/jcs"
 	"github.com/lumelle/adminkit/flags"
 	"github.com/lumelle/adminkit/storage"
+	"github.com/lumelle/adminkit/storage/listing"
 )
 
 func (a admin) listFlags(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
-	params, err := httpapi.ParseParams(r, "limit", "after")
+	q, _, err := httpapi.ParseQuery(r, flags.Flags())
 	if err != nil {
 		return err
 	}
-	limit, err := params.Limit()
-	if err != nil {
-		return err
-	}
-	page, err := a.service.List(r.Context(), who.Tenant, flags.FlagQuery{Limit: limit, After: params.After()})
+	page, err := a.flags(r.Context(), who.Tenant, q)
 	if err != nil {
 		return err
 	}
 	httpapi.LinkNext(w, r, page.Next)
 	return httpapi.WriteJSON(w, http.StatusOK, httpapi.ListOf(page, a.flagOf))
+}
+
+func (a admin) flags(ctx context.Context, tenant string, q listing.Query) (storage.Page[flags.FlagVersion], error) {
+	return a.service.List(ctx, tenant, flags.FlagQuery{Filters: q.Filters, Sort: q.Sort, After: q.After, Limit: q.Limit})
+}
+
+// changeFlags returns what changes many flags.
+func (a admin) changeFlags() httpapi.Bulk[flags.FlagVersion] {
+	return httpapi.Bulk[flags.FlagVersion]{
+		Of: flags.Flags(), Page: a.flags, ApprovalID: a.approvalID,
+		Actions: []httpapi.BulkAction{{Name: "delete", Reasoned: true, Do: func(ctx context.Context, tenant, key, reason string) error {
+			return a.service.Delete(ctx, tenant, key, 0, reason)
+		}}},
+	}
 }
 
 func (a admin) createFlag(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
