@@ -661,7 +661,7 @@ func TestEachBrokenStoreIsCaughtByItsRule(t *testing.T) {
 			a := &animal{Store: newMemory(tb).Audit()}
 			m.breaks(a)
 			all := storeRules()
-			all[slices.IndexFunc(all, func(r storeRule) bool { return r.id == id })].check(tb, a)
+			all[slices.IndexFunc(all, func(r storeRule) bool { return r.id == id })].Check(tb, a)
 		}})
 	}
 	ruletest.Prove(t, StoreRules(), mutants, nil)
@@ -676,7 +676,7 @@ func TestRulesOfStoresHaveNoFalseAlarms(t *testing.T) {
 		shuffled := storeRules()
 		random.Shuffle(len(shuffled), reflect.Swapper(shuffled))
 		for _, r := range shuffled {
-			if failures := ruletest.Try(t.Context(), func(t testing.TB) { r.check(t, b) }); len(failures) > 0 {
+			if failures := ruletest.Try(t.Context(), func(t testing.TB) { r.Check(t, b) }); len(failures) > 0 {
 				t.Errorf("seed %d: %s: %q", seed, r.id, failures)
 			}
 		}

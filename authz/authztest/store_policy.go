@@ -7,6 +7,7 @@ import (
 
 	"github.com/lumelle/adminkit/authz"
 	"github.com/lumelle/adminkit/storage"
+	"github.com/lumelle/adminkit/storage/storagetest/ruletest"
 )
 
 var policyRules = []storeRule{
@@ -129,7 +130,7 @@ var policyRules = []storeRule{
 	}},
 	{"PS-032", "of many changes for one sequence exactly one happens", "a sequence that is compared first and written later is a race, also where there is no head to lock yet", func(e *storeEnv) {
 		won := 0
-		for _, err := range together(func(i int) error {
+		for _, err := range ruletest.Together(func(i int) error {
 			c := adding(fmt.Sprint("c", i), row(fmt.Sprint("r", i)))
 			c.Expected = 0
 			_, err := e.store.Change(e.ctx, e.tenant, c)
@@ -146,15 +147,15 @@ var policyRules = []storeRule{
 		}
 	}},
 	{"PS-033", "changes of any sequence all happen, one after the other", "grants that are made at once must not lose each other", func(e *storeEnv) {
-		e.must(errors.Join(together(func(i int) error {
+		e.must(errors.Join(ruletest.Together(func(i int) error {
 			_, err := e.store.Change(e.ctx, e.tenant, adding(fmt.Sprint("c", i), row(fmt.Sprint("r", i))))
 			return err
 		})...), "change")
-		e.same(len(e.ids()), writers, "the number of rows")
-		e.same(e.head().Sequence, int64(writers), "the sequence")
+		e.same(len(e.ids()), ruletest.Writers, "the number of rows")
+		e.same(e.head().Sequence, int64(ruletest.Writers), "the sequence")
 	}},
 	{"PS-034", "a change that is made many times at once happens once", "a retry may overtake what it repeats", func(e *storeEnv) {
-		e.must(errors.Join(together(func(int) error {
+		e.must(errors.Join(ruletest.Together(func(int) error {
 			_, err := e.store.Change(e.ctx, e.tenant, adding("c1", row("a")))
 			return err
 		})...), "change")

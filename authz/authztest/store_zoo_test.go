@@ -520,7 +520,7 @@ func TestEachBrokenStoreIsCaughtByItsRule(t *testing.T) {
 		mutants = append(mutants, ruletest.Mutant{Rule: m.rule, Name: "a store that " + m.name, Check: func(t testing.TB, rule string) {
 			a := caged(t)
 			m.breaks(a)
-			all[rule].check(t, a)
+			all[rule].Check(t, a)
 		}})
 	}
 	ruletest.Prove(t, StoreRules(), mutants, nil)
@@ -531,7 +531,7 @@ func TestEachBrokenStoreIsCaughtByItsRule(t *testing.T) {
 func TestACagedStoreKeepsTheRules(t *testing.T) {
 	a := caged(t)
 	for _, r := range storeRules() {
-		if failures := ruletest.Try(t.Context(), func(t testing.TB) { r.check(t, a) }); len(failures) > 0 {
+		if failures := ruletest.Try(t.Context(), func(t testing.TB) { r.Check(t, a) }); len(failures) > 0 {
 			t.Errorf("%s: %q", r.id, failures)
 		}
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
-	"sync"
 	"testing"
 	"time"
 
@@ -27,23 +26,11 @@ type StoreUnderTest interface {
 // and have a tenant of their own each. The test that asks leaves closing it to newStore.
 func RunStore(t *testing.T, newStore func(t *testing.T) StoreUnderTest) {
 	t.Helper()
-	if newStore == nil {
-		t.Fatal("webhookstest: newStore is required")
-	}
-	b := newStore(t)
-	for _, r := range storeRules() {
-		t.Run(r.id+" "+r.name, func(t *testing.T) { r.check(t, b) })
-	}
+	ruletest.RunStore(t, storeRules(), newStore)
 }
 
 // StoreRules returns the rules of [RunStore], in their order.
-func StoreRules() []ruletest.Rule {
-	var all []ruletest.Rule
-	for _, r := range storeRules() {
-		all = append(all, r.about())
-	}
-	return all
-}
+func StoreRules() []ruletest.Rule { return ruletest.About(storeRules()) }
 
 func storeRules() []storeRule {
 	return slices.Concat(endpointRules, endpointListRules, secretRules, healthRules, subscriberRules,
@@ -60,15 +47,16 @@ type storeRule struct {
 // otherwise.
 const storePatience = 30 * time.Second
 
-// check runs the rule and explains it where it fails.
-func (r storeRule) check(t testing.TB, b StoreUnderTest) {
+// Check implements ruletest.StoreRule.
+func (r storeRule) Check(t testing.TB, b StoreUnderTest) {
 	t.Helper()
-	r.about().Check(t, storePatience, func(ctx context.Context) {
+	r.About().Check(t, storePatience, func(ctx context.Context) {
 		r.run(&storeEnv{TB: t, b: b, store: b.Webhooks(), ctx: ctx, tenant: "tenant-" + storage.NewID()})
 	})
 }
 
-func (r storeRule) about() ruletest.Rule {
+// About implements ruletest.StoreRule.
+func (r storeRule) About() ruletest.Rule {
 	return ruletest.Rule{ID: r.id, Name: r.name, Explanation: r.explanation}
 }
 
@@ -138,25 +126,6 @@ func (e *storeEnv) undone(fn func(e *storeEnv) error) {
 	if err == nil || err.Error() != errUndo.Error() {
 		e.Fatalf("the transaction to be rolled back answered %v", err)
 	}
-}
-
-// writers is how many goroutines write at once.
-const writers = 8
-
-// together calls fn from several goroutines at once and returns their errors.
-func together(fn func(i int) error) []error {
-	errs := make([]error, writers)
-	start := make(chan struct{})
-	var wg sync.WaitGroup
-	for i := range writers {
-		wg.Go(func() {
-			<-start
-			errs[i] = fn(i)
-		})
-	}
-	close(start)
-	wg.Wait()
-	return errs
 }
 
 // oneOf fails the rule unless one of the errors is nil and the others are ErrConflict.

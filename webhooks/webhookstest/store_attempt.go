@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/lumelle/adminkit/storage"
+	"github.com/lumelle/adminkit/storage/storagetest/ruletest"
 	"github.com/lumelle/adminkit/webhooks"
 )
 
@@ -51,7 +52,7 @@ var attemptRules = []storeRule{
 		})
 	}},
 	{"MS-109", "of many attempts of one number exactly one is recorded", "two workers that both think the job is theirs are told apart here", func(e *storeEnv) {
-		e.oneOf(together(func(i int) error {
+		e.oneOf(ruletest.Together(func(i int) error {
 			a := e.attempt("d1", 1)
 			a.StatusCode = i
 			return e.store.InsertAttempt(e.ctx, e.tenant, a)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/lumelle/adminkit/storage"
+	"github.com/lumelle/adminkit/storage/storagetest/ruletest"
 	"github.com/lumelle/adminkit/webhooks"
 )
 
@@ -81,7 +82,7 @@ var messageRules = []storeRule{
 	}},
 	{"MS-071", "of many insertions of one message exactly one happens", "two nodes may append the same event at once", func(e *storeEnv) {
 		var won atomic.Int64
-		errs := together(func(i int) error {
+		errs := ruletest.Together(func(i int) error {
 			m := e.message("m1")
 			ok, err := e.store.InsertMessage(e.ctx, e.tenant, m, []webhooks.Delivery{e.delivery(m, fmt.Sprint("d", i), "e1")})
 			if ok {
@@ -235,7 +236,7 @@ var deliveryRules = []storeRule{
 	{"MS-087", "what is read of a delivery under lock stays until the transaction ends", "a redelivery and the end of an attempt may meet, and one of them must see the other", func(e *storeEnv) {
 		m := e.message("m1")
 		e.send(m, e.delivery(m, "d1", "e1"))
-		errs := together(func(int) error {
+		errs := ruletest.Together(func(int) error {
 			return e.b.InTx(e.ctx, func(ctx context.Context) error {
 				d, err := e.store.GetDelivery(ctx, e.tenant, "d1", true)
 				if err != nil {
@@ -246,7 +247,7 @@ var deliveryRules = []storeRule{
 			})
 		})
 		e.must(errors.Join(errs...), "count")
-		e.same(e.read("d1").Attempts, writers, "the count")
+		e.same(e.read("d1").Attempts, ruletest.Writers, "the count")
 	}},
 }
 

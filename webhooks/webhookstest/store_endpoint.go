@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/lumelle/adminkit/storage"
+	"github.com/lumelle/adminkit/storage/storagetest/ruletest"
 	"github.com/lumelle/adminkit/webhooks"
 )
 
@@ -46,7 +47,7 @@ var endpointRules = []storeRule{
 		})
 	}},
 	{"MS-006", "of many insertions under one id exactly one happens", "two requests with one id are one endpoint, whose secret was shown once", func(e *storeEnv) {
-		e.oneOf(together(func(i int) error {
+		e.oneOf(ruletest.Together(func(i int) error {
 			return e.store.InsertEndpoint(e.ctx, e.tenant, e.endpoint("e1", "a.b"), secret(fmt.Sprint("s", i)))
 		}), "insert")
 		if got := e.secrets("e1"); len(got) != 1 {
@@ -153,7 +154,7 @@ var endpointRules = []storeRule{
 	}},
 	{"MS-016", "of many updates for one revision exactly one happens", "a revision that is compared first and written later is a race", func(e *storeEnv) {
 		e.add(e.endpoint("e1", "a.b"))
-		e.oneOf(together(func(i int) error {
+		e.oneOf(ruletest.Together(func(i int) error {
 			p := e.endpoint("e1", "a.b")
 			p.Revision, p.Description = 2, fmt.Sprint(i)
 			return e.store.UpdateEndpoint(e.ctx, e.tenant, p, 1)
@@ -244,7 +245,7 @@ var endpointRules = []storeRule{
 	}},
 	{"MS-028", "what is read of an endpoint under lock stays until the transaction ends", "failures are counted by reading and writing, and a count that is lost keeps a dead endpoint alive", func(e *storeEnv) {
 		e.add(e.endpoint("e1", "a.b"))
-		errs := together(func(int) error {
+		errs := ruletest.Together(func(int) error {
 			return e.b.InTx(e.ctx, func(ctx context.Context) error {
 				_, h, err := e.store.GetEndpoint(ctx, e.tenant, "e1", true)
 				if err != nil {
@@ -255,8 +256,8 @@ var endpointRules = []storeRule{
 			})
 		})
 		e.must(errors.Join(errs...), "count")
-		if _, h := e.get("e1"); h.Failures != writers {
-			e.Errorf("counted %d failures, want %d", h.Failures, writers)
+		if _, h := e.get("e1"); h.Failures != ruletest.Writers {
+			e.Errorf("counted %d failures, want %d", h.Failures, ruletest.Writers)
 		}
 	}},
 	{"MS-129", "endpoints are counted whatever their status", "a quota that leaves the disabled ones out is none", func(e *storeEnv) {
@@ -286,7 +287,7 @@ var endpointRules = []storeRule{
 		e.wantErr(err, storage.ErrNoTx, "count with lock")
 	}},
 	{"MS-132", "of many who count under lock and add up to a number none goes beyond it", "a quota that is counted first and used later is a race, also where there is no row to lock yet", func(e *storeEnv) {
-		errs := together(func(i int) error {
+		errs := ruletest.Together(func(i int) error {
 			return e.b.InTx(e.ctx, func(ctx context.Context) error {
 				n, err := e.store.CountEndpoints(ctx, e.tenant, true)
 				if err != nil || n >= 2 {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/lumelle/adminkit/storage"
+	"github.com/lumelle/adminkit/storage/storagetest/ruletest"
 	"github.com/lumelle/adminkit/webhooks"
 )
 
@@ -142,7 +143,7 @@ var secretRules = []storeRule{
 	{"MS-050", "of many who seal the same bytes again exactly one does", "two keys over one secret, and the later one may be the older", func(e *storeEnv) {
 		e.add(e.endpoint("e1", "a.b"))
 		var won atomic.Int64
-		errs := together(func(i int) error {
+		errs := ruletest.Together(func(i int) error {
 			ok, err := e.store.ReplaceSealed(e.ctx, e.tenant, sealed("e1", "first", "sealed first"), []byte{byte(i)})
 			if ok {
 				won.Add(1)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/lumelle/adminkit/storage"
+	"github.com/lumelle/adminkit/storage/storagetest/ruletest"
 	"github.com/lumelle/adminkit/webhooks"
 )
 
@@ -451,7 +452,7 @@ var attemptZoo = []storeMutant{
 			mu.Lock()
 			defer mu.Unlock()
 			err := a.Store.InsertAttempt(ctx, tenant, x)
-			if early[x.DeliveryID]++; errors.Is(err, storage.ErrConflict) && early[x.DeliveryID] <= writers {
+			if early[x.DeliveryID]++; errors.Is(err, storage.ErrConflict) && early[x.DeliveryID] <= ruletest.Writers {
 				return nil
 			}
 			return err

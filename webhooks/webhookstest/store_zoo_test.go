@@ -450,7 +450,7 @@ func TestEachBrokenStoreIsCaughtByItsRule(t *testing.T) {
 			}
 			a := &animal{Store: b.Webhooks()}
 			m.breaks(a)
-			all[rule].check(t, cage{b, a})
+			all[rule].Check(t, cage{b, a})
 		}})
 	}
 	ruletest.Prove(t, StoreRules(), mutants, nil)
@@ -464,7 +464,7 @@ func TestACagedStoreKeepsTheRules(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, r := range storeRules() {
-		if failures := ruletest.Try(t.Context(), func(t testing.TB) { r.check(t, cage{b, &animal{Store: b.Webhooks()}}) }); len(failures) > 0 {
+		if failures := ruletest.Try(t.Context(), func(t testing.TB) { r.Check(t, cage{b, &animal{Store: b.Webhooks()}}) }); len(failures) > 0 {
 			t.Errorf("%s: %q", r.id, failures)
 		}
 	}

@@ -25,20 +25,11 @@ type StoreUnderTest interface {
 // tenants of its own. Closing the store is left to newStore.
 func RunStore(t *testing.T, newStore func(t *testing.T) StoreUnderTest) {
 	t.Helper()
-	b := newStore(t)
-	for _, r := range storeRules() {
-		t.Run(r.id+" "+r.name, func(t *testing.T) { r.check(t, b) })
-	}
+	ruletest.RunStore(t, storeRules(), newStore)
 }
 
 // StoreRules returns the rules of [RunStore], in their order.
-func StoreRules() []ruletest.Rule {
-	var all []ruletest.Rule
-	for _, r := range storeRules() {
-		all = append(all, r.about())
-	}
-	return all
-}
+func StoreRules() []ruletest.Rule { return ruletest.About(storeRules()) }
 
 func storeRules() []storeRule {
 	return slices.Concat(beginRules, keyRules, finishRules, releaseRules, deleteRules, listRules, replaceRules)
@@ -54,15 +45,16 @@ type storeRule struct {
 // otherwise.
 const patience = 30 * time.Second
 
-// check runs the rule and explains it where it fails.
-func (r storeRule) check(t testing.TB, b StoreUnderTest) {
+// Check implements ruletest.StoreRule.
+func (r storeRule) Check(t testing.TB, b StoreUnderTest) {
 	t.Helper()
-	r.about().Check(t, patience, func(ctx context.Context) {
+	r.About().Check(t, patience, func(ctx context.Context) {
 		r.run(&storeEnv{TB: t, b: b, store: b.Idempotency(), ctx: ctx, tenant: "tenant-" + storage.NewID()})
 	})
 }
 
-func (r storeRule) about() ruletest.Rule {
+// About implements ruletest.StoreRule.
+func (r storeRule) About() ruletest.Rule {
 	return ruletest.Rule{ID: r.id, Name: r.name, Explanation: r.explanation}
 }
 

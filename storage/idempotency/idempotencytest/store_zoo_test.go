@@ -1049,7 +1049,7 @@ func TestEachBrokenStoreIsCaughtByItsRule(t *testing.T) {
 			b := newMemory(tb)
 			a := &animal{Store: b.Idempotency(), tx: b}
 			m.breaks(a)
-			ruleOf(id).check(tb, a)
+			ruleOf(id).Check(tb, a)
 		}})
 	}
 	ruletest.Prove(t, StoreRules(), mutants, nil)
@@ -1064,7 +1064,7 @@ func TestRulesHaveNoFalseAlarms(t *testing.T) {
 		shuffled := storeRules()
 		random.Shuffle(len(shuffled), reflect.Swapper(shuffled))
 		for _, r := range shuffled {
-			if failures := ruletest.Try(t.Context(), func(t testing.TB) { r.check(t, b) }); len(failures) > 0 {
+			if failures := ruletest.Try(t.Context(), func(t testing.TB) { r.Check(t, b) }); len(failures) > 0 {
 				t.Errorf("seed %d: %s: %q", seed, r.id, failures)
 			}
 		}
