@@ -260,7 +260,7 @@ var runListRules = []storeRule{
 		r.RuleID, r.EventType, r.Environment, r.Trigger = "rule", "a.b", "prod", "event"
 		e.insertRun(r)
 		for what, q := range map[string]automation.RunQuery{
-			"rule": {RuleID: "RULE"}, "event type": {EventType: "A.B"}, "environment": {Environment: "Prod"}, "trigger": {Trigger: "EVENT"},
+			"rule": {RuleID: "RULE"}, "event type": {EventType: "A.B"}, "environment": {Environment: "Prod"},
 			"step": {Step: "ASK"}, "a part of the step": {Step: "as"}, "a pattern": {EventType: "a%"},
 		} {
 			e.Same(e.runs(q), []string(nil), what)

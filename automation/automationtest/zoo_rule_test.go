@@ -404,13 +404,18 @@ var storeZoo = []struct {
 		})
 	})},
 	{"RS-041", "looks for the run that a page ended with", func(s *brokenStore) {
+		ended := map[storage.Cursor]string{} // what pages ended with
 		s.listRuns = func(ctx context.Context, tenant string, q automation.RunQuery) (storage.Page[automation.Run], error) {
-			if at, err := q.Position(tenant); err == nil && at.ID != "" {
-				if r, err := s.Store.GetRun(ctx, tenant, at.ID, false); err == nil && q.Status != "" && r.Status != q.Status {
-					q.After = ""
-				}
+			var last string
+			s.remember(func() { last = ended[q.After] })
+			if r, err := s.Store.GetRun(ctx, tenant, last, false); err == nil && q.Status != "" && r.Status != q.Status {
+				q.After = ""
 			}
-			return s.Store.ListRuns(ctx, tenant, q)
+			p, err := s.Store.ListRuns(ctx, tenant, q)
+			if p.Next != "" {
+				s.remember(func() { ended[p.Next] = p.Items[len(p.Items)-1].ID })
+			}
+			return p, err
 		}
 	}},
 	{"RS-042", "lists runs without their failures", runsListedAs(func(items []automation.Run) {

@@ -255,7 +255,10 @@
 // storage.ErrBadCursor before they look at a row, and set Next exactly where there are more
 // items: read one more than was asked for. The cursor is made and opened by a function
 // beside the query (Next and Position of its type, audit.Query.ListName, authz.RowCursor),
-// so that it fits no other tenant, list or filter. A list goes on behind the key of the last
+// so that it fits no other list or filter. A query with a method Plan is filtered, sorted
+// and continued by what that returns: a store that has all rows of a tenant at hand gives
+// them to Select of the plan, which does the rest but for what the documentation of Plan
+// leaves to the store (package listing). A list goes on behind the key of the last
 // item, also where that item is gone. Lists that take a position or a name and a limit
 // return at most so many, and leave the cursor to their service; their limit is positive.
 //
