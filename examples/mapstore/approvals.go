@@ -119,19 +119,17 @@ func (s *approvalStore) History(ctx context.Context, tenant, id string) (approva
 
 // List implements approvals.Store.
 func (s *approvalStore) List(ctx context.Context, tenant string, q approvals.StoreQuery) ([]approvals.Request, error) {
-	order := func(a, b approvals.Request) int {
-		c := cmp.Or(a.CreatedAt.Compare(b.CreatedAt), strings.Compare(a.ID, b.ID))
-		if q.Tab == approvals.TabDone {
-			return -c
-		}
-		return c
+	plan, err := q.Plan()
+	if err != nil {
+		return nil, err
 	}
 	var behind approvals.Request
 	if q.After != nil {
 		behind.CreatedAt, behind.ID = micro(q.After.CreatedAt), q.After.ID
 	}
 	rows, err := find(ctx, s.Backend, &s.requests, func(k tenantID, row requestRow) bool {
-		return k.tenant == tenant && row.State.Tab() == q.Tab && (q.After == nil || order(row.Request, behind) > 0)
+		return k.tenant == tenant && row.State.Tab() == q.Tab && plan.Match(row.Request) &&
+			(q.After == nil || plan.Compare(row.Request, behind) > 0)
 	})
 	if err != nil {
 		return nil, err
@@ -140,7 +138,7 @@ func (s *approvalStore) List(ctx context.Context, tenant string, q approvals.Sto
 	for _, row := range rows {
 		found = append(found, row.Request)
 	}
-	slices.SortFunc(found, order)
+	slices.SortFunc(found, plan.Compare)
 	return first(found, q.Limit), nil
 }
 
