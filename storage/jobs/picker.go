@@ -63,6 +63,9 @@ func (w *Worker) round(poll bool) time.Duration {
 			t.poll = false
 			t.sync = t.sync || t.crowded // perhaps there is more to share by now
 			clear(t.foreign)
+			if poll {
+				t.lookAgain()
+			}
 			w.giveBackLocked(t)
 		}
 		poll = false
@@ -218,9 +221,10 @@ func (w *Worker) claim(t *tenure, claim Claim) bool {
 			t.rested = now.Add(scanRest * now.Sub(began))
 		}
 		for _, id := range claim.Probe { // not what was heard of meanwhile
-			if !t.board.keeps(id) {
-				t.foreign[id] = struct{}{}
+			if _, again := t.again[id]; !again && !t.board.keeps(id) {
+				t.foreign[id], t.missed[id] = struct{}{}, struct{}{}
 			}
+			delete(t.again, id)
 			delete(t.awaited, id)
 		}
 		if len(t.awaited) > 0 {

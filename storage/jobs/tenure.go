@@ -32,6 +32,8 @@ type tenure struct {
 	rested  time.Time           // when a poll may scan again
 	reread  time.Time           // when a poll may read all lanes again
 	foreign map[LaneID]struct{} // lanes a scan did not bring since the last poll
+	missed  map[LaneID]struct{} // lanes that the next poll in turn is to look at again
+	again   map[LaneID]struct{} // lanes that are looked at again
 	awaited map[LaneID]struct{} // lanes the next scan is for
 	sync    bool                // ask for all our lanes: a claim's answer was lost, or a cap was set
 	release []LaneID            // lanes given up and not yet given back
@@ -55,7 +57,7 @@ const (
 func newTenure(worker int64, until time.Time, peers int, sweepEvery time.Duration) *tenure {
 	return &tenure{
 		worker: worker, until: until, peers: peers, board: newBoard(), sweepAt: time.Now().Add(sweepEvery), scan: true, sync: true,
-		foreign: map[LaneID]struct{}{}, awaited: map[LaneID]struct{}{}, runs: map[int64]context.CancelCauseFunc{},
+		foreign: map[LaneID]struct{}{}, missed: map[LaneID]struct{}{}, again: map[LaneID]struct{}{}, awaited: map[LaneID]struct{}{}, runs: map[int64]context.CancelCauseFunc{},
 	}
 }
 
@@ -67,6 +69,18 @@ func (t *tenure) expect(id LaneID, p Priority) {
 		return
 	}
 	if _, foreign := t.foreign[id]; !foreign {
+		t.awaited[id] = struct{}{}
+		t.scan = true
+	}
+}
+
+// lookAgain has the lanes that were heard of and not taken looked at once more. The first
+// time their owner may have been giving them back, in a transaction that began before the
+// job was there: then nothing else tells of it but the sweep.
+func (t *tenure) lookAgain() {
+	clear(t.again)
+	t.again, t.missed = t.missed, t.again
+	for id := range t.again {
 		t.awaited[id] = struct{}{}
 		t.scan = true
 	}

@@ -23,6 +23,14 @@ func (s jobStore) Claim(ctx context.Context, claim jobs.Claim) (claimed jobs.Cla
 			return jobs.Claimed{}, err
 		}
 	}
+	// Where transactions overlap, lanes that were given back are hinted at once more after
+	// that: a job that committed meanwhile is there for the hint to see, and one that commits
+	// later is announced when its lane is free.
+	if len(claim.Release) > 0 && s.db.Dialect().Postgres {
+		if err := s.inTx(ctx, func(ctx context.Context, c storage.Conn) error { return s.release(ctx, c, claim) }); err != nil {
+			return jobs.Claimed{}, err
+		}
+	}
 	err = s.inTx(ctx, func(ctx context.Context, c storage.Conn) error {
 		claimed = jobs.Claimed{}
 		if err := s.fence(ctx, c, claim.Worker); err != nil {
