@@ -28,6 +28,7 @@ type Backend struct {
 	credentials *credentialStore
 	jobs        *jobStore
 	flags       *flagStore
+	automation  *automationStore
 }
 
 // New makes an empty backend.
@@ -42,6 +43,7 @@ func New() (*Backend, error) {
 	b.credentials = &credentialStore{Backend: b}
 	b.jobs = &jobStore{Backend: b}
 	b.flags = &flagStore{Backend: b}
+	b.automation = &automationStore{Backend: b}
 	return b, nil
 }
 
