@@ -68,8 +68,8 @@ type Position struct {
 	ID        string
 }
 
-// Plan returns what a store goes by, or what is wrong with the query: errors are those of
-// listing.List.Plan. Its Limit is that of the query.
+// Plan returns what a store goes by, After included, or what is wrong with the query: errors
+// are those of listing.List.Plan. Its Limit is that of the query.
 func (q StoreQuery) Plan() (*listing.Plan[Request], error) {
 	list, asked := Requests(q.Tab), listing.Query{Filters: q.Filters, Sort: q.Sort}
 	plan, err := list.Plan(asked)

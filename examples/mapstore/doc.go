@@ -28,5 +28,11 @@
 // for what is empty.
 //
 // With that done a store is little more than its documentation: a key, a match, an order
-// and a cursor for each list. Each has a file, named by its domain.
+// and a cursor for each list. Files are named by what they keep.
+//
+// # What it leaves out
+//
+// Signals between processes, transactions that a host began, tables of the host
+// (Conn), tenants that leave, migrations and a place that outlives the process: a backend
+// may leave out what it does not have, and the suite says so.
 package mapstore

@@ -54,8 +54,8 @@
 //     Reason and died at Ended. Begun sets Lost to Job.Lost + 1 and does no more. Each of
 //     them then stores its Hold, where it has one and the worker owns the lane.
 //   - Cancel does what Completed does, and the attempt's number is that of the stored job.
-//   - Requeue makes a job of a dead letter: its id, kind, key, payload and trace, no
-//     attempts, and nothing lost. RequeueAll and Discard answer in the order of ids.
+//   - Requeue makes a job of a dead letter: its id, lane, kind, key, priority, payload and
+//     trace, no attempts, and nothing lost. RequeueAll and Discard answer in the order of ids.
 //
 // Checklist:
 //
