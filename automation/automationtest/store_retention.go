@@ -80,6 +80,12 @@ func retention(e *env) {
 		e.past(id, ended)
 		e.insertEvent("event-"+id, old)
 	}
+	// What goes on stays, whatever time it has.
+	for _, status := range []automation.Status{automation.Running, automation.Waiting, automation.Pending} {
+		r := e.run("odd-" + string(status))
+		r.Status, r.EndedAt = status, old
+		e.insertRun(r)
+	}
 	e.insertEvent("event-of-none", old)
 	e.insertEvent("event-now", fresh)
 	rerun := e.run("rerun")
@@ -95,7 +101,9 @@ func retention(e *env) {
 	// noon, and 5 is.
 	e.equal("what was deleted", e.prune(), automation.Pruned{Signals: 2, Runs: 1, Events: 1, Versions: 1})
 	e.equal("what is left to delete", e.prune(), automation.Pruned{})
-	for id, want := range map[string]bool{"old": true, "fresh": false, "waits": false, "rerun": false} {
+	for id, want := range map[string]bool{
+		"old": true, "fresh": false, "waits": false, "rerun": false, "odd-running": false, "odd-waiting": false, "odd-pending": false,
+	} {
 		_, err := e.Store.GetRun(e.Ctx, e.Tenant, id, false)
 		e.gone("run "+id, want, err)
 	}

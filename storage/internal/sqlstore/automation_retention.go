@@ -49,7 +49,7 @@ func (s *automationStore) PruneRuns(ctx context.Context, tenant string, before t
 		ids, err = scanAll(ctx, conn, scanID, `
 SELECT id
 FROM adminkit_automation_run
-WHERE tenant = $1 AND ended_at <> 0 AND ended_at < $2 AND status NOT IN ('running', 'waiting')
+WHERE tenant = $1 AND ended_at <> 0 AND ended_at < $2 AND status NOT IN ('running', 'waiting', 'pending')
 ORDER BY ended_at, id LIMIT $3`+s.Dialect().SkipLocked,
 			tenant, micros(before), limit)
 		if err != nil || len(ids) == 0 {
