@@ -95,14 +95,10 @@ func TestAWorkerSweepsAllLanesOfItself(t *testing.T) {
 		t.Fatal(err)
 	}
 	ran := make(chan struct{}, 10)
-	w := jobs.SweepEvery(newQueue(t, store), handlers{"test": func(context.Context, *jobs.Task) error {
+	startSweeping(t, newQueue(t, store), handlers{"test": func(context.Context, *jobs.Task) error {
 		ran <- struct{}{}
 		return nil
-	}}, 20*time.Millisecond)
-	if err := w.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	defer closeWorker(t, w)
+	}}, jobs.WorkerConfig{Lease: time.Minute}, 20*time.Millisecond)
 	receive(t, ran, "job that nobody spoke of")
 }
 

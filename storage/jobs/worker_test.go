@@ -48,6 +48,12 @@ type handlers = map[string]jobs.Handler
 // start returns a worker that runs until the test ends.
 func start(t *testing.T, q *jobs.Queue, hs handlers, config jobs.WorkerConfig) *jobs.Worker {
 	t.Helper()
+	return startSweeping(t, q, hs, config, time.Minute)
+}
+
+// startSweeping starts a worker that looks at all lanes every so often.
+func startSweeping(t *testing.T, q *jobs.Queue, hs handlers, config jobs.WorkerConfig, every time.Duration) *jobs.Worker {
+	t.Helper()
 	if config.Logger == nil {
 		config.Logger = logTo(t)
 	}
@@ -55,6 +61,7 @@ func start(t *testing.T, q *jobs.Queue, hs handlers, config jobs.WorkerConfig) *
 	if err != nil {
 		t.Fatal(err)
 	}
+	jobs.SweepEvery(w, every)
 	if err := w.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}

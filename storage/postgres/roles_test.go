@@ -94,11 +94,15 @@ func TestAProgramUnderTheRuntimeRoleKeepsTheRules(t *testing.T) {
 	})
 }
 
-// A tenant has no table of the host's own: the rules would make one, which it may not.
+// A tenant has no table of the host's own: the rules would make one, which it may not. Nor
+// does it delete merchants: their evidence is the owner's.
 type tenant struct{ *postgres.Backend }
 
 // Conn hides that of the Backend.
 func (tenant) Conn() {}
+
+// Tenants hides that of the Backend.
+func (tenant) Tenants() {}
 
 func TestTheRuntimeRoleChangesNoEvidenceAndNoTable(t *testing.T) {
 	const insufficientPrivilege = "42501"

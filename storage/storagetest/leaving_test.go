@@ -2,6 +2,7 @@ package storagetest
 
 import (
 	"bytes"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -10,6 +11,9 @@ import (
 	"github.com/lumelle/adminkit/storage/storagetest/eachtest"
 	"github.com/lumelle/adminkit/storage/tenants"
 )
+
+// given are the numbers of audit records, which each database gives by its own clock.
+var given = regexp.MustCompile(`"seq":[0-9]+`)
 
 // A tenant may leave one backend for another: its rows are the same lines in all.
 func TestExportsOfAllBackendsAreTheSame(t *testing.T) {
@@ -28,7 +32,7 @@ func TestExportsOfAllBackendsAreTheSame(t *testing.T) {
 		if _, err := s.Export(t.Context(), "bloom", &out); err != nil {
 			t.Fatal(err)
 		}
-		exports[t.Name()] = out.String()
+		exports[t.Name()] = given.ReplaceAllString(out.String(), `"seq":0`)
 	})
 	var first string
 	for name, export := range exports {
