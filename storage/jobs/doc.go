@@ -67,7 +67,7 @@
 // A lane whose work is due ahead costs nothing but its rows. Nobody asks it whether it has
 // work: the store notes when it is to be looked at. Such a note can be missed where
 // transactions overlap; then the signal that names the lane finds it, and failing that a
-// sweep that goes over all lanes, about once a minute and slowly enough to cost less than a
+// sweep that goes over all lanes, every ten seconds and slowly enough to cost less than a
 // thousandth of a processor.
 //
 // # Leases and fences

@@ -45,7 +45,7 @@ type tenure struct {
 
 // sweepEvery is how often all lanes are looked at, however little there is to them. Nothing
 // of it is needed but where transactions overlapped and the signal of a lane was lost.
-const sweepEvery = time.Minute
+const sweepEvery = 10 * time.Second
 
 const (
 	// sweepPage is how many lanes are looked at in one claim.
