@@ -349,7 +349,9 @@ func TestEachBrokenSinkIsCaughtByItsRule(t *testing.T) {
 					continue
 				}
 				catches[r.id] = true
-				if len(try(t, r, harness(t, s.make))) == 0 {
+				// Some break only where writers meet.
+				failures := ruletest.Find(t.Context(), func(w testing.TB) { r.check(w, harness(t, s.make)) })
+				if len(failures) == 0 {
 					t.Errorf("%s does not catch a sink that %s", r.id, s.name)
 				}
 			}

@@ -450,7 +450,7 @@ var zoo = []struct {
 }
 
 // zooPatience is less than that of [Run]: some beasts break a rule by never coming back.
-const zooPatience = 5 * time.Second
+const zooPatience = 10 * time.Second
 
 func TestEveryBeastIsFoundByItsRuleAlone(t *testing.T) {
 	t.Parallel()
@@ -460,7 +460,11 @@ func TestEveryBeastIsFoundByItsRuleAlone(t *testing.T) {
 		t.Run(z.rule+" "+z.name, func(t *testing.T) {
 			t.Parallel()
 			for _, r := range rules() {
-				failures := ruletest.Try(t.Context(), func(w testing.TB) {
+				try := ruletest.Try
+				if r.id == z.rule {
+					try = ruletest.Find // some break only where two ask at the same time
+				}
+				failures := try(t.Context(), func(w testing.TB) {
 					r.check(w, Options{patience: zooPatience, New: func(t testing.TB) Harness {
 						b := &beast{reference: newReference()}
 						z.breaks(t, b)

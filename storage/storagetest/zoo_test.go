@@ -91,7 +91,12 @@ func TestZooIsCaught(t *testing.T) {
 				t.Fatalf("there is no rule %s", animal.rule)
 			}
 			open := func() Backend { return animal.make(newMemory(t)) }
-			if failures := try(t, rules()[i], open(), open, 2*time.Second); len(failures) == 0 {
+			failures := ruletest.Find(t.Context(), func(w testing.TB) {
+				for _, failure := range try(t, rules()[i], open(), open, 2*time.Second) {
+					w.Error(failure)
+				}
+			})
+			if len(failures) == 0 {
 				t.Errorf("%s does not find a backend that %s", animal.rule, animal.name)
 			}
 		})

@@ -836,13 +836,15 @@ func TestEachBrokenStoreIsCaughtByItsRule(t *testing.T) {
 		proven[m.rule] = true
 		t.Run(m.rule+" a store that "+m.name, func(t *testing.T) {
 			t.Parallel()
-			b, err := memory.New(memory.Config{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			a := &animal{Store: b.Jobs()}
-			m.breaks(a)
-			failures := ruletest.Try(t.Context(), func(t testing.TB) { all[m.rule].check(t, cage{b, a}) })
+			failures := ruletest.Find(t.Context(), func(t testing.TB) {
+				b, err := memory.New(memory.Config{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				a := &animal{Store: b.Jobs()}
+				m.breaks(a)
+				all[m.rule].check(t, cage{b, a})
+			})
 			if len(failures) == 0 {
 				t.Error("the rule does not catch it")
 			}

@@ -73,7 +73,7 @@ func (m Mutant) prove(ctx context.Context, rules []Rule) string {
 	if !slices.ContainsFunc(rules, func(r Rule) bool { return r.ID == m.Rule }) {
 		return "there is no such rule"
 	}
-	if !m.foundInTries(ctx) {
+	if len(Find(ctx, func(t testing.TB) { m.Check(t, m.Rule) })) == 0 {
 		return fmt.Sprintf("the rule does not find it in %d tries", mutantTries)
 	}
 	var by []string
@@ -88,17 +88,24 @@ func (m Mutant) prove(ctx context.Context, rules []Rule) string {
 	return ""
 }
 
-func (m Mutant) foundInTries(ctx context.Context) bool {
-	for range mutantTries {
-		if m.found(ctx, m.Rule) {
-			return true
-		}
-	}
-	return false
+func (m Mutant) found(ctx context.Context, rule string) bool {
+	return len(tryPatiently(ctx, func(t testing.TB) { m.Check(t, rule) })) > 0
 }
 
-func (m Mutant) found(ctx context.Context, rule string) bool {
+// Find runs fn as [Try] does until it reports a failure, as often as [Prove] lets a rule
+// look for its mutant, and returns what it reported: nothing where no try did. It is for
+// suites that keep their zoo themselves. fn makes a fresh mutant each time.
+func Find(ctx context.Context, fn func(t testing.TB)) []string {
+	for range mutantTries {
+		if failures := tryPatiently(ctx, fn); len(failures) > 0 {
+			return failures
+		}
+	}
+	return nil
+}
+
+func tryPatiently(ctx context.Context, fn func(t testing.TB)) []string {
 	ctx, cancel := context.WithTimeout(ctx, mutantPatience)
 	defer cancel()
-	return len(Try(ctx, func(t testing.TB) { m.Check(t, rule) })) > 0
+	return Try(ctx, fn)
 }

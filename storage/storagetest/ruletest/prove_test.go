@@ -57,3 +57,25 @@ func TestAMutantIsFoundByItsRuleAndNotByMost(t *testing.T) {
 		}
 	}
 }
+
+func TestAMutantIsLookedForAgain(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		foundAt, want int
+	}{
+		"found at once":         {1, 1},
+		"found the third time":  {3, 3},
+		"found the last time":   {mutantTries, mutantTries},
+		"found a time too late": {mutantTries + 1, mutantTries},
+	} {
+		tries := 0
+		failures := Find(t.Context(), func(t testing.TB) {
+			if tries++; tries == c.foundAt {
+				t.Error("here it is")
+			}
+		})
+		if found := len(failures) > 0; tries != c.want || found != (c.foundAt <= mutantTries) {
+			t.Errorf("%s: got %d tries, %q; want %d", name, tries, failures, c.want)
+		}
+	}
+}
