@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/lumelle/adminkit/audit"
@@ -111,7 +112,9 @@ var listRules = []storeRule{
 	}},
 	{"LS-072", "a polled list gives each record once while writers append", "transactions commit in another order than they began", func(e *storeEnv) {
 		const writers, rounds = 4, 6
-		done := make(chan struct{})
+		var first sync.WaitGroup
+		first.Add(writers)
+		polling, done := make(chan struct{}), make(chan struct{})
 		go func() {
 			defer close(done)
 			e.together(writers, func(i int) error {
@@ -123,6 +126,10 @@ var listRules = []storeRule{
 						}
 						return e.store.Insert(ctx, e.tenant, row(id+"-b"))
 					})
+					if round == 0 {
+						first.Done()
+						<-polling
+					}
 					if err != nil {
 						return err
 					}
@@ -130,6 +137,9 @@ var listRules = []storeRule{
 				return nil
 			})
 		}()
+		// The list is polled when there are some pages of it and most is still to be written.
+		first.Wait()
+		close(polling)
 		defer func() { <-done }()
 		got, _ := e.poll(audit.Query{Since: early, Limit: 3}, writers*rounds*2)
 		slices.Sort(got)
