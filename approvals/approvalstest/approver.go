@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"testing"
-	"time"
 
 	"github.com/lumelle/adminkit/approvals"
 	"github.com/lumelle/adminkit/storage/storagetest/ruletest"
@@ -99,7 +98,7 @@ func endsWithCtx(t testing.TB, a approvals.Approver, s approvals.StageOpen) {
 		defer close(done)
 		_, _ = a.Ask(ctx, s) // an answer that was ready is as good as an error
 	}()
-	wait, stop := context.WithTimeout(t.Context(), time.Second)
+	wait, stop := context.WithTimeout(t.Context(), ruletest.StorePatience/6)
 	defer stop()
 	select {
 	case <-done:

@@ -268,7 +268,7 @@ func gateEndsWithCtx(e *gateEnv) {
 			defer close(ended)
 			e.check(audit.WithActor(ctx, ev.Actor), ev) // an answer that was ready is as good as an error
 		}()
-		limit := time.NewTimer(patience / 10)
+		limit := time.NewTimer(patience / 4)
 		select {
 		case <-ended:
 		case <-limit.C:

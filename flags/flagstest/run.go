@@ -94,7 +94,7 @@ func (p powers) missing(h Harness) string {
 
 // patience is how long a rule may take. Half of it is for what has to come about, a
 // tenth for one answer.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // check runs the rule and explains it where it fails.
 func (r rule) check(t testing.TB, o Options) {
