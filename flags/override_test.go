@@ -2,6 +2,7 @@ package flags_test
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -11,13 +12,29 @@ import (
 	"github.com/lumelle/adminkit/storage/storagetest/eachtest"
 )
 
+// A clock stands still until it goes, so that what lies ahead does so for as long as a test
+// needs.
+type clock struct {
+	at   time.Time
+	goes atomic.Bool
+}
+
+func stopped() *clock { return &clock{at: time.Now()} }
+
+func (c *clock) now() time.Time {
+	if c.goes.Load() {
+		return time.Now()
+	}
+	return c.at
+}
+
 func TestAnOverrideForQAIsSetUsedAndExpired(t *testing.T) {
 	eachtest.Run(t, func(t *testing.T, b eachtest.Backend) {
-		k := newKit(t, b, flags.Config{})
-		k.work(t)
+		c := stopped()
+		k := newKit(t, b, flags.Config{Now: c.now})
 		_, err := k.service.Create(k.ctx, "acme", checkout(), "")
 		must(t, err)
-		until := time.Now().Add(300 * time.Millisecond)
+		until := c.at.Add(time.Millisecond)
 		set, err := k.service.SetOverride(k.ctx, "acme", "checkout", "prod", flags.Override{
 			Attribute: flags.AttrTargetingKey, Subject: "m2", Variant: "on", Until: &until, Reason: "a demo",
 		})
@@ -29,9 +46,11 @@ func TestAnOverrideForQAIsSetUsedAndExpired(t *testing.T) {
 		k.serves(t, merchant("m2", "FR"), "on", flags.ReasonTargetingMatch)
 		for range 3 {
 			must(t, k.service.RecordUse(k.ctx, "acme", flags.OverrideUse{
-				Flag: "checkout", Environment: "prod", Override: o.ID, Subject: "m2", Day: time.Now(),
+				Flag: "checkout", Environment: "prod", Override: o.ID, Subject: "m2", Day: c.at,
 			}))
 		}
+		c.goes.Store(true)
+		k.work(t)
 		e := k.hear(t, flags.ActionExpireOverride)
 		if e.Time.Before(*o.Until) || e.Actor.ID != "flags" {
 			t.Errorf("expired at %s by %s, want at %s by the system", e.Time, e.Actor.ID, o.Until)
@@ -49,11 +68,11 @@ func TestAnOverrideForQAIsSetUsedAndExpired(t *testing.T) {
 
 func TestAnOverrideIsReplacedAndCleared(t *testing.T) {
 	t.Parallel()
-	k := newKit(t, eachtest.Memory(t), flags.Config{})
-	k.work(t)
+	c := stopped()
+	k := newKit(t, eachtest.Memory(t), flags.Config{Now: c.now})
 	_, err := k.service.Create(k.ctx, "acme", checkout(), "")
 	must(t, err)
-	soon, later := time.Now().Add(100*time.Millisecond), time.Now().Add(time.Hour)
+	soon, later := c.at.Add(time.Millisecond), c.at.Add(time.Hour)
 	o := flags.Override{Attribute: flags.AttrTargetingKey, Subject: "m2", Variant: "on", Until: &soon, Reason: "a demo"}
 	must(t, k.override(o))
 	o.Until = &later
@@ -61,6 +80,8 @@ func TestAnOverrideIsReplacedAndCleared(t *testing.T) {
 	other := o
 	other.Subject, other.Until = "m3", &soon
 	must(t, k.override(other))
+	c.goes.Store(true)
+	k.work(t)
 	k.hear(t, flags.ActionExpireOverride) // of m3, whose job is behind that of m2
 	got, err := k.service.Get(k.ctx, "acme", "checkout")
 	must(t, err)
