@@ -31,7 +31,7 @@ func (w watch) Append(ctx context.Context, events ...audit.Event) error {
 // until waits for an action on a resource.
 func (w watch) until(t *testing.T, action, resource string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	for {
 		select {

@@ -203,7 +203,7 @@ func (k *kit) runs(t *testing.T, q automation.RunQuery) []automation.Run {
 // until waits until there are runs and all of them satisfy want, and returns the last.
 func (k *kit) until(t *testing.T, want ...automation.Status) automation.RunDetail {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(k.ctx, 20*time.Second)
+	ctx, cancel := context.WithTimeout(k.ctx, time.Minute)
 	defer cancel()
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()

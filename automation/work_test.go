@@ -184,7 +184,7 @@ func TestOnlyEventsOfTheEnvironmentFire(t *testing.T) {
 // waitFor waits until ok answers true.
 func waitFor(t *testing.T, ok func() bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()

@@ -76,7 +76,7 @@ func (s *sink) Append(ctx context.Context, events ...audit.Event) error {
 // hear waits for the next event of an action.
 func (k *kit) hear(t testing.TB, action string) audit.Event {
 	t.Helper()
-	timeout := time.After(30 * time.Second)
+	timeout := time.After(time.Minute)
 	for {
 		select {
 		case e := <-k.heard:

@@ -128,7 +128,7 @@ func killWorkers(t *testing.T, place string, messages, kills int) {
 	t.Logf("seed %d", seed)
 	workers := []*process.Process{spawn(t, place), spawn(t, place)}
 	for i := range kills {
-		wait, cancel := context.WithTimeout(ctx, 20*time.Second)
+		wait, cancel := context.WithTimeout(ctx, time.Minute)
 		_, err := r.Wait(wait, len(r.Requests())+1+random.IntN(messages/kills/3))
 		cancel()
 		must(t, err)

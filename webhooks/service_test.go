@@ -127,7 +127,7 @@ func (k *kit) deliveries(t *testing.T, q webhooks.DeliveryQuery) []webhooks.Deli
 // until waits until a delivery satisfies want.
 func (k *kit) until(t *testing.T, id string, want func(webhooks.Delivery) bool) webhooks.Delivery {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(k.ctx, 20*time.Second)
+	ctx, cancel := context.WithTimeout(k.ctx, time.Minute)
 	defer cancel()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()

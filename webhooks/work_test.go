@@ -326,7 +326,7 @@ func TestDisabledEndpointHoldsAndEnablingResumes(t *testing.T) {
 // waitFor waits until cond holds.
 func (k *kit) waitFor(t *testing.T, cond func() bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(k.ctx, 20*time.Second)
+	ctx, cancel := context.WithTimeout(k.ctx, time.Minute)
 	defer cancel()
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()

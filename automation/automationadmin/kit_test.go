@@ -265,7 +265,7 @@ func (h *host) until(query string) map[string]any {
 // runs waits until there are n runs that query chooses and returns them from the list.
 func (h *host) runs(query string, n int) []map[string]any {
 	h.t.Helper()
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(time.Minute)
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for {

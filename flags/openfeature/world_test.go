@@ -335,7 +335,7 @@ func (w *world) provider(status string) error {
 	select {
 	case <-told:
 		return nil
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		return errors.New("the provider became stale and nobody was told")
 	}
 }

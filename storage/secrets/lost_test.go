@@ -71,7 +71,7 @@ func TestLostKeysAreToldAndLoseNothingThatIsFoundAgain(t *testing.T) {
 		Tenant: "acme", Action: "orders.refund", Resource: audit.Resource{Type: "order", ID: "1001"}, Payload: []byte(`{"amount":"12.50"}`),
 	}, func(context.Context, *audit.Event) error { return nil })
 	must(t, err)
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()

@@ -359,7 +359,7 @@ func TestDeliveryOverHTTP(t *testing.T) {
 	filter := fmt.Sprintf("/deliveries?endpoint_id=%s&event_type=lumelle.orders.v1.refunded&trace_id=%s", created.body["id"], e.Trace.TraceID)
 	status := func(want string) map[string]any {
 		t.Helper()
-		deadline := time.After(10 * time.Second)
+		deadline := time.After(time.Minute)
 		tick := time.NewTicker(5 * time.Millisecond)
 		defer tick.Stop()
 		for {
