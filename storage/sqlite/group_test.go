@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	driversqlite "modernc.org/sqlite"
@@ -254,39 +255,42 @@ func TestASavepointAroundAFullDiskDoesNotHideIt(t *testing.T) {
 	}
 }
 
+// In a bubble time stands still while anybody computes or writes: only the function that hangs can run out of it.
 func TestAFunctionThatHangsLosesItsTransaction(t *testing.T) {
-	for position := range 3 {
-		b := open(t, file(t), sqlite.Config{TxTimeout: 30 * time.Millisecond})
-		others := make(chan struct{})
-		var parts []part
-		for i := range 3 {
-			parts = append(parts, part{fn: func(ctx context.Context) error {
-				if err := tabletest.Insert(ctx, b, string(rune('a'+i))); err != nil {
-					return err
-				}
-				if i == position {
-					<-others
-					if err := tabletest.Insert(ctx, b, "late"); !errors.Is(err, storage.ErrTxDone) {
-						t.Errorf("a late statement answers %v, want ErrTxDone", err)
+	synctest.Test(t, func(t *testing.T) {
+		for position := range 3 {
+			b := open(t, file(t), sqlite.Config{TxTimeout: 30 * time.Millisecond})
+			others := make(chan struct{})
+			var parts []part
+			for i := range 3 {
+				parts = append(parts, part{fn: func(ctx context.Context) error {
+					if err := tabletest.Insert(ctx, b, string(rune('a'+i))); err != nil {
+						return err
 					}
-				}
-				return nil
+					if i == position {
+						<-others
+						if err := tabletest.Insert(ctx, b, "late"); !errors.Is(err, storage.ErrTxDone) {
+							t.Errorf("a late statement answers %v, want ErrTxDone", err)
+						}
+					}
+					return nil
+				}})
+			}
+			// One that waits behind the hanging function, and lets it go when it is done.
+			parts = append(parts, part{fn: func(ctx context.Context) error {
+				defer close(others)
+				return tabletest.Insert(ctx, b, "d")
 			}})
-		}
-		// One that waits behind the hanging function, and lets it go when it is done.
-		parts = append(parts, part{fn: func(ctx context.Context) error {
-			defer close(others)
-			return tabletest.Insert(ctx, b, "d")
-		}})
-		for i, err := range together(t, b, parts...) {
-			if i == position && !errors.Is(err, storage.ErrTxDone) || i != position && err != nil {
-				t.Errorf("hanging at %d, member %d: %v", position, i, err)
+			for i, err := range together(t, b, parts...) {
+				if i == position && !errors.Is(err, storage.ErrTxDone) || i != position && err != nil {
+					t.Errorf("hanging at %d, member %d: %v", position, i, err)
+				}
+			}
+			if got, want := tabletest.IDs(t, b), letters(4, position); got != want {
+				t.Errorf("hanging at %d: stored %q, want %q", position, got, want)
 			}
 		}
-		if got, want := tabletest.IDs(t, b), letters(4, position); got != want {
-			t.Errorf("hanging at %d: stored %q, want %q", position, got, want)
-		}
-	}
+	})
 }
 
 func TestAStrayGoroutineDoesNotReachTheNextTransaction(t *testing.T) {
@@ -584,27 +588,29 @@ func hostOf(path, parameters string, wrap func(driver.Connector) driver.Connecto
 }
 
 func TestAFunctionThatHangsAloneDoesNotKeepOthersWaiting(t *testing.T) {
-	b := open(t, file(t), sqlite.Config{TxTimeout: 30 * time.Millisecond})
-	begun, proceed, answer := make(chan struct{}), make(chan struct{}), make(chan error)
-	go func() {
-		answer <- b.InTx(t.Context(), func(ctx context.Context) error {
-			if err := tabletest.Insert(ctx, b, "a"); err != nil {
-				return err
-			}
-			close(begun)
-			<-proceed
-			return tabletest.Insert(ctx, b, "late")
-		})
-	}()
-	<-begun
-	if err := b.InTx(t.Context(), func(ctx context.Context) error { return tabletest.Insert(ctx, b, "b") }); err != nil {
-		t.Error(err)
-	}
-	close(proceed)
-	if err := <-answer; !errors.Is(err, storage.ErrTxDone) {
-		t.Errorf("the function that hung answers %v, want ErrTxDone", err)
-	}
-	if got := tabletest.IDs(t, b); got != "b" {
-		t.Errorf("stored %q, want b", got)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		b := open(t, file(t), sqlite.Config{TxTimeout: 30 * time.Millisecond})
+		begun, proceed, answer := make(chan struct{}), make(chan struct{}), make(chan error)
+		go func() {
+			answer <- b.InTx(t.Context(), func(ctx context.Context) error {
+				if err := tabletest.Insert(ctx, b, "a"); err != nil {
+					return err
+				}
+				close(begun)
+				<-proceed
+				return tabletest.Insert(ctx, b, "late")
+			})
+		}()
+		<-begun
+		if err := b.InTx(t.Context(), func(ctx context.Context) error { return tabletest.Insert(ctx, b, "b") }); err != nil {
+			t.Error(err)
+		}
+		close(proceed)
+		if err := <-answer; !errors.Is(err, storage.ErrTxDone) {
+			t.Errorf("the function that hung answers %v, want ErrTxDone", err)
+		}
+		if got := tabletest.IDs(t, b); got != "b" {
+			t.Errorf("stored %q, want b", got)
+		}
+	})
 }
