@@ -111,7 +111,7 @@ func TestAFIFOLaneKeepsItsOrderOverItsOwners(t *testing.T) {
 		}
 		for step := 0; done() < total; step++ {
 			w := start(t, newQueue(t, b.Jobs()), handlers{"test": handler}, jobs.WorkerConfig{
-				Lease: 400 * time.Millisecond, Poll: 10 * time.Millisecond, Backoff: soon, MaxLost: 1000,
+				Lease: time.Minute, Heartbeat: 50 * time.Millisecond, Poll: 10 * time.Millisecond, Backoff: soon, MaxLost: 1000,
 			})
 			before := done()
 			eventually(t, "the lane goes on", func() bool { return done() >= min(before+8, total) })
@@ -330,7 +330,7 @@ func TestSubLanesAreSharedByProcessesAndKeepTheOrderOfAKey(t *testing.T) {
 				workers[i][task.Job.Lane] = true
 				ran[task.Job.Trace] = append(ran[task.Job.Trace], string(task.Job.Payload))
 				return nil
-			}}, jobs.WorkerConfig{Lease: 400 * time.Millisecond, Poll: 20 * time.Millisecond})
+			}}, jobs.WorkerConfig{Lease: time.Minute, Heartbeat: 100 * time.Millisecond, Poll: 20 * time.Millisecond})
 		}
 		shared := func() bool {
 			mu.Lock()

@@ -147,7 +147,7 @@ func TestPitfall2TheTokenTravelsWithTheLane(t *testing.T) {
 				}
 			}
 			return err
-		}}, jobs.WorkerConfig{Lease: 400 * time.Millisecond, OnEvent: func(e jobs.Event) {
+		}}, jobs.WorkerConfig{Lease: time.Minute, Heartbeat: 50 * time.Millisecond, OnEvent: func(e jobs.Event) {
 			if e.Kind == jobs.EventLeaseLost {
 				lost <- struct{}{}
 			}
@@ -196,7 +196,7 @@ func TestPitfall3AnAnswerOfAnEarlierTenureIsNotApplied(t *testing.T) {
 		start(t, q, handlers{"test": func(_ context.Context, task *jobs.Task) error {
 			starts <- task.Job.ID
 			return nil
-		}}, jobs.WorkerConfig{Lease: 400 * time.Millisecond, OnEvent: func(e jobs.Event) {
+		}}, jobs.WorkerConfig{Lease: time.Minute, Heartbeat: 50 * time.Millisecond, OnEvent: func(e jobs.Event) {
 			if e.Kind == jobs.EventLeaseLost {
 				lost <- struct{}{}
 			} else {
@@ -314,7 +314,7 @@ func TestPitfall6ASecondProcessGetsItsShareOfTheLanes(t *testing.T) {
 		const lanes = 40
 		var done atomic.Bool
 		var counts [2]sync.Map
-		config := jobs.WorkerConfig{Lease: 400 * time.Millisecond, Poll: 20 * time.Millisecond, Slots: 16}
+		config := jobs.WorkerConfig{Lease: time.Minute, Heartbeat: 100 * time.Millisecond, Poll: 20 * time.Millisecond, Slots: 16}
 		worker := func(i int) *jobs.Queue {
 			q := newQueue(t, b.Jobs())
 			start(t, q, handlers{"test": func(ctx context.Context, task *jobs.Task) error {

@@ -39,9 +39,9 @@ func TestTheLanesOfAProcessThatIsCutOffAreTakenOver(t *testing.T) {
 		}
 		config := jobs.WorkerConfig{Lease: 300 * time.Millisecond, Poll: 10 * time.Millisecond, Backoff: soon}
 		q := newQueue(t, store)
-		started, ended := make(chan struct{}), make(chan error, 1)
+		started, ended := make(chan struct{}, 100), make(chan error, 100)
 		start(t, q, handlers{"test": func(ctx context.Context, task *jobs.Task) error {
-			close(started)
+			started <- struct{}{}
 			<-ctx.Done() // it ends when the lease could not be kept
 			ended <- context.Cause(ctx)
 			return nil
@@ -51,7 +51,7 @@ func TestTheLanesOfAProcessThatIsCutOffAreTakenOver(t *testing.T) {
 		cut.Store(true)
 
 		heir := newQueue(t, b.Jobs())
-		attempt := make(chan int, 1)
+		attempt := make(chan int, 100)
 		start(t, heir, handlers{"test": func(_ context.Context, task *jobs.Task) error {
 			attempt <- task.Job.Attempt
 			return nil
@@ -86,7 +86,7 @@ func TestABeatWaitsForNoSettlement(t *testing.T) {
 		if _, err := store.Settle(ctx, me.Worker.ID, []jobs.Outcome{{Job: list[0], Result: jobs.Completed}}); err != nil {
 			return err
 		}
-		beside, cancel := context.WithTimeout(storage.Detach(ctx), 5*time.Second)
+		beside, cancel := context.WithTimeout(storage.Detach(ctx), patience)
 		defer cancel()
 		if _, err := store.Beat(beside, jobs.Beat{Worker: me.Worker.ID, Lease: time.Minute}); err != nil {
 			return fmt.Errorf("the worker's own beat: %w", err)

@@ -71,15 +71,16 @@ func startSweeping(t *testing.T, q *jobs.Queue, hs handlers, config jobs.WorkerC
 
 func closeWorker(t *testing.T, w *jobs.Worker) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
 	defer cancel()
 	if err := w.Close(ctx); err != nil {
 		t.Errorf("close the worker: %v", err)
 	}
 }
 
-// patience is how long a test waits for what must come.
-const patience = 20 * time.Second
+// patience is how long a test waits for what must come: less than the minute after which a
+// lease or a sweep would bring what the test is about.
+const patience = 45 * time.Second
 
 // receive returns the next value of a channel, or fails the test when none comes.
 func receive[T any](t *testing.T, c <-chan T, what string) T {
