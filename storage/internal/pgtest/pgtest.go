@@ -124,7 +124,7 @@ func create(t testing.TB, server string) (dsn, name string) {
 
 // run executes statements on a connection of its own.
 func run(dsn, statements string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	c, err := pgx.Connect(ctx, dsn)
 	if err != nil {

@@ -14,7 +14,12 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
+
+// startsIn is how long a server, or a Pooler, may take until it answers or has ended: long
+// enough for a machine whose disk is busy.
+const startsIn = 5 * time.Minute
 
 // settings are those of the cluster: small, private, and as durable as the default.
 const settings = `
@@ -122,13 +127,15 @@ func Start(owner int, along string) (_ *Cluster, err error) {
 
 // up starts the server and waits until it answers.
 func (c *Cluster) up() error {
-	return c.command("pg_ctl", "-D", c.data(), "-l", filepath.Join(c.dir, "log"), "-w", "-s", "start")
+	return c.command("pg_ctl", "-D", c.data(), "-l", filepath.Join(c.dir, "log"), "-w", "-t", seconds(startsIn), "-s", "start")
 }
 
 // stop ends the server without letting it finish anything.
 func (c *Cluster) stop() error {
-	return c.command("pg_ctl", "-D", c.data(), "-m", "immediate", "-w", "-s", "stop")
+	return c.command("pg_ctl", "-D", c.data(), "-m", "immediate", "-w", "-t", seconds(startsIn), "-s", "stop")
 }
+
+func seconds(d time.Duration) string { return strconv.Itoa(int(d.Seconds())) }
 
 func (c *Cluster) data() string { return filepath.Join(c.dir, "data") }
 

@@ -32,9 +32,6 @@ logfile = %[1]s/pgbouncer.log
 pidfile = %[1]s/pgbouncer.pid
 `
 
-// startsIn is how long a Pooler may take until it answers.
-const startsIn = 20 * time.Second
-
 // A Pooler is a running PgBouncer in transaction mode in front of a Cluster.
 type Pooler struct {
 	c   *Cluster
