@@ -148,7 +148,7 @@ func (a *admin) send(method, path, body string, header ...string) answer {
 			req.Header.Set(pair[0], pair[1])
 		}
 	}
-	client := http.Client{Timeout: 30 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error {
+	client := http.Client{Timeout: patience, CheckRedirect: func(*http.Request, []*http.Request) error {
 		return http.ErrUseLastResponse
 	}}
 	resp, err := client.Do(req)
@@ -196,7 +196,7 @@ func (r answer) text(name string) string {
 // asks over HTTP, which paces it.
 func eventually(t testing.TB, what string, fn func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(patience)
 	for !fn() {
 		if time.Now().After(deadline) {
 			t.Fatalf("%s did not happen", what)

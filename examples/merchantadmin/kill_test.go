@@ -29,7 +29,7 @@ func TestKilledAdminLosesNothingAndDoesNothingTwice(t *testing.T) {
 	onEachDurableDatabase(t, func(t *testing.T, db string) {
 		seed := rand.Uint64()
 		t.Logf("%d refunds, %d kills, seed %d", refunds, kills, seed)
-		m := &mortal{t: t, db: db, keys: filepath.Join(t.TempDir(), "keys"), lease: "500ms"}
+		m := &mortal{t: t, db: db, keys: filepath.Join(t.TempDir(), "keys"), lease: "2s"}
 		m.alive = sync.NewCond(&m.mu)
 		m.start()
 		defer m.end()
@@ -191,7 +191,7 @@ func (m *mortal) tryAs(person, method, path, body, key string, want int) ([]byte
 	if key != "" {
 		req.Header.Set("Idempotency-Key", key)
 	}
-	client := http.Client{Timeout: 10 * time.Second}
+	client := http.Client{Timeout: patience}
 	resp, err := client.Do(req)
 	if err != nil {
 		return nil, false
@@ -348,7 +348,7 @@ func (m *mortal) receive() *inbox {
 // one message id.
 func (in *inbox) check(t *testing.T, refunds int) {
 	t.Helper()
-	late := time.AfterFunc(time.Minute, func() {
+	late := time.AfterFunc(patience, func() {
 		in.mu.Lock()
 		defer in.mu.Unlock()
 		in.closed = true

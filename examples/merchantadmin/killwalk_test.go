@@ -84,8 +84,8 @@ func (w *walk) openRule() {
 	w.must("POST", "/api/v1/automation/rules/"+w.rule+"/enable", `{}`, "enable", http.StatusOK)
 }
 
-// patience is how long a walk may take before what is missing counts as lost.
-const patience = 2 * time.Minute
+// patience is how long a walk, an answer or what a worker does may take before it counts as lost.
+const patience = 4 * time.Minute
 
 // run refunds the orders, decides what the runs ask for, and returns when every run has
 // succeeded.
