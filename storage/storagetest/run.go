@@ -121,7 +121,7 @@ func is[T any](b Backend) bool {
 
 // patience is how long a rule may take. A backend that forgets to give its writer
 // back would hang the run otherwise.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // An env is what a rule gets to work with.
 type env struct {

@@ -62,7 +62,8 @@ func withBrowserAndAdmin(run func() int) (code int, err error) {
 	defer stop()
 
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.UserDataDir(filepath.Join(dir, "profile")),
-		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-gpu", true))
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-gpu", true),
+		chromedp.WSURLReadTimeout(patience))
 	allocator, cancel := chromedp.NewExecAllocator(context.Background(), options...)
 	defer cancel()
 	browser, cancel = chromedp.NewContext(allocator)
@@ -149,7 +150,7 @@ func open(t *testing.T, l look) *tab {
 	t.Helper()
 	ctx, cancel := chromedp.NewContext(browser, chromedp.WithNewBrowserContext())
 	t.Cleanup(cancel)
-	ctx, cancel = context.WithTimeout(ctx, 2*time.Minute)
+	ctx, cancel = context.WithTimeout(ctx, 10*time.Minute)
 	t.Cleanup(cancel)
 	b := &tab{t: t, ctx: ctx, look: l}
 	b.do(chromedp.EmulateViewport(l.width, 900))
@@ -223,10 +224,13 @@ func (b *tab) visit(path string) {
 	b.do(chromedp.Navigate(site + path))
 }
 
+// patience is how long a page, or what a worker does, may take before it counts as lost.
+const patience = 2 * time.Minute
+
 // on waits for an element of the page that is expected, and checks the page.
 func (b *tab) on(name, selector string) {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, 20*time.Second)
+	ctx, cancel := context.WithTimeout(b.ctx, patience)
 	defer cancel()
 	if err := chromedp.Do(ctx, chromedp.WaitVisible(chromedp.CSS(selector))); err != nil {
 		b.t.Fatalf("%s: at %s there is no %s: %v", name, b.address(), selector, err)

@@ -127,7 +127,7 @@ func (b *tab) seeDelivery() {
 // reload opens a page until it has an element, as a person would.
 func (b *tab) reload(path, selector string) {
 	b.t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(patience)
 	for {
 		b.visit(path)
 		html, err := chromedp.Run(b.ctx, chromedp.Evaluate[bool](`document.querySelector(`+quote(selector)+`) !== null`))

@@ -45,7 +45,7 @@ type rule struct {
 
 // patience is how long a rule may take. A store that waits for itself would hang the run
 // otherwise.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // check runs the rule and explains it where it fails.
 func (r rule) check(t testing.TB, b Backend) {

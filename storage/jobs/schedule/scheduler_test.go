@@ -82,7 +82,7 @@ func (p node) work(t *testing.T, handlers map[string]jobs.Handler, config jobs.W
 	return closing
 }
 
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // eventually waits until a condition holds.
 func eventually(t *testing.T, what string, holds func() bool) {
