@@ -46,7 +46,7 @@ func TestAProcessThatStopsInAStepGoesOnAtIt(t *testing.T) {
 		cancel() // no time to end in order
 		_ = k.worker.Close(closing)
 		first := k.probe.calls[2].Key
-		k2 := newKit(t, b, kitConfig{worker: jobs.WorkerConfig{Lease: time.Second}})
+		k2 := newKit(t, b, kitConfig{})
 		k2.work(t)
 		d := k2.until(t, automation.Succeeded)
 		same(t, "the steps", steps(d), "a:succeeded b:succeeded c:succeeded d:succeeded")

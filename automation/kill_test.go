@@ -99,7 +99,7 @@ func work(ctx context.Context, args []string) error {
 		cfg = jobs.WorkerConfig{Lease: 400 * time.Millisecond, Poll: 20 * time.Millisecond, MaxLost: 10_000}
 	case brief:
 		// Long enough for a busy machine: a lost lease counts as a death does.
-		cfg = jobs.WorkerConfig{Lease: time.Second, Poll: 20 * time.Millisecond}
+		cfg = jobs.WorkerConfig{Lease: 2 * time.Second, Poll: 20 * time.Millisecond}
 	}
 	w, err := jobs.NewWorker(h.queue, h.service.Handlers(), cfg)
 	if err != nil {
@@ -251,6 +251,8 @@ func killAtBoundaries(t *testing.T, place string, runs, kills int) {
 			}
 		}
 	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	repeated := 0
 	for key, n := range g.seen {
 		if parts := strings.Split(key, "/"); len(parts) != 3 || !strings.Contains(g.steps[key], parts[1]) {
