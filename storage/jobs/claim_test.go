@@ -206,3 +206,142 @@ func TestAClaimUnderWayHidesNoLaneThatItDoesNotTake(t *testing.T) {
 		})
 	}
 }
+
+// A claim that sees no job in a lane deletes the hint that led there, and whoever enqueues
+// leaves no second hint beside one that is there: the two may overlap in any order.
+func TestAHintStaysForAJobThatIsNotCommittedYet(t *testing.T) {
+	if !hasPostgres(t) {
+		return // transactions overlap there alone
+	}
+	due := time.Now().Add(-time.Minute)
+	id := jobs.LaneID{Tenant: "acme", Lane: "lane"}
+	for name, enqueue := range map[string]func(ctx context.Context, store jobs.Store) error{
+		"one job": func(ctx context.Context, store jobs.Store) error {
+			return store.Enqueue(ctx, []jobs.Job{{Tenant: id.Tenant, Lane: id.Lane, Kind: "test", Due: due}})
+		},
+		"jobs of many lanes": func(ctx context.Context, store jobs.Store) error {
+			return store.Enqueue(ctx, []jobs.Job{
+				{Tenant: id.Tenant, Lane: "beside", Kind: "test", Due: due},
+				{Tenant: id.Tenant, Lane: id.Lane, Kind: "test", Due: due},
+			})
+		},
+		"a dead letter": func(ctx context.Context, store jobs.Store) error {
+			_, err := store.RequeueAll(ctx, id.Tenant, jobs.Filter{Lane: id.Lane}, due, 1)
+			return err
+		},
+	} {
+		for beside, claim := range map[string]func(t *testing.T, store jobs.Store, worker int64){
+			"a claim that finds nothing": func(t *testing.T, store jobs.Store, worker int64) {
+				takeLanes(t, store, jobs.Claim{Worker: worker, Take: 10})
+			},
+			"a claim that takes the lane, and its release": func(t *testing.T, store jobs.Store, worker int64) {
+				if err := store.Enqueue(t.Context(), []jobs.Job{{Tenant: id.Tenant, Lane: id.Lane, Kind: "test", Due: due}}); err != nil {
+					t.Fatal(err)
+				}
+				if got := takeLanes(t, store, jobs.Claim{Worker: worker, Take: 1, Probe: []jobs.LaneID{id}}); len(got) != 1 || got[0].LaneID != id {
+					t.Fatalf("took %v, want the lane", got)
+				}
+				emptyLane(t, store, id)
+				takeLanes(t, store, jobs.Claim{Worker: worker, Release: []jobs.LaneID{id}})
+				takeLanes(t, store, jobs.Claim{Worker: worker, Take: 10})
+			},
+		} {
+			t.Run(name+" beside "+beside, func(t *testing.T) {
+				b := eachtest.Postgres(t)
+				store := b.Jobs()
+				worker := hintAtNothing(t, store, id, due)
+				err := b.InTx(t.Context(), func(ctx context.Context) error {
+					if err := enqueue(ctx, store); err != nil {
+						return err
+					}
+					claim(t, store, worker)
+					return nil
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, l := range takeLanes(t, store, jobs.Claim{Worker: worker, Take: 10}) {
+					if l.LaneID == id {
+						return
+					}
+				}
+				t.Error("the job that committed is not found without its name")
+			})
+		}
+	}
+}
+
+// The other order: the claim deletes the hint first, and has not committed yet.
+func TestAHintThatIsBeingDeletedIsNoneToWhoeverEnqueues(t *testing.T) {
+	if !hasPostgres(t) {
+		return // transactions overlap there alone
+	}
+	due := time.Now().Add(-time.Minute)
+	id := jobs.LaneID{Tenant: "acme", Lane: "lane"}
+	for name, also := range map[string]string{"one job": "", "jobs of many lanes": "beside"} {
+		t.Run(name, func(t *testing.T) {
+			b := eachtest.Postgres(t)
+			store := b.Jobs()
+			worker := hintAtNothing(t, store, id, due)
+			err := b.InTx(t.Context(), func(ctx context.Context) error {
+				claimed, err := store.Claim(ctx, jobs.Claim{Worker: worker, Take: 10, Now: time.Now()})
+				if err != nil || len(claimed.Taken) != 0 {
+					t.Errorf("took %v, and %v", claimed.Taken, err)
+				}
+				list := []jobs.Job{{Tenant: id.Tenant, Lane: id.Lane, Kind: "test", Due: due}}
+				if also != "" {
+					list = append(list, jobs.Job{Tenant: id.Tenant, Lane: also, Kind: "test", Due: due})
+				}
+				return store.Enqueue(t.Context(), list)
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, l := range takeLanes(t, store, jobs.Claim{Worker: worker, Take: 10}) {
+				if l.LaneID == id {
+					return
+				}
+			}
+			t.Error("the job that committed is not found without its name")
+		})
+	}
+}
+
+// hintAtNothing enrols a worker and leaves a hint at a lane in which there is a dead letter,
+// and no job.
+func hintAtNothing(t *testing.T, store jobs.Store, id jobs.LaneID, due time.Time) (worker int64) {
+	t.Helper()
+	me, err := store.Beat(t.Context(), jobs.Beat{Lease: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	worker = me.Worker.ID
+	j := jobs.Job{Tenant: id.Tenant, Lane: id.Lane, Kind: "test", Due: due}
+	if err := store.Enqueue(t.Context(), []jobs.Job{j, j}); err != nil {
+		t.Fatal(err)
+	}
+	list, err := store.Fetch(t.Context(), time.Now(), []jobs.LaneFetch{jobs.FromStart(id, 1)})
+	if err != nil || len(list) != 1 {
+		t.Fatalf("fetched %d jobs, and %v", len(list), err)
+	}
+	buried := jobs.Outcome{Job: list[0], Result: jobs.Buried, Started: due, Ended: due}
+	if _, err := store.Settle(t.Context(), worker, []jobs.Outcome{buried}); err != nil {
+		t.Fatal(err)
+	}
+	emptyLane(t, store, id)
+	return worker
+}
+
+// emptyLane cancels the jobs of a lane.
+func emptyLane(t *testing.T, store jobs.Store, id jobs.LaneID) {
+	t.Helper()
+	list, err := store.ListJobs(t.Context(), id.Tenant, jobs.Filter{Lane: id.Lane}, jobs.Position{}, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, j := range list {
+		if _, err := store.Cancel(t.Context(), id.Tenant, j.ID, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

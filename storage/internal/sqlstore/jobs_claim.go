@@ -231,8 +231,8 @@ func (s jobStore) take(ctx context.Context, c storage.Conn, claim jobs.Claim, se
 }
 
 // own makes lanes the worker's until it has taken enough, as far as they are still free,
-// and removes the hints at them. On Postgres it locks what it takes and no more, and leaves
-// what another claim has locked to that one.
+// and removes the hints at them that nobody relies on. On Postgres it locks what it takes
+// and no more, and leaves what another claim has locked to that one.
 func (s jobStore) own(ctx context.Context, c storage.Conn, claim jobs.Claim, ids []jobs.LaneID, taken []jobs.Lane) ([]jobs.Lane, error) {
 	if !s.db.Dialect().Postgres {
 		return s.ownRows(ctx, c, claim, ids, taken)
@@ -247,7 +247,9 @@ func (s jobStore) own(ctx context.Context, c storage.Conn, claim jobs.Claim, ids
 			WHERE l.owner = 0 AND NOT l.paused AND l.held_until <= $3
 			ORDER BY x.number LIMIT $4 FOR UPDATE OF l SKIP LOCKED),
 		found AS (
-			DELETE FROM adminkit_jobs_wake w USING free WHERE w.tenant = free.tenant AND w.lane = free.lane)
+			DELETE FROM adminkit_jobs_wake WHERE id = ANY(ARRAY(
+				SELECT w.id FROM free JOIN adminkit_jobs_wake w ON w.tenant = free.tenant AND w.lane = free.lane
+				FOR UPDATE OF w SKIP LOCKED)))
 		UPDATE adminkit_jobs_lane AS mine SET owner = $5, suspect = FALSE FROM free l
 		WHERE mine.tenant = l.tenant AND mine.lane = l.lane
 		RETURNING `+laneColumns,

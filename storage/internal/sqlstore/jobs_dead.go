@@ -111,7 +111,7 @@ func (s jobStore) Requeue(ctx context.Context, tenant string, id int64, due time
 		case n == 0:
 			return fmt.Errorf("a job has the key of the dead letter: %w", storage.ErrConflict)
 		}
-		return s.hint(ctx, c, jobs.LaneID{Tenant: job.Tenant, Lane: job.Lane})
+		return s.hintAtRequeued(ctx, c, jobs.LaneID{Tenant: job.Tenant, Lane: job.Lane})
 	})
 	if err != nil {
 		return jobs.Job{}, err
@@ -155,7 +155,7 @@ func (s jobStore) RequeueAll(ctx context.Context, tenant string, filter jobs.Fil
 				lanes = append(lanes, id)
 			}
 		}
-		return s.hint(ctx, c, lanes...)
+		return s.hintAtRequeued(ctx, c, lanes...)
 	})
 	return list, err
 }

@@ -45,9 +45,7 @@ func enqueue(ctx context.Context, c storage.Conn, list []jobs.Job) error {
 			INSERT INTO adminkit_jobs_wake (tenant, lane, at)
 			SELECT f.tenant, f.lane, f.at FROM (
 				SELECT l.tenant, l.lane, GREATEST(l.held_until, $5) AS at FROM adminkit_jobs_lane l
-				WHERE l.tenant = $1 AND l.lane = $2 AND l.owner = 0 AND NOT l.paused) f
-			WHERE NOT EXISTS (
-				SELECT 1 FROM adminkit_jobs_wake w WHERE w.tenant = f.tenant AND w.lane = f.lane AND w.at <= f.at))
+				WHERE l.tenant = $1 AND l.lane = $2 AND l.owner = 0 AND NOT l.paused) f`+unlessHintedLocked+`)
 		INSERT INTO adminkit_jobs_job (tenant, lane, kind, key, priority, due, attempt, lost, trace, payload)
 		SELECT l.tenant, l.lane, $3::text, '', $4::bigint, $5, 0, 0, $6::text, $7::bytea FROM adminkit_jobs_lane l
 		WHERE l.tenant = $1 AND l.lane = $2`,
