@@ -461,6 +461,9 @@ func methodsKeepTenants(e *env) {
 	})
 	e.must(err, "the stranger's transaction")
 	after := e.picture(owner)
+	if len(after) != len(before) {
+		e.Fatalf("the owner gets %d answers after a stranger's calls, %d before", len(after), len(before))
+	}
 	for i := range before {
 		if before[i] != after[i] {
 			e.Errorf("a stranger's calls changed what the owner sees:\nbefore %s\nafter  %s", before[i], after[i])

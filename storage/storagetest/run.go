@@ -121,7 +121,7 @@ func is[T any](b Backend) bool {
 
 // patience is how long a rule may take. A backend that forgets to give its writer
 // back would hang the run otherwise.
-const patience = time.Minute
+const patience = 2 * time.Minute
 
 // An env is what a rule gets to work with.
 type env struct {
