@@ -59,9 +59,22 @@ func Run(t *testing.T, options Options) {
 	if options.New == nil {
 		t.Fatal("storagetest: Options.New is required")
 	}
+	b := runRules(t, options, rules())
+	for _, s := range suites() {
+		if run := s.of(b); run != nil {
+			t.Run(s.name, run)
+		} else {
+			t.Logf("the rules of %s do not apply: the backend has no such store", s.name)
+		}
+	}
+}
+
+// runRules tests rules that hold of all stores and returns the backend that was tested.
+func runRules(t *testing.T, options Options, rules []rule) Backend {
+	t.Helper()
 	b := options.New(t)
 	t.Logf("the backend has %s", strings.Join(capabilities(b, options), ", "))
-	for _, r := range rules() {
+	for _, r := range rules {
 		// A partial backend is allowed: what it lacks is reported, not skipped, so
 		// that a skip in a run always means something that should be there.
 		if missing := r.missing(newEnv(t, b, options)); missing != "" {
@@ -70,13 +83,7 @@ func Run(t *testing.T, options Options) {
 		}
 		t.Run(r.id+" "+r.name, func(t *testing.T) { r.check(newEnv(t, b, options)) })
 	}
-	for _, s := range suites() {
-		if run := s.of(b); run != nil {
-			t.Run(s.name, run)
-		} else {
-			t.Logf("the rules of %s do not apply: the backend has no such store", s.name)
-		}
-	}
+	return b
 }
 
 func newEnv(t *testing.T, b Backend, options Options) *env {
