@@ -34,6 +34,7 @@ func TestBackendsOfTheKitKeepTheRules(t *testing.T) {
 	}
 	for _, kind := range eachtest.Kinds(t) {
 		t.Run(kind.Name, func(t *testing.T) {
+			t.Parallel() // a database waits for its disk half of the time
 			storagetest.Run(t, storagetest.Options{
 				New:    func(t *testing.T) storagetest.Backend { return kind.Open(t) },
 				Shared: shared[kind.Name],
@@ -82,13 +83,16 @@ func TestBackendsInAHostsDatabaseKeepTheRules(t *testing.T) {
 		switch kind.Name {
 		case "sqlite":
 			t.Run("sqlite", func(t *testing.T) {
+				t.Parallel()
 				keepsTheRules(t, storagetest.Options{New: newHostedSQLite, Host: beginSQLite})
 			})
 		case "postgres":
 			t.Run("pgx", func(t *testing.T) {
+				t.Parallel()
 				keepsTheRules(t, storagetest.Options{New: newHostedPostgres, Host: beginPostgres})
 			})
 			t.Run("postgres through database/sql", func(t *testing.T) {
+				t.Parallel()
 				keepsTheRules(t, storagetest.Options{New: newHostedSQL, Host: beginSQL})
 			})
 		}
