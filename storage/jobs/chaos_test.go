@@ -89,7 +89,9 @@ func TestNothingIsLostOrDoneTwiceWhateverFails(t *testing.T) {
 			stores[i].calm.Store(true)
 			// Nobody speaks of the jobs of this queue: what a lost hint leaves is the sweep's.
 			startSweeping(t, newQueue(t, stores[i]), handlers{"plain": handler, "exact": handler}, jobs.WorkerConfig{
-				Lease: 300 * time.Millisecond, Poll: 10 * time.Millisecond, Backoff: soon, MaxAttempts: 1000, MaxLost: 1000, Slots: 8,
+				// On a slow machine too a lease lasts until something is done under it.
+				Lease: 5 * time.Second, Heartbeat: 75 * time.Millisecond, Poll: 10 * time.Millisecond,
+				Backoff: soon, MaxAttempts: 1000, MaxLost: 1000, Slots: 8,
 				OnEvent: func(e jobs.Event) {
 					if e.Kind == jobs.EventDouble || e.Kind == jobs.EventBuried {
 						t.Errorf("event %+v", e)
