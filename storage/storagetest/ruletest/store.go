@@ -44,7 +44,7 @@ func About[R interface{ About() Rule }](rules []R) []Rule {
 
 // StorePatience is how long a rule of a store may take. A store that waits for itself would
 // hang the run otherwise.
-const StorePatience = 30 * time.Second
+const StorePatience = time.Minute
 
 // Writers is how many goroutines [Together] starts.
 const Writers = 8
