@@ -79,7 +79,7 @@ type Store interface {
 
 	// Rows lists the rows in the order of their addition: by the change that added
 	// them, and within it as they stood in Change.Add. The limit is that of
-	// storage.Limit.
+	// storage.Limit. A cursor of another tenant's rows is storage.ErrBadCursor.
 	Rows(ctx context.Context, tenant string, after storage.Cursor, limit int) (storage.Page[Row], error)
 
 	// Change applies c and moves the head by one in the same transaction. It returns
@@ -92,19 +92,19 @@ type Store interface {
 	Change(ctx context.Context, tenant string, c Change) (Head, error)
 }
 
-// rowList names the list of rows in its cursors.
-const rowList = "authz.rows"
+// rowList names the list of a tenant's rows in its cursors.
+func rowList(tenant string) string { return "authz.rows\x00" + tenant }
 
-// RowCursor continues a list of rows behind the one at a position: the change that
-// added it and its place in that change. Authors of backends use it.
-func RowCursor(sequence int64, position int) storage.Cursor {
-	return storage.NewCursor(rowList, strconv.FormatInt(sequence, 10), strconv.Itoa(position))
+// RowCursor continues the list of a tenant's rows behind the one at a position: the change
+// that added it and its place in that change. Authors of backends use it.
+func RowCursor(tenant string, sequence int64, position int) storage.Cursor {
+	return storage.NewCursor(rowList(tenant), strconv.FormatInt(sequence, 10), strconv.Itoa(position))
 }
 
-// RowPosition opens a cursor of [RowCursor]. The empty cursor is a position before
-// all rows.
-func RowPosition(c storage.Cursor) (sequence int64, position int, err error) {
-	key, err := c.Key(rowList, 2)
+// RowPosition opens a cursor that [RowCursor] made for the tenant; any other is
+// storage.ErrBadCursor. The empty cursor is a position before all rows.
+func RowPosition(tenant string, c storage.Cursor) (sequence int64, position int, err error) {
+	key, err := c.Key(rowList(tenant), 2)
 	if err != nil || key == nil {
 		return 0, 0, err
 	}

@@ -121,4 +121,16 @@ var rowRules = []storeRule{
 			e.same(o.ids(), []string{"of " + s}, fmt.Sprintf("the rows of the tenant that ends with %q", s))
 		}
 	}},
+	{"PS-042", "a cursor of another tenant's rows is refused", "it tells how often another tenant changed its policy, and the page behind it leaves rows out. storage.ErrBadCursor", func(e *storeEnv) {
+		o := e.other()
+		e.change(adding("c1", rowsOf("a", "b")...))
+		o.change(adding("c1", rowsOf("a", "b")...))
+		page, err := e.store.Rows(e.ctx, e.tenant, "", 1)
+		e.must(err, "rows")
+		if page.Next == "" {
+			e.Fatalf("a page of one of two rows has no next one")
+		}
+		_, err = o.store.Rows(o.ctx, o.tenant, page.Next, 1)
+		e.wantErr(err, storage.ErrBadCursor, "the other tenant's rows")
+	}},
 }

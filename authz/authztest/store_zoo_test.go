@@ -118,7 +118,7 @@ func counting(a *animal) {
 		var p storage.Page[authz.Row]
 		p.Items = all.Items[min(seen, len(all.Items)):min(seen+limit, len(all.Items))]
 		if seen += limit; seen < len(all.Items) {
-			p.Next = authz.RowCursor(int64(seen), 0)
+			p.Next = authz.RowCursor(tenant, int64(seen), 0)
 		}
 		return p, err
 	}
@@ -193,8 +193,8 @@ var storeZoo = []struct {
 	})},
 	{"PS-007", "goes on behind a change and not behind a row", func(a *animal) {
 		a.rows = func(ctx context.Context, tenant string, after storage.Cursor, limit int) (storage.Page[authz.Row], error) {
-			if sequence, _, err := authz.RowPosition(after); err == nil && after != "" {
-				after = authz.RowCursor(sequence, 1<<20)
+			if sequence, _, err := authz.RowPosition(tenant, after); err == nil && after != "" {
+				after = authz.RowCursor(tenant, sequence, 1<<20)
 			}
 			return a.Store.Rows(ctx, tenant, after, limit)
 		}
@@ -203,7 +203,7 @@ var storeZoo = []struct {
 		a.rows = func(ctx context.Context, tenant string, after storage.Cursor, limit int) (storage.Page[authz.Row], error) {
 			p, err := a.Store.Rows(ctx, tenant, after, limit)
 			if err == nil && len(p.Items) == limit && p.Next == "" {
-				p.Next = authz.RowCursor(1<<40, 0)
+				p.Next = authz.RowCursor(tenant, 1<<40, 0)
 			}
 			return p, err
 		}
@@ -256,6 +256,22 @@ var storeZoo = []struct {
 		}
 		a.rows = func(ctx context.Context, tenant string, after storage.Cursor, limit int) (storage.Page[authz.Row], error) {
 			return a.Store.Rows(ctx, strings.TrimSpace(tenant), after, limit)
+		}
+	}},
+	{"PS-042", "opens cursors of whatever tenant", func(a *animal) {
+		made := map[storage.Cursor]string{} // whose cursors there are
+		a.rows = func(ctx context.Context, tenant string, after storage.Cursor, limit int) (storage.Page[authz.Row], error) {
+			a.remember(func() {
+				if owner := made[after]; owner != "" && owner != tenant {
+					sequence, position, err := authz.RowPosition(owner, after)
+					if err == nil {
+						after = authz.RowCursor(tenant, sequence, position)
+					}
+				}
+			})
+			p, err := a.Store.Rows(ctx, tenant, after, limit)
+			a.remember(func() { made[p.Next] = tenant })
+			return p, err
 		}
 	}},
 	{"PS-015", "calls it an error that nobody wrote a policy", func(a *animal) {

@@ -53,7 +53,7 @@ func (s *authzStore) Rows(ctx context.Context, tenant string, after storage.Curs
 	if err != nil {
 		return none, err
 	}
-	sequence, position, err := authz.RowPosition(after)
+	sequence, position, err := authz.RowPosition(tenant, after)
 	if err != nil {
 		return none, err
 	}
@@ -68,7 +68,7 @@ func (s *authzStore) Rows(ctx context.Context, tenant string, after storage.Curs
 		return none, err
 	}
 	slices.SortFunc(found, order)
-	p := page(found, limit, func(last policyRow) storage.Cursor { return authz.RowCursor(last.Sequence, last.Position) })
+	p := page(found, limit, func(last policyRow) storage.Cursor { return authz.RowCursor(tenant, last.Sequence, last.Position) })
 	rows := storage.Page[authz.Row]{Next: p.Next}
 	for _, row := range p.Items {
 		rows.Items = append(rows.Items, row.Row)

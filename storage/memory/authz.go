@@ -69,7 +69,7 @@ func (s authzStore) Rows(ctx context.Context, tenant string, after storage.Curso
 	if err != nil {
 		return page, err
 	}
-	sequence, position, err := authz.RowPosition(after)
+	sequence, position, err := authz.RowPosition(tenant, after)
 	if err != nil {
 		return page, err
 	}
@@ -80,7 +80,7 @@ func (s authzStore) Rows(ctx context.Context, tenant string, after storage.Curso
 				break
 			}
 			if len(page.Items) == limit {
-				page.Next = authz.RowCursor(sequence, position)
+				page.Next = authz.RowCursor(tenant, sequence, position)
 				break
 			}
 			r.Row.Values = slices.Clone(r.Row.Values)

@@ -50,7 +50,7 @@ func (s authzStore) Rows(ctx context.Context, tenant string, after storage.Curso
 	if err != nil {
 		return page, err
 	}
-	sequence, position, err := authz.RowPosition(after)
+	sequence, position, err := authz.RowPosition(tenant, after)
 	if err != nil {
 		return page, err
 	}
@@ -70,7 +70,7 @@ func (s authzStore) Rows(ctx context.Context, tenant string, after storage.Curso
 	defer rows.Close()
 	for rows.Next() {
 		if len(page.Items) == limit {
-			page.Next = authz.RowCursor(sequence, position)
+			page.Next = authz.RowCursor(tenant, sequence, position)
 			return page, rows.Close()
 		}
 		var r authz.Row
