@@ -23,9 +23,10 @@ type Store interface {
 type RuleStore interface {
 	// SaveRule writes a rule, and a new version of it where v is not nil, or nothing.
 	// r.Revision 1 inserts the rule; any other replaces the one that has the revision
-	// before. It answers storage.ErrConflict where that is not the one stored, or
-	// where the id or the version's number is taken, and storage.ErrNotFound where
-	// there is no rule to replace.
+	// before, but for the time of its creation, which stays. It answers
+	// storage.ErrConflict where that is not the one stored, or where the id or the
+	// version's number is taken, and storage.ErrNotFound where there is no rule to
+	// replace.
 	SaveRule(ctx context.Context, tenant string, r Rule, v *Version) error
 	// GetRule returns a rule. With lock, nobody else changes it until the transaction
 	// of ctx ends; without a transaction that is storage.ErrNoTx.
@@ -89,7 +90,8 @@ type SignalStore interface {
 	// PutSignal adds a signal in the state it has, and reports false where its key and
 	// id are taken, which changes nothing. It returns who waits for the key: the run
 	// that has a step with that WaitKey and is waiting for it, else one that had, else
-	// nil.
+	// nil. Of several it is the one that started last, and of those that started together
+	// the one with the greatest id. Nobody waits for an empty key.
 	PutSignal(ctx context.Context, tenant string, s Signal) (fresh bool, w *Waiter, err error)
 	// PendingSignals returns the signals of a key whose state is [SignalPending], in
 	// order of At and ID.

@@ -139,9 +139,12 @@
 //   - The rule, the environment and the event of a run are one key of three parts (RS-028).
 //   - Listeners are those of enabled rules, in the environment of their current version
 //     (AM-005).
-//   - Lists continue behind (time, id) (AM-012), whatever became of what is there (RS-041).
+//   - Lists continue behind (time, id) (AM-012), whatever became of what is there (RS-041),
+//     and are filtered and sorted as automation.Rules and automation.Runs declare (RS-047,
+//     RS-048). The time of a rule's creation stays (RS-016).
 //   - PutSignal and Save with a WaitKey lock the key where transactions run side by
-//     side (AM-016). Who waits for a key is told before who waited (RS-053, RS-054).
+//     side (AM-016). Who waits for a key is told before who waited (RS-053, RS-054), the
+//     last that started before others (RS-056).
 //   - Times inside of log lines are kept as all others (RS-022).
 //   - CountRules with lock keeps others from counting with lock until the transaction ends
 //     (AM-021).

@@ -31,7 +31,7 @@ func RunStore(t *testing.T, newStore func(t *testing.T) StoreUnderTest) {
 func StoreRules() []ruletest.Rule { return ruletest.About(storeRules()) }
 
 func storeRules() []storeRule {
-	return slices.Concat(basicRules, ruleRules, runRules, runListRules, signalRules, pruneRules, transactionRules)
+	return slices.Concat(basicRules, ruleRules, runRules, runListRules, declaredRules, signalRules, pruneRules, transactionRules)
 }
 
 // A storeRule is one thing that has to hold of a store.

@@ -221,6 +221,20 @@ var ruleRules = []storeRule{
 		}
 		e.Same(e.getRule("r").Revision, int64(1+ruletest.Writers), "the revision")
 	}},
+	{"RS-016", "the time of a rule's creation stays", "The list is in its order: a rule that moved would be shown twice to who reads page by page, or never.", func(e *env) {
+		first, r := e.rule("first"), e.rule("r")
+		first.CreatedAt = noon.Add(-time.Hour)
+		e.insertRule(first)
+		e.insertRule(r)
+		late := r
+		late.Revision, late.CreatedAt, late.UpdatedAt = 2, noon.Add(-2*time.Hour), noon.Add(time.Hour)
+		e.Must(e.Store.SaveRule(e.Ctx, e.Tenant, late, nil), "save")
+		late.CreatedAt = r.CreatedAt
+		e.equal("the rule", e.getRule("r"), late)
+		page, err := e.Store.ListRules(e.Ctx, e.Tenant, automation.RuleQuery{})
+		e.Must(err, "list rules")
+		e.equal("the list", page.Items, []automation.Rule{first, late})
+	}},
 }
 
 var signalRules = []storeRule{
@@ -301,6 +315,41 @@ var signalRules = []storeRule{
 			e.Must(err, "put")
 			e.equal(fmt.Sprintf("who waits for %q", key), w, &automation.Waiter{RunID: fmt.Sprint("run-", i), RuleID: "rule", Gen: 2, Waiting: true})
 		}
+	}},
+	{"RS-056", "of several who wait, or who waited, the one that started last is told", "Every store tells the same one, whatever its ids look like.", func(e *env) {
+		told := func(what, id string, waiting bool) {
+			e.Helper()
+			_, w, err := e.Store.PutSignal(e.Ctx, e.Tenant, e.signal("k", "s"))
+			e.Must(err, "put")
+			e.equal(what, w, &automation.Waiter{RunID: id, RuleID: "rule", Gen: 2, Waiting: waiting})
+		}
+		save := func(id string, status automation.Status, started time.Time) {
+			e.Helper()
+			r := e.run(id)
+			r.Status, r.Wait.Key, r.StartedAt = status, "k", started
+			e.insertRun(r)
+		}
+		save("c", automation.Succeeded, noon)
+		save("a", automation.Failed, noon.Add(time.Second))
+		save("e", automation.Failed, noon)
+		told("who waited", "a", false)
+		save("b", automation.Cancelled, noon.Add(time.Second))
+		told("who waited, of two that started together", "b", false)
+		save("z", automation.Waiting, noon.Add(-time.Hour))
+		told("who waits", "z", true)
+		save("m", automation.Waiting, noon.Add(-time.Minute))
+		save("n", automation.Waiting, noon.Add(-2*time.Hour))
+		told("who waits, of three", "m", true)
+		save("q", automation.Waiting, noon.Add(-time.Minute))
+		told("who waits, of two that started together", "q", true)
+	}},
+	{"RS-057", "nobody waits for an empty key", "Most steps wait for nothing. A signal without a key would find one of them.", func(e *env) {
+		r := e.run("r")
+		r.Wait.Key = ""
+		e.Must(e.Store.Save(e.Ctx, e.Tenant, automation.Write{Run: r, Steps: []automation.StepRun{e.step(1, "ask")}}), "save")
+		_, w, err := e.Store.PutSignal(e.Ctx, e.Tenant, e.signal("", "s"))
+		e.Must(err, "put")
+		e.equal("who waits", w, (*automation.Waiter)(nil))
 	}},
 }
 

@@ -84,6 +84,16 @@ func runsListedAs(alter func(items []automation.Run)) func(s *brokenStore) {
 	}
 }
 
+// among returns the first run, in an order, of those that wait, or do not, as w says.
+func (s *brokenStore) among(ctx context.Context, tenant string, w *automation.Waiter, order func(a, b automation.Run) int) string {
+	p, err := s.Store.ListRuns(ctx, tenant, automation.RunQuery{})
+	p.Items = slices.DeleteFunc(p.Items, func(r automation.Run) bool { return w == nil || (r.Status == automation.Waiting) != w.Waiting })
+	if err != nil || len(p.Items) == 0 {
+		return ""
+	}
+	return slices.MinFunc(p.Items, order).ID
+}
+
 // compact returns JSON without its spaces.
 func compact(doc []byte) []byte {
 	var b bytes.Buffer
@@ -93,10 +103,14 @@ func compact(doc []byte) []byte {
 	return b.Bytes()
 }
 
-var storeZoo = []struct {
+// A storeMutant is a store that is broken in one way.
+type storeMutant struct {
+	// rule finds it.
 	rule, name string
 	breaks     func(s *brokenStore)
-}{
+}
+
+var storeZoo = []storeMutant{
 	{"RS-001", "trims names", ruleSavedAs(func(r *automation.Rule, _ *automation.Version) { r.Name = strings.TrimSpace(r.Name) })},
 	{"RS-001", "folds the case of event types", func(s *brokenStore) {
 		s.listeners = func(ctx context.Context, tenant, environment string, patterns []string) (all []string, err error) {
@@ -255,6 +269,25 @@ var storeZoo = []struct {
 		}
 	}},
 
+	{"RS-016", "writes the time of creation anew", func(s *brokenStore) {
+		made := map[string]time.Time{}
+		s.saveRule = func(ctx context.Context, tenant string, r automation.Rule, v *automation.Version) error {
+			s.remember(func() { made[tenant+r.ID] = r.CreatedAt })
+			return s.Store.SaveRule(ctx, tenant, r, v)
+		}
+		s.getRule = func(ctx context.Context, tenant, id string, lock bool) (automation.Rule, error) {
+			r, err := s.Store.GetRule(ctx, tenant, id, lock)
+			s.remember(func() { r.CreatedAt = made[tenant+id] })
+			return r, err
+		}
+	}},
+	{"RS-016", "moves a rule to its new place in the list", func(s *brokenStore) {
+		s.listRules = func(ctx context.Context, tenant string, q automation.RuleQuery) (storage.Page[automation.Rule], error) {
+			p, err := s.Store.ListRules(ctx, tenant, q)
+			slices.SortStableFunc(p.Items, func(a, b automation.Rule) int { return cmp.Compare(b.Revision, a.Revision) })
+			return p, err
+		}
+	}},
 	{"RS-020", "trims reasons", savedAs(func(w *automation.Write) { w.Run.Reason = strings.TrimSpace(w.Run.Reason) })},
 	{"RS-020", "escapes what was logged", savedAs(func(w *automation.Write) {
 		for i := range w.Attempts {
@@ -509,6 +542,33 @@ var storeZoo = []struct {
 			w.Steps[i].WaitKey = strings.ToLower(w.Steps[i].WaitKey)
 		}
 	})},
+	{"RS-056", "tells of the first that started", func(s *brokenStore) {
+		s.putSignal = func(ctx context.Context, tenant string, g automation.Signal) (bool, *automation.Waiter, error) {
+			fresh, w, err := s.Store.PutSignal(ctx, tenant, g)
+			if r := s.among(ctx, tenant, w, func(a, b automation.Run) int { return a.StartedAt.Compare(b.StartedAt) }); w != nil {
+				w.RunID = r
+			}
+			return fresh, w, err
+		}
+	}},
+	{"RS-056", "tells of the one with the greatest id", func(s *brokenStore) {
+		s.putSignal = func(ctx context.Context, tenant string, g automation.Signal) (bool, *automation.Waiter, error) {
+			fresh, w, err := s.Store.PutSignal(ctx, tenant, g)
+			if r := s.among(ctx, tenant, w, func(a, b automation.Run) int { return cmp.Compare(b.ID, a.ID) }); w != nil {
+				w.RunID = r
+			}
+			return fresh, w, err
+		}
+	}},
+	{"RS-057", "finds a step that waits for nothing", func(s *brokenStore) {
+		s.putSignal = func(ctx context.Context, tenant string, g automation.Signal) (bool, *automation.Waiter, error) {
+			fresh, w, err := s.Store.PutSignal(ctx, tenant, g)
+			if r, missing := s.Store.GetRun(ctx, tenant, "r", false); g.Key == "" && missing == nil {
+				w = &automation.Waiter{RunID: r.ID, RuleID: r.RuleID, Gen: r.Wait.Gen, Waiting: true}
+			}
+			return fresh, w, err
+		}
+	}},
 
 	{"RS-060", "deletes the newest runs first", func(s *brokenStore) {
 		s.pruneRuns = func(ctx context.Context, tenant string, before time.Time, limit int) (int, error) {

@@ -258,7 +258,7 @@ func TestEachBrokenStoreIsCaughtByItsRule(t *testing.T) {
 			return spoiled{b, spoil(b.Automation())}
 		}})
 	}
-	for _, m := range storeZoo {
+	for _, m := range append(storeZoo[:len(storeZoo):len(storeZoo)], declaredZoo...) {
 		mutants = append(mutants, ruletest.StoreMutant[StoreUnderTest]{Rule: m.rule, Name: m.name, Make: func(t testing.TB) StoreUnderTest {
 			s := soundStore(t)
 			m.breaks(s)

@@ -52,6 +52,8 @@ func (s *automationStore) SaveRule(ctx context.Context, tenant string, r automat
 			return storage.ErrNotFound
 		case r.Revision != row.Revision+1:
 			return storage.ErrConflict
+		case known:
+			r.CreatedAt = row.CreatedAt
 		}
 		r.Tenant = tenant
 		s.rules.put(t, k, r)

@@ -32,6 +32,9 @@ func (s *automationStore) PutSignal(ctx context.Context, tenant string, signal a
 
 // waiter returns who waits for a key, else who waited for it last, else nil.
 func (s *automationStore) waiter(t *tx, tenant, key string) *automation.Waiter {
+	if key == "" {
+		return nil
+	}
 	rows := s.runs.find(t, func(k tenantID, row runRow) bool {
 		return k.tenant == tenant && slices.ContainsFunc(row.Steps, func(step automation.StepRun) bool { return step.WaitKey == key })
 	})

@@ -156,6 +156,8 @@ func (s automationStore) SaveRule(ctx context.Context, tenant string, r automati
 			return storage.ErrNotFound
 		case exists && old.Revision != r.Revision-1:
 			return storage.ErrConflict
+		case exists:
+			r.CreatedAt = old.CreatedAt
 		}
 		if v != nil {
 			n := copyVersion(*v)
@@ -497,25 +499,29 @@ func (s automationStore) PutSignal(ctx context.Context, tenant string, sg automa
 	return fresh, w, err
 }
 
-// waiterOf returns who waits for key, else who did.
+// waiterOf returns who waits for key, else who did, the last that started of several.
 func waiterOf(v view, tenant, key string) (w *automation.Waiter) {
 	if key == "" {
 		return nil
 	}
+	var last automation.Run
 	for step := range automationStepTable.ascend(v, stepsByWaitKey, automationStepRow{tenant: tenant, StepRun: automation.StepRun{WaitKey: key}}) {
 		if step.tenant != tenant || step.WaitKey != key {
 			break
 		}
 		run, _ := runTable.get(v, runRow{Run: automation.Run{Tenant: tenant, ID: step.run}})
-		w = &automation.Waiter{
-			RunID: run.ID, RuleID: run.RuleID, Gen: run.Wait.Gen,
-			Waiting: run.Status == automation.Waiting && run.Wait.Key == key,
-		}
-		if w.Waiting {
-			break
+		waits := run.Status == automation.Waiting && run.Wait.Key == key
+		if w == nil || waits && !w.Waiting || waits == w.Waiting && startedBehind(run.Run, last) {
+			last = run.Run
+			w = &automation.Waiter{RunID: run.ID, RuleID: run.RuleID, Gen: run.Wait.Gen, Waiting: waits}
 		}
 	}
 	return w
+}
+
+// startedBehind reports whether a run comes behind another one in the order of their start.
+func startedBehind(r, other automation.Run) bool {
+	return cmp.Or(r.StartedAt.Compare(other.StartedAt), cmp.Compare(r.ID, other.ID)) > 0
 }
 
 func (s automationStore) PendingSignals(ctx context.Context, tenant, key string) (all []automation.Signal, err error) {

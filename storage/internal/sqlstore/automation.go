@@ -62,13 +62,13 @@ func (s *automationStore) SaveRule(ctx context.Context, tenant string, r automat
 	if err != nil {
 		return fmt.Errorf("encode an owner: %w", err)
 	}
+	args := []any{tenant, r.ID, r.Name, r.Environment, types, r.Enabled, owner, r.Version, r.Revision, micros(r.UpdatedAt)}
 	statement := updateRule
 	if r.Revision == 1 {
-		statement = insertRule
+		statement, args = insertRule, append(args, micros(r.CreatedAt))
 	}
 	return s.write(ctx, func(ctx context.Context, conn storage.Conn) error {
-		n, err := conn.Exec(ctx, statement, tenant, r.ID, r.Name, r.Environment, types, r.Enabled, owner,
-			r.Version, r.Revision, micros(r.CreatedAt), micros(r.UpdatedAt))
+		n, err := conn.Exec(ctx, statement, args...)
 		if err != nil {
 			return err
 		}
@@ -89,16 +89,15 @@ func (s *automationStore) SaveRule(ctx context.Context, tenant string, r automat
 
 const insertRule = `
 INSERT INTO adminkit_automation_rule (
-	tenant, id, name, environment, event_types, enabled, owner, version, revision, created_at, updated_at
+	tenant, id, name, environment, event_types, enabled, owner, version, revision, updated_at, created_at
 ) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 ON CONFLICT (tenant, id) DO NOTHING`
 
-// What was fixed when the rule was made is set again to the same, so that both
-// statements take the same parameters.
+// The time of its creation stays: the list would move the rule to another place.
 const updateRule = `
 UPDATE adminkit_automation_rule SET
 	name = $3, environment = $4, event_types = $5, enabled = $6, owner = $7, version = $8, revision = $9,
-	created_at = $10, updated_at = $11
+	updated_at = $10
 WHERE tenant = $1 AND id = $2 AND revision = $9 - 1`
 
 // ruleMoved explains a write that found no rule at its revision.
@@ -319,7 +318,8 @@ ON CONFLICT (tenant, wait_key, id) DO NOTHING`,
 	return fresh, w, err
 }
 
-// waiterOf returns who waits for key, else who did, else nil.
+// waiterOf returns who waits for key, else who did, else nil: the last that started of
+// several.
 func waiterOf(ctx context.Context, conn storage.Conn, tenant, key string) (*automation.Waiter, error) {
 	if key == "" {
 		return nil, nil
@@ -330,7 +330,7 @@ SELECT run.id, run.rule_id, run.wait_gen, run.status = 'waiting' AND run.wait_ke
 FROM adminkit_automation_step step
 JOIN adminkit_automation_run run ON run.tenant = step.tenant AND run.id = step.run_id
 WHERE step.tenant = $1 AND step.wait_key = $2 AND step.wait_key <> ''
-ORDER BY 4 DESC, run.id DESC LIMIT 1`, []any{tenant, key}, func(rows storage.Rows) error {
+ORDER BY 4 DESC, run.started_at DESC, run.id DESC LIMIT 1`, []any{tenant, key}, func(rows storage.Rows) error {
 		return rows.Scan(&w.RunID, &w.RuleID, &w.Gen, &w.Waiting)
 	})
 	if errors.Is(err, storage.ErrNotFound) {
