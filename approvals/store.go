@@ -13,8 +13,8 @@ type Store interface {
 	// nothing. w.Request.Version is the version after it: 1 inserts the request, any
 	// other replaces the one that has the version before. It answers
 	// storage.ErrConflict where that is not the version stored, where the id is
-	// taken, or where another open request has the same DedupeKey; the transaction
-	// of ctx stays usable.
+	// taken, where another open request has the same DedupeKey, or where the request
+	// has a decision under the ID of w.Decision; the transaction of ctx stays usable.
 	//
 	// A request is open from its submission to its end, see [State.Open].
 	Save(ctx context.Context, tenant string, w Write) error

@@ -232,6 +232,31 @@ var writeRules = []storeRule{
 			Revisions: []approvals.Revision{*want.Revision}, Decisions: []approvals.Decision{*want.Decision}, Steps: []approvals.Step{want.Step},
 		})
 	}},
+	{"QS-013", "a decision under an id that its request has is refused with all that came with it", "The Service makes nothing of a decision that is repeated. A store that leaves out half of a write has a request that moved without its reason. storage.ErrConflict.", func(e *env) {
+		r, other := e.request(id(1)), e.request(id(2))
+		e.insert(r)
+		e.insert(other)
+		decide := func(ctx context.Context, r approvals.Request, comment string) error {
+			w := approvals.Write{Request: r, Step: step(r), Decision: decision(r, "d")}
+			w.Decision.Comment = comment
+			return e.Store.Save(ctx, e.Tenant, w)
+		}
+		r.Version, other.Version = 2, 2
+		e.Must(decide(e.Ctx, r, "first"), "a decision")
+		e.Must(decide(e.Ctx, other, "first"), "one of another request under the same id")
+		before := e.historyOf(r.ID)
+		again := r
+		again.Version, again.State = 3, approvals.StateRejected
+		e.WantErr(decide(e.Ctx, again, "second"), storage.ErrConflict, "a second decision under the id")
+		e.Tx(func(ctx context.Context) error {
+			e.WantErr(decide(ctx, again, "second"), storage.ErrConflict, "the same inside of a transaction")
+			other.Version = 3
+			return e.save(ctx, other)
+		})
+		e.equal("the request after the refused writes", e.get(r.ID), r)
+		e.equal("its history", e.historyOf(r.ID), before)
+		e.equal("what its transaction wrote", e.get(other.ID), other)
+	}},
 }
 
 var keyRules = []storeRule{

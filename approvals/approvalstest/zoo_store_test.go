@@ -60,6 +60,25 @@ func onTrace(a *animal, change func(steps []approvals.TracedStep) []approvals.Tr
 }
 
 var writeZoo = []beast{
+	{"makes nothing of a decision that is repeated", "QS-013", func(a *animal) {
+		a.save = func(ctx context.Context, tenant string, w approvals.Write) error {
+			if h, err := a.Store.History(ctx, tenant, w.Request.ID); err == nil && w.Decision != nil &&
+				slices.ContainsFunc(h.Decisions, func(d approvals.Decision) bool { return d.ID == w.Decision.ID }) {
+				w.Decision = nil
+			}
+			return a.Store.Save(ctx, tenant, w)
+		}
+	}},
+	{"saves a request without the decision that it refuses", "QS-013", func(a *animal) {
+		a.save = func(ctx context.Context, tenant string, w approvals.Write) error {
+			err := a.Store.Save(ctx, tenant, w)
+			if errors.Is(err, storage.ErrConflict) && w.Decision != nil {
+				w.Decision = nil
+				err = errors.Join(err, a.Store.Save(ctx, tenant, w))
+			}
+			return err
+		}
+	}},
 	{"inserts any version of what is not there", "QS-001", func(a *animal) {
 		a.save = func(ctx context.Context, tenant string, w approvals.Write) error {
 			if _, err := a.Store.Get(ctx, tenant, w.Request.ID); errors.Is(err, storage.ErrNotFound) {

@@ -67,7 +67,10 @@ func (s *approvalStore) Save(ctx context.Context, tenant string, w approvals.Wri
 		if w.Revision != nil {
 			row.History.Revisions = append(row.History.Revisions, *w.Revision)
 		}
-		if w.Decision != nil && !slices.ContainsFunc(row.History.Decisions, func(d approvals.Decision) bool { return d.ID == w.Decision.ID }) {
+		if w.Decision != nil {
+			if slices.ContainsFunc(row.History.Decisions, func(d approvals.Decision) bool { return d.ID == w.Decision.ID }) {
+				return storage.ErrConflict
+			}
 			row.History.Decisions = append(row.History.Decisions, *w.Decision)
 		}
 		if w.Grant != nil {

@@ -20,7 +20,9 @@ type approvalsStore struct{ db DB }
 
 var _ approvals.Store = approvalsStore{}
 
-// Save writes the request first: where it is not as expected nothing else was tried.
+// Save writes the request before all else: where it is not as expected nothing else was
+// tried. Whoever decides at the same time under the same id fails there as well, so that it
+// is enough to look for the decision before.
 func (s approvalsStore) Save(ctx context.Context, tenant string, w approvals.Write) error {
 	c, err := s.db.Conn(ctx)
 	if errors.Is(err, storage.ErrNoTx) {
@@ -28,6 +30,11 @@ func (s approvalsStore) Save(ctx context.Context, tenant string, w approvals.Wri
 	}
 	if err != nil {
 		return err
+	}
+	if w.Decision != nil {
+		if err := undecided(ctx, c, tenant, w.Request.ID, w.Decision.ID); err != nil {
+			return err
+		}
 	}
 	if err := s.saveRequest(ctx, c, tenant, w.Request); err != nil {
 		return err
@@ -362,6 +369,21 @@ func scanRevision(rows storage.Rows) (v approvals.Revision, err error) {
 	}
 	v.At = fromMicros(at)
 	return v, unmarshalActor(editor, &v.Editor)
+}
+
+// undecided answers storage.ErrConflict where the request has a decision of the id.
+func undecided(ctx context.Context, c storage.Conn, tenant, request, id string) error {
+	var one int
+	err := storage.QueryRow(ctx, c, `
+SELECT 1 FROM adminkit_approvals_decision WHERE tenant = $1 AND request_id = $2 AND id = $3`,
+		[]any{tenant, request, id}, &one)
+	switch {
+	case errors.Is(err, storage.ErrNotFound):
+		return nil
+	case err != nil:
+		return fmt.Errorf("look for the decision: %w", err)
+	}
+	return storage.ErrConflict
 }
 
 func insertDecision(ctx context.Context, c storage.Conn, tenant, request string, seq int64, d *approvals.Decision) error {
