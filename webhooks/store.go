@@ -56,7 +56,8 @@ type EndpointStore interface {
 	// no such endpoint.
 	Secrets(ctx context.Context, tenant, endpointID string) ([]Secret, error)
 	// SetSecrets replaces the secrets of an endpoint, which the caller has locked.
-	// storage.ErrConflict where two of them have one id.
+	// storage.ErrConflict where two of them have one id, storage.ErrNotFound where there
+	// is no such endpoint.
 	SetSecrets(ctx context.Context, tenant, endpointID string, all []Secret) error
 	// ListSecrets returns the secrets of all endpoints of a tenant by endpoint and id, for
 	// whoever seals them again under another key.

@@ -138,7 +138,7 @@ var storeCases = []struct {
 			{ID: "s1", Sealed: []byte{1}, CreatedAt: day, ExpiresAt: day.Add(24 * time.Hour)},
 		}
 		must(t, s.SetSecrets(ctx, "acme", "e1", want))
-		must(t, s.SetSecrets(ctx, "bloom", "e1", nil))
+		wantErr(t, s.SetSecrets(ctx, "bloom", "e1", nil), storage.ErrNotFound)
 		got, err := s.Secrets(ctx, "acme", "e1")
 		must(t, err)
 		same(t, got, want)

@@ -228,6 +228,9 @@ func (s webhookStore) Secrets(ctx context.Context, tenant, endpointID string) (a
 
 func (s webhookStore) SetSecrets(ctx context.Context, tenant, endpointID string, all []webhooks.Secret) error {
 	return s.b.write(ctx, "webhooks.SetSecrets", func(v view) error {
+		if !endpointTable.has(v, endpointKey(tenant, endpointID)) {
+			return storage.ErrNotFound
+		}
 		for _, old := range secretsOf(v, tenant, endpointID) {
 			secretTable.delete(v, old)
 		}

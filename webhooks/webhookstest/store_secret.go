@@ -51,6 +51,20 @@ var secretRules = []storeRule{
 		e.wantErr(e.store.SetSecrets(e.ctx, e.tenant, "e1", []webhooks.Secret{secret("s1"), secret("s1")}), storage.ErrConflict, "set secrets")
 		e.same(e.secrets("e1"), []webhooks.Secret{secret("first")}, "the secrets")
 	}},
+	{"MS-135", "secrets are set of an endpoint that is there", "storage.ErrNotFound. What was set of none is listed, sealed again and counted for ever, and would sign for the next endpoint of that id", func(e *storeEnv) {
+		o := e.other()
+		o.add(o.endpoint("e1", "a.b"))
+		for name, all := range map[string][]webhooks.Secret{"secrets": {secret("s1")}, "no secrets": nil} {
+			e.wantErr(e.store.SetSecrets(e.ctx, e.tenant, "e1", all), storage.ErrNotFound, "set "+name)
+		}
+		e.add(e.endpoint("e2", "a.b"))
+		e.must(e.store.DeleteEndpoint(e.ctx, e.tenant, "e2", 1), "delete")
+		e.wantErr(e.store.SetSecrets(e.ctx, e.tenant, "e2", []webhooks.Secret{secret("s1")}), storage.ErrNotFound, "set secrets of an endpoint that is gone")
+		page, err := e.store.ListSecrets(e.ctx, e.tenant, webhooks.SecretQuery{})
+		e.must(err, "list secrets")
+		e.same(len(page.Items), 0, "how many secrets there are")
+		e.same(o.secrets("e1"), []webhooks.Secret{secret("first")}, "those of another tenant")
+	}},
 	{"MS-040", "a secret keeps every byte and its times to the microsecond", "a sealed secret that lost a byte does not open", func(e *storeEnv) {
 		e.add(e.endpoint("e1", "a.b"))
 		want := webhooks.Secret{ID: "S 1", CreatedAt: morning.Add(1789).In(time.FixedZone("", 3600)), ExpiresAt: morning.Add(time.Hour + 789)}

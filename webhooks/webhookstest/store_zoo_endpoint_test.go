@@ -454,6 +454,15 @@ var secretZoo = []storeMutant{
 			return a.Store.SetSecrets(ctx, tenant, endpointID, all)
 		}
 	}},
+	{"MS-135", "does nothing where the endpoint is gone", func(a *animal) {
+		a.setSecrets = func(ctx context.Context, tenant, endpointID string, all []webhooks.Secret) error {
+			err := a.Store.SetSecrets(ctx, tenant, endpointID, all)
+			if errors.Is(err, storage.ErrNotFound) {
+				return nil
+			}
+			return err
+		}
+	}},
 	{"MS-038", "replaces the secrets of all endpoints", func(a *animal) {
 		a.setSecrets = func(ctx context.Context, tenant, endpointID string, all []webhooks.Secret) error {
 			return errors.Join(a.Store.SetSecrets(ctx, tenant, endpointID, all), a.Store.SetSecrets(ctx, tenant, "e2", all))

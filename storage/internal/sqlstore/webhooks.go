@@ -239,6 +239,12 @@ ORDER BY created_at DESC, id DESC`,
 
 func (s *webhookStore) SetSecrets(ctx context.Context, tenant, endpointID string, all []webhooks.Secret) error {
 	return s.write(ctx, func(ctx context.Context, conn storage.Conn) error {
+		var one int
+		if err := storage.QueryRow(ctx, conn, `
+SELECT 1 FROM adminkit_webhooks_endpoint WHERE tenant = $1 AND id = $2`,
+			[]any{tenant, endpointID}, &one); err != nil {
+			return err
+		}
 		if err := deleteSecrets(ctx, conn, tenant, endpointID); err != nil {
 			return err
 		}
