@@ -50,6 +50,7 @@ func (b *Backend) Jobs() jobs.Store { return b.jobs }
 func (s *jobStore) Enqueue(ctx context.Context, all []jobs.Job) error {
 	return s.write(ctx, func(t *tx) error {
 		for _, j := range all {
+			s.lane(t, jobs.LaneID{Tenant: j.Tenant, Lane: j.Lane})
 			if j.Key != "" && s.keys.has(t, tenantID{j.Tenant, j.Key}) {
 				continue
 			}
@@ -67,9 +68,13 @@ func (s *jobStore) add(t *tx, j jobs.Job) {
 	if j.Key != "" {
 		s.keys.put(t, tenantID{j.Tenant, j.Key}, j.ID)
 	}
-	lane := jobs.LaneID{Tenant: j.Tenant, Lane: j.Lane}
-	if !s.lanes.has(t, lane) {
-		s.lanes.put(t, lane, laneRow{Lane: jobs.Lane{LaneID: lane}})
+	s.lane(t, jobs.LaneID{Tenant: j.Tenant, Lane: j.Lane})
+}
+
+// lane makes a lane where there is none.
+func (s *jobStore) lane(t *tx, id jobs.LaneID) {
+	if !s.lanes.has(t, id) {
+		s.lanes.put(t, id, laneRow{Lane: jobs.Lane{LaneID: id}})
 	}
 }
 

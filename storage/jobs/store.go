@@ -23,7 +23,8 @@ type Store interface {
 type Producer interface {
 	// Enqueue stores jobs, all or none, and gives them rising ids that are never used
 	// again. It makes the lanes that do not exist yet. A job whose Key another one of its
-	// tenant has, or an earlier one of the list, is left out.
+	// tenant has, or an earlier one of the list, is left out, and its lane is made all the
+	// same.
 	Enqueue(ctx context.Context, jobs []Job) error
 
 	// SetLane stores how a lane is worked, and makes the lane where it does not exist.
@@ -31,7 +32,7 @@ type Producer interface {
 
 	// PauseLane stores whether a lane is paused, and makes the lane where it does not
 	// exist. A lane that is resumed is not held any more either, and its count of Resumes
-	// rises.
+	// rises, from zero on in a lane that was there.
 	PauseLane(ctx context.Context, tenant, lane string, paused bool) error
 }
 

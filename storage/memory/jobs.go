@@ -137,15 +137,15 @@ func (s jobStore) Enqueue(ctx context.Context, list []jobs.Job) error {
 	return s.b.write(ctx, "jobs.Enqueue", func(v view) error {
 		keys := map[[2]string]bool{}
 		for _, j := range list {
+			lane := jobs.LaneID{Tenant: j.Tenant, Lane: j.Lane}
+			if !jobLaneTable.has(v, laneProbe(lane)) {
+				jobLaneTable.put(v, jobLaneRow{Lane: jobs.Lane{LaneID: lane}, Wake: never})
+			}
 			if key := [2]string{j.Tenant, j.Key}; j.Key != "" {
 				if keys[key] {
 					continue
 				}
 				keys[key] = true
-			}
-			lane := jobs.LaneID{Tenant: j.Tenant, Lane: j.Lane}
-			if !jobLaneTable.has(v, laneProbe(lane)) {
-				jobLaneTable.put(v, jobLaneRow{Lane: jobs.Lane{LaneID: lane}, Wake: never})
 			}
 			if j.Key != "" && jobKeyTable.has(v, jobKeyRow{Tenant: j.Tenant, Key: j.Key}) {
 				continue

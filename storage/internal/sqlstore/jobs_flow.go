@@ -101,9 +101,11 @@ func firstOfKey(list []jobs.Job) []jobs.Job {
 }
 
 // enqueueBatch inserts lanes in their order, so that two batches do not wait for each
-// other in a circle, and jobs in theirs, which is the order of their ids.
-func enqueueBatch(ctx context.Context, c storage.Conn, list []jobs.Job) error {
-	list = firstOfKey(list)
+// other in a circle, and jobs in theirs, which is the order of their ids. Lanes of jobs
+// that are left out are made too; those of jobs with the key of one before them are only
+// asked for where there are such jobs.
+func enqueueBatch(ctx context.Context, c storage.Conn, all []jobs.Job) error {
+	list := firstOfKey(all)
 	n := len(list)
 	tenants, lanes, kinds, traces := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
 	keys, keyed := make([]string, n), [2]string{}
@@ -115,10 +117,18 @@ func enqueueBatch(ctx context.Context, c storage.Conn, list []jobs.Job) error {
 			keyed = [2]string{freeKey, unlessKeyed}
 		}
 	}
+	args, from := []any{tenants, lanes, kinds, keys, priorities, due, traces, payloads}, `unnest($1::text[], $2::text[])`
+	if n < len(all) {
+		tenants, lanes = make([]string, len(all)), make([]string, len(all))
+		for i, j := range all {
+			tenants[i], lanes[i] = j.Tenant, j.Lane
+		}
+		args, from = append(args, tenants, lanes), `unnest($9::text[], $10::text[])`
+	}
 	_, err := c.Exec(ctx, `
 		WITH new_lane AS (
 			INSERT INTO adminkit_jobs_lane (tenant, lane)
-			SELECT DISTINCT x.tenant, x.lane FROM unnest($1::text[], $2::text[]) AS x (tenant, lane)
+			SELECT DISTINCT x.tenant, x.lane FROM `+from+` AS x (tenant, lane)
 			ORDER BY x.tenant, x.lane
 			ON CONFLICT (tenant, lane) DO NOTHING),`+hintAtBatch+`
 		INSERT INTO adminkit_jobs_job (tenant, lane, kind, key, priority, due, attempt, lost, trace, payload)
@@ -126,7 +136,7 @@ func enqueueBatch(ctx context.Context, c storage.Conn, list []jobs.Job) error {
 		FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::text[], $8::bytea[])
 			WITH ORDINALITY AS x (tenant, lane, kind, key, priority, due, trace, payload, number)`+keyed[0]+`
 		ORDER BY x.number`+keyed[1],
-		tenants, lanes, kinds, keys, priorities, due, traces, payloads)
+		args...)
 	if err != nil {
 		return fmt.Errorf("insert jobs: %w", err)
 	}
@@ -135,11 +145,10 @@ func enqueueBatch(ctx context.Context, c storage.Conn, list []jobs.Job) error {
 
 // enqueueRows asks for each key before it inserts the job: with one writer the answer
 // stays true, and no id is used up.
-func enqueueRows(ctx context.Context, c storage.Conn, list []jobs.Job) error {
-	list = firstOfKey(list)
+func enqueueRows(ctx context.Context, c storage.Conn, all []jobs.Job) error {
 	first := make(map[jobs.LaneID]int64, 1)
 	var lanes []jobs.LaneID
-	for _, j := range list {
+	for _, j := range all {
 		id, due := jobs.LaneID{Tenant: j.Tenant, Lane: j.Lane}, micros(j.Due)
 		known, ok := first[id]
 		if !ok {
@@ -154,7 +163,7 @@ func enqueueRows(ctx context.Context, c storage.Conn, list []jobs.Job) error {
 			return err
 		}
 	}
-	for _, j := range list {
+	for _, j := range firstOfKey(all) {
 		if _, err := c.Exec(ctx, `
 			INSERT INTO adminkit_jobs_job (tenant, lane, kind, key, priority, due, attempt, lost, trace, payload)
 			SELECT $1, $2, $3, $4, $5, $6, 0, 0, $7, $8 WHERE $4 = '' OR NOT EXISTS (

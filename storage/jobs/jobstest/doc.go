@@ -31,7 +31,7 @@
 //   - A lane is its config, its owner, whether it is paused, suspect and held, and its count
 //     of resumes. SetLane changes the config alone, PauseLane whether it is paused; a lane
 //     that existed and is resumed has one resume more and is held no more, also where it was
-//     not paused.
+//     not paused (JS-079).
 //   - Beat of worker zero makes one with one beat. Any other has its beats raised by one and
 //     its lease and resting replaced, and is answered ErrFenced where it is not there.
 //     Workers of Dead whose beats are those that the list says are deleted, never the one
@@ -62,7 +62,8 @@
 //   - The worker's row is held in a mode that lets the worker's own beats pass, and
 //     ending a worker does not wait for a settlement whose transaction is open.
 //   - Times come from the caller.
-//   - Enqueue works in the transaction of ctx.
+//   - Enqueue works in the transaction of ctx, and makes the lane of a job before it looks
+//     at the key (JS-097).
 //
 // Common mistakes:
 //

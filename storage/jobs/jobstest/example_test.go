@@ -66,6 +66,7 @@ func ExampleRules() {
 	// JS-070 a paused lane is not taken until it is resumed
 	// JS-071 a pause leaves the lane with its owner, who is told
 	// JS-072 a resumption is counted and ends what holds the lane
+	// JS-079 a lane that a resumption made was not resumed
 	// JS-073 a held lane is not taken before its time, and its owner is told why
 	// JS-074 a hold counts with its outcome and for the owner of the lane alone
 	// JS-075 lanes that a claim names are taken first
@@ -90,6 +91,7 @@ func ExampleRules() {
 	// JS-064 attempts are pruned by age and only so many at a time
 	// JS-065 no more attempts are answered than asked for
 	// JS-080 a job whose key is taken is left out
+	// JS-097 a job that is left out makes its lane
 	// JS-081 a key is its job's until that ends
 	// JS-082 a key is its tenant's, byte for byte
 	// JS-083 a rolled back enqueueing takes no key

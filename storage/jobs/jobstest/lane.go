@@ -265,6 +265,18 @@ var laneRules = []rule{
 			e.Errorf("took %v, want the lane", got)
 		}
 	}},
+	{"JS-079", "a lane that a resumption made was not resumed", "its count is of what its owners may have missed, and it had none", func(e *env) {
+		e.must(e.store.PauseLane(e.ctx, e.tenant, "lane", false), "resume")
+		e.enqueue(e.job("lane"))
+		w := e.worker()
+		if taken := e.claim(jobs.Claim{Worker: w, Take: 1}).Taken; len(taken) != 1 || taken[0].Resumes != 0 || taken[0].Paused {
+			e.Errorf("took %+v, want the lane, resumed 0 times", taken)
+		}
+		e.must(e.store.PauseLane(e.ctx, e.tenant, "lane", false), "resume again")
+		if held := e.claim(jobs.Claim{Worker: w, Sync: true}).Held; len(held) != 1 || held[0].Resumes != 1 {
+			e.Errorf("holds %+v, want the lane, resumed once", held)
+		}
+	}},
 	{"JS-073", "a held lane is not taken before its time, and its owner is told why", "an open breaker and the place of a retried job outlive their owner", func(e *env) {
 		f := e.one("lane")
 		w := e.worker()

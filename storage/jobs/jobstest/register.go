@@ -51,6 +51,22 @@ var keyRules = []rule{
 			e.Errorf("got %+v, want the first with the key and the two without", got)
 		}
 	}},
+	{"JS-097", "a job that is left out makes its lane", "who enqueues and then looks at the lane finds it, whoever came first with the key", func(e *env) {
+		e.enqueue(e.keyed("lane", "key"))
+		e.enqueue(e.keyed("taken", "key"))
+		e.enqueue(e.keyed("new", "twice"), e.keyed("repeated", "twice"), e.keyed("lane", "twice"))
+		for _, lane := range []string{"lane", "taken", "new", "repeated"} {
+			_, err := e.store.Lane(e.ctx, e.tenant, lane, noon)
+			e.must(err, "the lane "+lane)
+		}
+		if got := e.fetch("taken", "repeated"); len(got) != 0 {
+			e.Errorf("got %+v of lanes whose jobs were left out", got)
+		}
+		got := names(e.claim(jobs.Claim{Worker: e.worker(), Take: 10}).Taken)
+		if slices.Sort(got); !slices.Equal(got, []string{"lane", "new"}) {
+			e.Errorf("took %v, want the lanes that have jobs", got)
+		}
+	}},
 	{"JS-081", "a key is its job's until that ends", "a retry is still the work that was asked for", func(e *env) {
 		for _, result := range []jobs.Result{jobs.Begun, jobs.Retried, jobs.Completed, jobs.Buried, jobs.Cancelled} {
 			w := e.worker()

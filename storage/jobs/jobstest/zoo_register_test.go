@@ -107,6 +107,24 @@ var registerZoo = []mutant{
 			return a.Store.Enqueue(ctx, list)
 		}
 	}},
+	{"JS-097", "makes no lane for a job whose key is taken", func(a *animal) {
+		a.enqueue = func(ctx context.Context, list []jobs.Job) error {
+			return a.Store.Enqueue(ctx, slices.DeleteFunc(slices.Clone(list), func(j jobs.Job) bool {
+				_, err := a.Store.Lookup(ctx, j.Tenant, j.Key)
+				return j.Key != "" && err == nil
+			}))
+		}
+	}},
+	{"JS-097", "makes no lane for a job that repeats another's key", func(a *animal) {
+		a.enqueue = func(ctx context.Context, list []jobs.Job) error {
+			seen := map[string]bool{}
+			return a.Store.Enqueue(ctx, slices.DeleteFunc(slices.Clone(list), func(j jobs.Job) bool {
+				repeats := j.Key != "" && seen[j.Key]
+				seen[j.Key] = true
+				return repeats
+			}))
+		}
+	}},
 	{"JS-081", "gives a key up with a retry", func(a *animal) {
 		a.settle = func(ctx context.Context, worker int64, outcomes []jobs.Outcome) ([]int64, error) {
 			missed, err := a.Store.Settle(ctx, worker, outcomes)

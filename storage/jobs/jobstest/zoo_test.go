@@ -578,6 +578,17 @@ var zoo = []mutant{
 			c.Held[i].Resumes = 0
 		}
 	})},
+	{"JS-079", "counts the resumption that made a lane", func(a *animal) {
+		a.pauseLane = func(ctx context.Context, tenant, lane string, paused bool) error {
+			_, err := a.Store.Lane(ctx, tenant, lane, noon)
+			if errors.Is(err, storage.ErrNotFound) && !paused {
+				if err := a.Store.PauseLane(ctx, tenant, lane, true); err != nil {
+					return err
+				}
+			}
+			return a.Store.PauseLane(ctx, tenant, lane, paused)
+		}
+	}},
 	{"JS-073", "holds nothing", outcomesAs(func(o *jobs.Outcome) { o.Hold = nil })},
 	{"JS-073", "forgets why it holds", claimAs(nil, func(c *jobs.Claimed) {
 		for i := range c.Taken {
