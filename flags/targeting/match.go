@@ -9,7 +9,11 @@ func (m *Matcher) Match(s Subject) bool {
 	for i := range m.plain {
 		c := &m.plain[i]
 		v, ok := s.Attribute(c.path)
-		if !c.holds(v, ok) {
+		if ok && c.texts && v.isText() { // in place, for it is what most clauses are
+			if (v.text == c.few[0] || v.text == c.few[1]) == c.negate {
+				return false
+			}
+		} else if holds, _ := c.node.settle(v, ok); !holds {
 			return false
 		}
 	}

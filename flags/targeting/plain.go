@@ -49,12 +49,3 @@ func plainClauseOf(n *node) plainClause {
 	}
 	return c
 }
-
-// holds decides the clause over what the subject answered.
-func (c *plainClause) holds(v Value, ok bool) bool {
-	if !ok || !c.texts || !v.isText() {
-		holds, _ := c.node.settle(v, ok)
-		return holds
-	}
-	return (v.text == c.few[0] || v.text == c.few[1]) != c.negate
-}
