@@ -89,10 +89,10 @@ func (s *Subject) Attribute(path string) (targeting.Value, bool) {
 
 // identified reports whether s says who it is: by its key, or else by what a split goes
 // by first, the merchant.
-func (s *Subject) identified() bool {
-	if s.Key != "" {
-		return true
-	}
+func (s *Subject) identified() bool { return s.Key != "" || s.keyed() }
+
+// keyed reports whether an attribute says who s is.
+func (s *Subject) keyed() bool {
 	for _, name := range [...]string{AttrTargetingKey, AttrMerchant} {
 		if v, ok := s.Attributes[name]; ok && !v.IsZero() {
 			return true
@@ -130,16 +130,35 @@ func ReadSubject(attributes map[string]any) (*Subject, error) {
 	return s, nil
 }
 
+// subjectKey is the key of the subject among the values of a ctx.
 type subjectKey struct{}
+
+// A subjectContext carries a subject. It is a type of its own so that a read under the
+// very ctx of WithSubject finds the subject without asking for a value.
+type subjectContext struct {
+	context.Context
+	subject *Subject
+}
+
+// Value implements context.Context.
+func (c *subjectContext) Value(key any) any {
+	if key == (subjectKey{}) {
+		return c.subject
+	}
+	return c.Context.Value(key)
+}
 
 // WithSubject returns a ctx in which flags are read for s: where the code that reads
 // a flag should not have to know for whom.
 func WithSubject(ctx context.Context, s *Subject) context.Context {
-	return context.WithValue(ctx, subjectKey{}, s)
+	return &subjectContext{ctx, s}
 }
 
 // SubjectFrom returns the subject that ctx carries, nil where it carries none.
 func SubjectFrom(ctx context.Context) *Subject {
+	if c, ok := ctx.(*subjectContext); ok {
+		return c.subject
+	}
 	s, _ := ctx.Value(subjectKey{}).(*Subject)
 	return s
 }

@@ -1,6 +1,7 @@
 package flags_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -73,5 +74,39 @@ func TestALayoutOfAttributesChangesNoAnswer(t *testing.T) {
 		if got, ok := changed.Attribute("a2"); ok {
 			t.Errorf("a copy with other attributes has %v, which it was not given", got)
 		}
+	}
+}
+
+func TestAContextCarriesASubjectBesideAllElse(t *testing.T) {
+	t.Parallel()
+	type name struct{}
+	first, second := &flags.Subject{Key: "m-1"}, &flags.Subject{Key: "m-2"}
+	parent, cancel := context.WithCancelCause(context.WithValue(t.Context(), name{}, "outer"))
+	outer := flags.WithSubject(parent, first)
+	behind := context.WithValue(outer, name{}, "inner")
+	inner, end := context.WithCancel(flags.WithSubject(behind, second))
+	defer end()
+	for what, c := range map[string]struct {
+		ctx   context.Context
+		want  *flags.Subject
+		value any
+	}{
+		"no subject":                   {parent, nil, "outer"},
+		"a subject":                    {outer, first, "outer"},
+		"a value behind a subject":     {behind, first, "inner"},
+		"a subject behind another":     {inner, second, "inner"},
+		"a subject that is taken back": {flags.WithSubject(inner, nil), nil, "inner"},
+	} {
+		if got := flags.SubjectFrom(c.ctx); got != c.want {
+			t.Errorf("%s: the subject is %v, want %v", what, got, c.want)
+		}
+		if got := c.ctx.Value(name{}); got != c.value {
+			t.Errorf("%s: the value is %v, want %v", what, got, c.value)
+		}
+	}
+	over := errors.New("over")
+	cancel(over)
+	if <-inner.Done(); !errors.Is(context.Cause(inner), over) {
+		t.Errorf("the cause is %v", context.Cause(inner))
 	}
 }
