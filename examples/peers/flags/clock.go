@@ -27,7 +27,7 @@ type cost struct{ nanoseconds, allocations float64 }
 // costOf runs an operation on some goroutines for at least a while of CPU time and
 // returns what one takes.
 func costOf(goroutines int, op func(n int)) cost {
-	const least = 50 * time.Millisecond
+	const least = 20 * time.Millisecond
 	runtime.GC()
 	for n := 1; ; n *= 2 {
 		var before, after runtime.MemStats

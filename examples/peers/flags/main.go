@@ -1,12 +1,13 @@
 // Command flags measures reads of feature flags beside a floor written by hand and
 // beside the evaluation engines that others use.
 //
-//	go run . [-json] [-rounds 5]
+//	go run . [-json] [-rounds 25]
 //
 // It prints one line a figure: work, store, what of ours was measured, the peer, our
 // value with its unit, and the ratio, which is above 1 where we are better. A value is
 // the median over rounds, in each of which everything runs once, one after the other, so
-// that a busy machine is as busy for all. Reads are counted in CPU time of the process.
+// that a busy machine is as busy for all; a ratio is the median of the rounds' ratios.
+// Reads are counted in CPU time of the process.
 //
 // Each side reads the same flag: on for 40 % of the merchants among those of two
 // countries who have one of two plans. The subject has four attributes and is made
@@ -41,7 +42,7 @@ func main() {
 		return
 	}
 	asJSON := flag.Bool("json", false, "print one JSON object a line")
-	rounds := flag.Int("rounds", 5, "how often everything is measured")
+	rounds := flag.Int("rounds", 25, "how often everything is measured")
 	flag.Parse()
 	if *rounds < 1 || flag.NArg() > 0 {
 		fail(fmt.Errorf("usage: flags [-json] [-rounds n]"))

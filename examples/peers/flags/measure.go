@@ -142,7 +142,9 @@ func evaluateAll(ctx context.Context) (work, error) {
 }
 
 // measure runs the sides in turn, round after round, and compares the first, which is
-// ours, with the others.
+// ours, with the others. The sides of one round ran within moments of each other, so
+// that their ratio holds while the machine gets slower and faster: the ratio is the
+// median of the rounds'.
 func (w work) measure(rounds, goroutines int) []figure {
 	times, allocations := make([][]float64, len(w.sides)), make([][]float64, len(w.sides))
 	for range rounds {
@@ -159,9 +161,13 @@ func (w work) measure(rounds, goroutines int) []figure {
 	ours := median(times[0])
 	all := []figure{{name, "memory", w.sides[0].name, "none", ours, "ns/op", 1}, {name, "memory", w.sides[0].name, "none", median(allocations[0]), "allocs/op", 1}}
 	for i, s := range w.sides[1:] {
-		theirs := median(times[i+1])
-		all = append(all, figure{name, "memory", w.sides[0].name, s.name, theirs, "ns/op", theirs / ours},
-			figure{name, "memory", w.sides[0].name, s.name, median(allocations[i+1]), "allocs/op", theirs / ours})
+		ratios := make([]float64, rounds)
+		for round, theirs := range times[i+1] {
+			ratios[round] = theirs / times[0][round]
+		}
+		ratio := median(ratios)
+		all = append(all, figure{name, "memory", w.sides[0].name, s.name, median(times[i+1]), "ns/op", ratio},
+			figure{name, "memory", w.sides[0].name, s.name, median(allocations[i+1]), "allocs/op", ratio})
 	}
 	return all
 }

@@ -22,7 +22,7 @@ const (
 	// readerEnv makes the command the second process: it names the store.
 	readerEnv = "ADMINKIT_PEERS_READER"
 	// changesARound is how many changes are made in a round.
-	changesARound = 20
+	changesARound = 4
 )
 
 // open opens a store: "sqlite PATH" or "postgres DSN".
