@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/lumelle/adminkit/audit"
 	"github.com/lumelle/adminkit/audit/correlation"
@@ -87,7 +88,11 @@ var errUngoverned = errors.New("approvals: the applier changed something without
 // maps, whose keys differ.
 func (s *Service) Handlers() map[string]jobs.Handler {
 	handler := func(ctx context.Context, t *jobs.Task) error { return s.work(ctx, t.Job, t) }
-	return map[string]jobs.Handler{applyKind: handler, expireKind: handler, askKind: handler, notifyKind: handler}
+	return map[string]jobs.Handler{
+		applyKind: handler, expireKind: handler, askKind: handler, notifyKind: handler,
+		jobs.Lost(applyKind): s.lost, jobs.Lost(askKind): s.lost,
+		jobs.Lost(expireKind): handler, // to expire is to end what waits
+	}
 }
 
 // A settler ends a job in the transaction of ctx. *jobs.Task is one.
@@ -99,27 +104,45 @@ type settler interface {
 func (s *Service) work(ctx context.Context, job jobs.Job, done settler) error {
 	var t task
 	if err := json.Unmarshal(job.Payload, &t); err != nil {
-		return jobs.Bury(fmt.Errorf("approvals: payload of job %q: %w", job.Kind, err))
+		return badTask(job, err)
 	}
-	if trace, ok := correlation.Parse(job.Trace); ok {
-		ctx = correlation.With(ctx, trace.Child())
-	}
-	ctx = audit.WithActor(ctx, system)
+	ctx = audit.WithActor(traced(ctx, job), system)
 	switch job.Kind {
 	case applyKind:
-		err := s.workApply(ctx, job.Tenant, t, job.Attempt, done)
-		if err != nil && !errors.Is(err, jobs.ErrFenced) {
-			err = jobs.RetryAt(s.now().Add(s.cfg.Backoff(job.Attempt)), err)
-		}
-		return err
+		return s.lasting(job, s.workApply(ctx, job.Tenant, t, job.Attempt, done))
 	case expireKind:
-		return s.workExpire(ctx, job.Tenant, t, done)
+		due, err := s.workExpire(ctx, job.Tenant, t, done)
+		if err == nil && !due.IsZero() {
+			return jobs.RetryAt(due, nil)
+		}
+		return s.lasting(job, err)
 	case askKind:
 		return s.workAsk(ctx, job.Tenant, t, done)
 	case notifyKind:
 		return s.workNotify(ctx, job.Tenant, t, done)
 	}
 	return jobs.Bury(fmt.Errorf("approvals: there are no jobs of kind %q", job.Kind))
+}
+
+// traced returns ctx with a span of the trace that a job was asked for under.
+func traced(ctx context.Context, job jobs.Job) context.Context {
+	if trace, ok := correlation.Parse(job.Trace); ok {
+		return correlation.With(ctx, trace.Child())
+	}
+	return ctx
+}
+
+func badTask(job jobs.Job, err error) error {
+	return jobs.Bury(fmt.Errorf("approvals: payload of job %q: %w", job.Kind, err))
+}
+
+// lasting has a job that failed with err tried again for as long as it does: no request
+// waits for ever because something was away for long.
+func (s *Service) lasting(job jobs.Job, err error) error {
+	if err == nil || errors.Is(err, jobs.ErrFenced) {
+		return err
+	}
+	return jobs.RetryAt(s.now().Add(s.cfg.Backoff(job.Attempt)), err)
 }
 
 // Apply applies an approved request now, as the job does that waits for a worker, and
@@ -183,14 +206,15 @@ func (s *Service) workApply(ctx context.Context, tenant string, t task, attempt 
 }
 
 // claim moves an approved request to applying and reports whether it is ours to
-// apply. Where it was cancelled, revised or applied meanwhile the job ends.
+// apply. Where it was cancelled, revised, applied or deleted meanwhile the job ends.
 func (s *Service) claim(ctx context.Context, tenant string, t task, done settler) (claimed bool, err error) {
 	err = s.tx.InTx(ctx, func(ctx context.Context) error {
 		r, err := s.store.Lock(ctx, tenant, t.Request)
-		if err != nil {
-			return err
-		}
 		switch {
+		case errors.Is(err, storage.ErrNotFound):
+			return done.Complete(ctx)
+		case err != nil:
+			return err
 		case r.State == StateApplying && r.Revision == t.Revision:
 			claimed = true
 			return nil
@@ -341,24 +365,21 @@ func (r *Request) event() audit.Event {
 }
 
 // workExpire ends a request that is undecided at its timeout. A timer that a revision
-// or a decision overtook changes nothing; one that is early waits.
-func (s *Service) workExpire(ctx context.Context, tenant string, t task, done settler) error {
-	var early error
-	err := s.tx.InTx(ctx, func(ctx context.Context) error {
+// or a decision overtook changes nothing; one that is early is due again at the answer.
+func (s *Service) workExpire(ctx context.Context, tenant string, t task, done settler) (due time.Time, err error) {
+	err = s.tx.InTx(ctx, func(ctx context.Context) error {
+		due = time.Time{}
 		r, err := s.expire(ctx, tenant, t.Request)
-		if err != nil {
+		if err != nil && !errors.Is(err, storage.ErrNotFound) {
 			return err
 		}
-		if r.State.Undecided() && r.Revision == t.Revision {
-			early = jobs.RetryAt(r.TimeoutAt, nil)
+		if err == nil && r.State.Undecided() && r.Revision == t.Revision {
+			due = r.TimeoutAt
 			return nil
 		}
 		return done.Complete(ctx) // a later revision has a timer of its own
 	})
-	if err != nil {
-		return err
-	}
-	return early
+	return due, err
 }
 
 // Expire ends a request whose timeout has passed and that is still undecided, as its

@@ -113,7 +113,8 @@
 //
 // An error that may pass is tried again. A conflict, a refusal, a bad payload and a
 // [Permanent] error end the request as [StateFailed], with a [Failure] that names no
-// internals. [Service.Rerequest] asks once more.
+// internals, and so does a change that kills its process each time ([FailedLost]).
+// [Service.Rerequest] asks once more.
 //
 // # Time
 //
@@ -123,7 +124,10 @@
 // # Approvers that are no people
 //
 // A stage may name an [Approver] of the Config, which is asked by a job when the stage
-// opens: a limit, a risk score, a chat. Its answer is one decision of the stage.
+// opens: a limit, a risk score, a chat. Its answer is one decision of the stage. Where
+// asking it killed its process each time the history of the request says so, the stage goes
+// on waiting until the timeout, and the job is a dead letter that asks again when it is
+// requeued.
 //
 // # Telling the requester
 //

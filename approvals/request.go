@@ -128,6 +128,8 @@ const (
 	FailedUngoverned = "ungoverned"
 	// FailedAttempts: every attempt ended in an error that might have passed.
 	FailedAttempts = "attempts"
+	// FailedLost: the process that applied it died again and again.
+	FailedLost = "lost"
 )
 
 // A StageStatus is how far a stage has come.
