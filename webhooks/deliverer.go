@@ -97,6 +97,7 @@ const (
 	ClassProtocol  = "protocol"  // an answer that could not be understood
 	ClassBlocked   = "blocked"   // the destination may not be reached from here
 	ClassInternal  = "internal"  // the deliverer itself failed
+	ClassLost      = "lost"      // its process died; no Deliverer answers this
 )
 
 // A Result is what came of an attempt.

@@ -19,7 +19,8 @@
 // The job makes attempts through a [Deliverer], which is package egress for HTTP. What
 // came of one is written as an [Attempt] together with the delivery's new status, the
 // endpoint's health and the end of the job, in one transaction. A process that dies in
-// between is one attempt that nobody wrote down: it is made again.
+// between is one attempt that nobody wrote down: it is made again, unless each such
+// process dies. Then the delivery fails, with one attempt of class "lost".
 //
 // Delivery is therefore at least once, under a message id that never changes:
 // receivers recognise what comes twice. Deliveries of one endpoint run several at a
@@ -38,6 +39,7 @@
 //	pending    --failed, tries left-->       pending, due by the schedule
 //	pending    --failed, none left-->        failed (exhausted)
 //	pending    --may not be reached-->       failed (blocked)
+//	pending    --kills its processes-->      failed (lost)
 //	pending    --endpoint disabled or 410--> pending, held
 //	held       --endpoint enabled-->         pending, due now
 //	pending    --endpoint deleted-->         cancelled

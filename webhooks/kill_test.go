@@ -72,7 +72,7 @@ func work(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	w, err := jobs.NewWorker(queue, s.Handlers(), jobs.WorkerConfig{Lease: 400 * time.Millisecond, Poll: 20 * time.Millisecond})
+	w, err := jobs.NewWorker(queue, s.Handlers(), jobs.WorkerConfig{Lease: 400 * time.Millisecond, Poll: 20 * time.Millisecond, MaxLost: 10_000})
 	if err != nil {
 		return err
 	}

@@ -43,7 +43,7 @@ const (
 	Pending = "pending"
 	// Succeeded deliveries were accepted by the receiver.
 	Succeeded = "succeeded"
-	// Failed deliveries used up their attempts or were blocked. Only a redelivery
+	// Failed deliveries used up their attempts, were blocked or lost. Only a redelivery
 	// tries them again.
 	Failed = "failed"
 	// Cancelled deliveries lost their endpoint before they succeeded.
@@ -59,6 +59,8 @@ const (
 	ReasonExhausted = "exhausted"
 	// ReasonBlocked: the destination may not be reached from here.
 	ReasonBlocked = "blocked"
+	// ReasonLost: the process that made the attempt died again and again.
+	ReasonLost = "lost"
 	// ReasonDeleted: the endpoint was deleted.
 	ReasonDeleted = "endpoint_deleted"
 )

@@ -15,7 +15,12 @@ const resumeBatch = 200
 
 // resume is the handler of [kindResume]: it gives the held deliveries of an enabled
 // endpoint their jobs back, or cancels those of a deleted one, a batch a transaction.
-func (s *Service) resume(ctx context.Context, task *jobs.Task) error {
+// What kills its processes each time is tried one by one, which is the least there is to do.
+func (s *Service) resume(batch int) jobs.Handler {
+	return func(ctx context.Context, task *jobs.Task) error { return s.resumeSome(ctx, task, batch) }
+}
+
+func (s *Service) resumeSome(ctx context.Context, task *jobs.Task, batch int) error {
 	var t resumeTask
 	if err := json.Unmarshal(task.Job.Payload, &t); err != nil {
 		return jobs.Bury(fmt.Errorf("%w: %w", errBadTask, err))
@@ -30,7 +35,7 @@ func (s *Service) resume(ctx context.Context, task *jobs.Task) error {
 		case !gone && e.Status != Enabled:
 			return task.Complete(ctx)
 		}
-		held, err := s.store.HeldDeliveries(ctx, tenant, t.Endpoint, resumeBatch)
+		held, err := s.store.HeldDeliveries(ctx, tenant, t.Endpoint, batch)
 		if err != nil {
 			return err
 		}
@@ -47,7 +52,7 @@ func (s *Service) resume(ctx context.Context, task *jobs.Task) error {
 				return err
 			}
 		}
-		if len(held) == resumeBatch {
+		if len(held) == batch {
 			work = append(work, resumeJob(tenant, t.Endpoint, task.Job.Trace))
 		}
 		if err := s.queue.Enqueue(ctx, work...); err != nil {

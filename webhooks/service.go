@@ -144,7 +144,10 @@ func New(governor *audit.Governor, store Store, queue Queue, sealer Sealer, deli
 // several services share needs one worker with the handlers of all of them: join the
 // maps, whose keys differ.
 func (s *Service) Handlers() map[string]jobs.Handler {
-	return map[string]jobs.Handler{kindDeliver: s.lasting(s.deliver), kindResume: s.lasting(s.resume)}
+	return map[string]jobs.Handler{
+		kindDeliver: s.lasting(s.deliver), jobs.Lost(kindDeliver): s.lasting(s.lost),
+		kindResume: s.lasting(s.resume(resumeBatch)), jobs.Lost(kindResume): s.lasting(s.resume(1)),
+	}
 }
 
 // maxBackoff is how long work waits at most after a failure of our own.
