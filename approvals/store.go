@@ -14,7 +14,9 @@ type Store interface {
 	// other replaces the one that has the version before. It answers
 	// storage.ErrConflict where that is not the version stored, where the id is
 	// taken, where another open request has the same DedupeKey, or where the request
-	// has a decision under the ID of w.Decision; the transaction of ctx stays usable.
+	// has a step under the Seq of w.Step, a revision under the Number of w.Revision, a
+	// decision under the ID of w.Decision or a grant of the Revision of w.Grant; the
+	// transaction of ctx stays usable.
 	//
 	// A request is open from its submission to its end, see [State.Open].
 	Save(ctx context.Context, tenant string, w Write) error

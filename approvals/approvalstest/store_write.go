@@ -257,6 +257,36 @@ var writeRules = []storeRule{
 		e.equal("its history", e.historyOf(r.ID), before)
 		e.equal("what its transaction wrote", e.get(other.ID), other)
 	}},
+	{"QS-014", "a step, a revision or a grant that its request has is refused with all that came with it", "Each is evidence and is written once. Of two writers that take the same number one has not seen what the other wrote. storage.ErrConflict.", func(e *env) {
+		r, other := e.request(id(1)), e.request(id(2))
+		e.insert(r)
+		e.insert(other)
+		r.Version, r.State = 2, approvals.StateApproved
+		first := grant(r)
+		e.Must(e.Store.Save(e.Ctx, e.Tenant, approvals.Write{Request: r, Step: step(r), Grant: &first}), "a grant")
+		before := e.historyOf(r.ID)
+		next := r
+		next.Version, next.State, next.Reason = 3, approvals.StateApplying, "again"
+		taken, second, edited := step(r), grant(r), revision(r)
+		taken.Comment, second.EventID, edited.Reason = "again", "another", "again"
+		for what, w := range map[string]approvals.Write{
+			"a step":     {Request: next, Step: taken},
+			"a revision": {Request: next, Step: step(next), Revision: edited},
+			"a grant":    {Request: next, Step: step(next), Grant: &second},
+		} {
+			e.WantErr(e.Store.Save(e.Ctx, e.Tenant, w), storage.ErrConflict, what+" under a number that is taken")
+			e.Tx(func(ctx context.Context) error {
+				e.WantErr(e.Store.Save(ctx, e.Tenant, w), storage.ErrConflict, what+" inside of a transaction")
+				other.Version++
+				return e.save(ctx, other)
+			})
+			e.equal("the request after "+what, e.get(r.ID), r)
+			e.equal("its history after "+what, e.historyOf(r.ID), before)
+			e.equal("what the transaction of "+what+" wrote", e.get(other.ID), other)
+		}
+		e.WantErr(e.Store.Consume(e.Ctx, e.Tenant, second, noon), storage.ErrConflict, "the use of the second grant")
+		e.Must(e.Store.Consume(e.Ctx, e.Tenant, first, noon), "the use of the first")
+	}},
 }
 
 var keyRules = []storeRule{

@@ -79,6 +79,26 @@ var writeZoo = []beast{
 			return err
 		}
 	}},
+	{"saves a request without the step, revision or grant that it refuses", "QS-014", func(a *animal) {
+		a.save = func(ctx context.Context, tenant string, w approvals.Write) error {
+			err := a.Store.Save(ctx, tenant, w)
+			if errors.Is(err, storage.ErrConflict) && w.Decision == nil {
+				w.Revision, w.Grant, w.Step.Seq = nil, nil, w.Request.Version
+				err = errors.Join(err, a.Store.Save(ctx, tenant, w))
+			}
+			return err
+		}
+	}},
+	{"takes a step, revision or grant that the request has for written", "QS-014", func(a *animal) {
+		a.save = func(ctx context.Context, tenant string, w approvals.Write) error {
+			err := a.Store.Save(ctx, tenant, w)
+			if r, getErr := a.Store.Get(ctx, tenant, w.Request.ID); errors.Is(err, storage.ErrConflict) && getErr == nil &&
+				w.Decision == nil && r.Version == w.Request.Version-1 {
+				return nil
+			}
+			return err
+		}
+	}},
 	{"inserts any version of what is not there", "QS-001", func(a *animal) {
 		a.save = func(ctx context.Context, tenant string, w approvals.Write) error {
 			if _, err := a.Store.Get(ctx, tenant, w.Request.ID); errors.Is(err, storage.ErrNotFound) {

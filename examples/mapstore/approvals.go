@@ -63,22 +63,33 @@ func (s *approvalStore) Save(ctx context.Context, tenant string, w approvals.Wri
 			}
 			s.open.put(t, dedupe, row.ID)
 		}
+		if has(row.History, w) {
+			return storage.ErrConflict
+		}
 		row.History.Steps = append(row.History.Steps, w.Step)
 		if w.Revision != nil {
 			row.History.Revisions = append(row.History.Revisions, *w.Revision)
 		}
 		if w.Decision != nil {
-			if slices.ContainsFunc(row.History.Decisions, func(d approvals.Decision) bool { return d.ID == w.Decision.ID }) {
-				return storage.ErrConflict
-			}
 			row.History.Decisions = append(row.History.Decisions, *w.Decision)
 		}
 		if w.Grant != nil {
-			s.grants.put(t, grantKey{tenant, w.Grant.RequestID, w.Grant.Revision}, grantRow{Grant: *w.Grant})
+			key := grantKey{tenant, w.Grant.RequestID, w.Grant.Revision}
+			if s.grants.has(t, key) {
+				return storage.ErrConflict
+			}
+			s.grants.put(t, key, grantRow{Grant: *w.Grant})
 		}
 		s.requests.put(t, k, row)
 		return nil
 	})
+}
+
+// has reports whether a request has a step, revision or decision of w already.
+func has(h approvals.History, w approvals.Write) bool {
+	return slices.ContainsFunc(h.Steps, func(st approvals.Step) bool { return st.Seq == w.Step.Seq }) ||
+		w.Revision != nil && slices.ContainsFunc(h.Revisions, func(v approvals.Revision) bool { return v.Number == w.Revision.Number }) ||
+		w.Decision != nil && slices.ContainsFunc(h.Decisions, func(d approvals.Decision) bool { return d.ID == w.Decision.ID })
 }
 
 // Get implements approvals.Store.

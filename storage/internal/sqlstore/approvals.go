@@ -20,9 +20,8 @@ type approvalsStore struct{ db DB }
 
 var _ approvals.Store = approvalsStore{}
 
-// Save writes the request before all else: where it is not as expected nothing else was
-// tried. Whoever decides at the same time under the same id fails there as well, so that it
-// is enough to look for the decision before.
+// Save writes the request before all else: where it is not as expected, or has already what
+// comes with it, nothing else was tried.
 func (s approvalsStore) Save(ctx context.Context, tenant string, w approvals.Write) error {
 	c, err := s.db.Conn(ctx)
 	if errors.Is(err, storage.ErrNoTx) {
@@ -31,12 +30,7 @@ func (s approvalsStore) Save(ctx context.Context, tenant string, w approvals.Wri
 	if err != nil {
 		return err
 	}
-	if w.Decision != nil {
-		if err := undecided(ctx, c, tenant, w.Request.ID, w.Decision.ID); err != nil {
-			return err
-		}
-	}
-	if err := s.saveRequest(ctx, c, tenant, w.Request); err != nil {
+	if err := s.saveRequest(ctx, c, tenant, w); err != nil {
 		return err
 	}
 	if err := insertStep(ctx, c, tenant, w.Request.ID, w.Step); err != nil {
@@ -58,7 +52,8 @@ func (s approvalsStore) Save(ctx context.Context, tenant string, w approvals.Wri
 	return nil
 }
 
-func (s approvalsStore) saveRequest(ctx context.Context, c storage.Conn, tenant string, r approvals.Request) error {
+func (s approvalsStore) saveRequest(ctx context.Context, c storage.Conn, tenant string, w approvals.Write) error {
+	r := w.Request
 	origin, requester, authors, err := marshal3(r.Origin, r.Requester, r.Authors)
 	if err != nil {
 		return err
@@ -76,16 +71,19 @@ func (s approvalsStore) saveRequest(ctx context.Context, c storage.Conn, tenant 
 			return fmt.Errorf("encode failure: %w", err)
 		}
 	}
-	statement := updateRequest
-	if r.Version == 1 {
-		statement = insertRequest
-	}
-	n, err := c.Exec(ctx, statement,
+	values := []any{
 		tenant, r.ID, string(r.State), string(r.State.Tab()), r.Revision, r.Version,
 		r.Action, r.Resource.Type, r.Resource.ID, r.Resource.Name, r.EventID, r.Source, origin, orNull(r.Metadata),
 		requester, authors, orNull(r.Payload), r.BaseRevision, orNull(r.Before), orNull(r.After), r.Reason, r.ContentHash,
 		micros(r.SubmittedAt), r.PolicyName, policy, stages, cause, micros(r.CreatedAt), micros(r.UpdatedAt), micros(r.TimeoutAt),
-		r.Trace.Traceparent(), r.Trace.State, r.PreviousID, r.DedupeKey, openKey, failure, orNull(r.Output), r.CausationID, r.Hops)
+		r.Trace.Traceparent(), r.Trace.State, r.PreviousID, r.DedupeKey, openKey, failure, orNull(r.Output), r.CausationID, r.Hops,
+	}
+	statement := insertRequest
+	if r.Version != 1 {
+		statement = updateRequest
+		values = append(values, numbersOf(w)...)
+	}
+	n, err := c.Exec(ctx, statement, values...)
 	if err != nil {
 		return fmt.Errorf("save request: %w", err)
 	}
@@ -93,6 +91,22 @@ func (s approvalsStore) saveRequest(ctx context.Context, c storage.Conn, tenant 
 		return storage.ErrConflict
 	}
 	return nil
+}
+
+// numbersOf returns the keys of what comes with a request, nil for what does not: those of
+// its step, revision, decision and grant.
+func numbersOf(w approvals.Write) []any {
+	numbers := []any{w.Step.Seq, nil, nil, nil}
+	if w.Revision != nil {
+		numbers[1] = w.Revision.Number
+	}
+	if w.Decision != nil {
+		numbers[2] = w.Decision.ID
+	}
+	if w.Grant != nil {
+		numbers[3] = w.Grant.Revision
+	}
+	return numbers
 }
 
 // Both keys of the table may be taken, and neither shall spoil the transaction.
@@ -108,7 +122,9 @@ INSERT INTO adminkit_approvals_request (
 ON CONFLICT DO NOTHING`
 
 // What was fixed when the request was made is set again to the same, so that both
-// statements take the same parameters.
+// statements take the same parameters. This one has those of numbersOf behind them: a key
+// that is taken shall not spoil the transaction either. Nobody takes one meanwhile who does
+// not change the version.
 const updateRequest = `
 UPDATE adminkit_approvals_request SET
 	state = $3, tab = $4, revision = $5, version = $6,
@@ -120,7 +136,11 @@ WHERE tenant = $1 AND id = $2 AND version = $6 - 1
 AND NOT EXISTS (
 	SELECT 1 FROM adminkit_approvals_request other
 	WHERE other.tenant = $1 AND other.open_key = $35 AND other.id <> $2
-)`
+)
+AND NOT EXISTS (SELECT 1 FROM adminkit_approvals_step WHERE tenant = $1 AND request_id = $2 AND seq = $40)
+AND NOT EXISTS (SELECT 1 FROM adminkit_approvals_revision WHERE tenant = $1 AND request_id = $2 AND number = $41)
+AND NOT EXISTS (SELECT 1 FROM adminkit_approvals_decision WHERE tenant = $1 AND request_id = $2 AND id = $42)
+AND NOT EXISTS (SELECT 1 FROM adminkit_approvals_grant WHERE tenant = $1 AND request_id = $2 AND revision = $43)`
 
 const selectRequest = `
 SELECT id, state, revision, version,
@@ -369,21 +389,6 @@ func scanRevision(rows storage.Rows) (v approvals.Revision, err error) {
 	}
 	v.At = fromMicros(at)
 	return v, unmarshalActor(editor, &v.Editor)
-}
-
-// undecided answers storage.ErrConflict where the request has a decision of the id.
-func undecided(ctx context.Context, c storage.Conn, tenant, request, id string) error {
-	var one int
-	err := storage.QueryRow(ctx, c, `
-SELECT 1 FROM adminkit_approvals_decision WHERE tenant = $1 AND request_id = $2 AND id = $3`,
-		[]any{tenant, request, id}, &one)
-	switch {
-	case errors.Is(err, storage.ErrNotFound):
-		return nil
-	case err != nil:
-		return fmt.Errorf("look for the decision: %w", err)
-	}
-	return storage.ErrConflict
 }
 
 func insertDecision(ctx context.Context, c storage.Conn, tenant, request string, seq int64, d *approvals.Decision) error {
