@@ -110,6 +110,9 @@ func (s *Service) audienceSaved(ctx context.Context, e *audit.Event, p payload, 
 	if err != nil {
 		return d, err
 	}
+	if message := checkKey(a.Key); message != "" {
+		return d, storage.Invalid("/key", message)
+	}
 	deps, err := s.depsWith(ctx, e.Tenant, &a)
 	if err != nil {
 		return d, err

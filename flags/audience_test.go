@@ -71,6 +71,7 @@ func TestAnAudienceThatBreaksItsUsersIsRefused(t *testing.T) {
 		}},
 		{"both included and excluded", "/exclude/0", "", targeting.Audience{Key: "vip", Include: []string{"m1"}, Exclude: []string{"m1"}}},
 		{"no key", "/key", "", targeting.Audience{}},
+		{"a key of dots", "/key", "", targeting.Audience{Key: "..", Include: []string{"m1"}}},
 	} {
 		err := k.audience(c.audience)
 		invalid, ok := errors.AsType[*storage.InvalidError](err)

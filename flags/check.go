@@ -65,7 +65,7 @@ func check(flag Flag, d deps) error {
 // checkHead checks what a flag is beside its environments.
 func (c *compiler) checkHead() {
 	f := &c.flag
-	if message := checkName(f.Key); message != "" {
+	if message := checkKey(f.Key); message != "" {
 		c.bad.add("/key", message)
 	}
 	if !slices.Contains([]Type{TypeRelease, TypeExperiment, TypeOps, TypePermission, TypeConfig}, f.Type) {
@@ -228,6 +228,16 @@ func (c *compiler) text(pointer, s string, limit int) {
 
 func (c *compiler) tooMany(pointer string, limit int) {
 	c.bad.add(pointer, "are more than "+strconv.Itoa(limit))
+}
+
+// checkKey says what makes s unfit as the key of a new flag or audience. Keys stand in
+// paths of URLs, where a segment of one or two dots is resolved away, also escaped:
+// nobody could read or kill such a flag over HTTP.
+func checkKey(s string) string {
+	if s == "." || s == ".." {
+		return "must not be . or .., which no URL can hold"
+	}
+	return checkName(s)
 }
 
 // checkName says what makes s unfit as a name: of a flag, a variant, a rule.

@@ -42,6 +42,9 @@ func TestCheckPointsAtWhatIsWrong(t *testing.T) {
 	}{
 		{"nothing", func(*Flag) {}, nil},
 		{"no key", func(f *Flag) { f.Key = "" }, []string{"/key"}},
+		{"a key of one dot", func(f *Flag) { f.Key = "." }, []string{"/key"}},
+		{"a key of two dots", func(f *Flag) { f.Key = ".." }, []string{"/key"}},
+		{"a key with dots", func(f *Flag) { f.Key = "..." }, nil},
 		{"a key with a line break", func(f *Flag) { f.Key = "a\nb" }, []string{"/key"}},
 		{"a type that is none", func(f *Flag) { f.Type = "temporary" }, []string{"/type"}},
 		{"a value type that is none", func(f *Flag) { f.ValueType = "date" }, []string{"/value_type"}},

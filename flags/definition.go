@@ -38,7 +38,7 @@ const (
 // A Flag is the definition of one flag in all environments: what is stored, versioned,
 // approved and shown. Its JSON is that of the HTTP face.
 type Flag struct {
-	// Key names the flag, unique within its tenant.
+	// Key names the flag, unique within its tenant; . and .. are none.
 	Key string `json:"key"`
 	// Type is what the flag is for.
 	Type Type `json:"type"`
