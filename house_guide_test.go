@@ -23,6 +23,7 @@ var guides = []struct{ heading, path string }{
 	{"Writing a Store", "storage/jobs/jobstest"},
 	{"Writing a Store", "storage/idempotency/idempotencytest"},
 	{"Writing a Store", "storage/secrets/credentials/credentialstest"},
+	{"Writing a Store", "storage/listing/saved/savedtest"},
 	{"Writing a Store", "flags/flagstest"},
 	{"Writing a storage adapter", "storage/storagetest"},
 }

@@ -29,6 +29,7 @@ type Backend struct {
 	jobs        *jobStore
 	flags       *flagStore
 	automation  *automationStore
+	saved       *savedFilterStore
 }
 
 // New makes an empty backend.
@@ -44,6 +45,7 @@ func New() (*Backend, error) {
 	b.jobs = &jobStore{Backend: b}
 	b.flags = &flagStore{Backend: b}
 	b.automation = &automationStore{Backend: b}
+	b.saved = &savedFilterStore{Backend: b}
 	return b, nil
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/lumelle/adminkit/storage"
 	"github.com/lumelle/adminkit/storage/idempotency"
 	"github.com/lumelle/adminkit/storage/jobs"
+	"github.com/lumelle/adminkit/storage/listing/saved"
 	"github.com/lumelle/adminkit/storage/secrets/credentials"
 	"github.com/lumelle/adminkit/storage/tenants"
 	"github.com/lumelle/adminkit/webhooks"
@@ -275,6 +276,13 @@ var tenantTables = map[string]tenantTable{
 		of: func(r *credentials.Record) string { return r.Tenant },
 		values: func(r *credentials.Record) []any {
 			return []any{r.Tenant, r.Name, r.Kind, r.KeyID, r.Revision, r.CreatedAt, r.UpdatedAt, r.LastUsedAt}
+		},
+	}.tenantTable(),
+	"saved_filter": exported[saved.Filter]{
+		table: savedFilterTable, first: func(tenant string) saved.Filter { return saved.Filter{Tenant: tenant} },
+		of: func(f *saved.Filter) string { return f.Tenant },
+		values: func(f *saved.Filter) []any {
+			return []any{f.Tenant, f.ID, f.List, f.Owner, f.Name, doc{f.Filters}, f.Sort.String(), f.Revision, f.CreatedAt, f.UpdatedAt}
 		},
 	}.tenantTable(),
 

@@ -9,7 +9,7 @@
 //
 // Open connects and brings the tables up to date. [New] works with a host's own
 // *pgxpool.Pool, [NewSQL] with a host's own *sql.DB. A [Backend] has a method for the Store of each
-// domain (Audit, Authz, Approvals, Webhooks, Flags, Automation, Jobs, Idempotency, Credentials) and is
+// domain (Audit, Authz, Approvals, Webhooks, Flags, Automation, Jobs, Idempotency, Credentials, SavedFilters) and is
 // the storage.Transactor that services ask for. All tables begin with adminkit_.
 //
 // # Schemas

@@ -10,7 +10,7 @@
 // Open makes the file where there is none and brings its tables up to date. The path
 // [Memory] is a database in memory. [New] works inside a host's own *sql.DB, whatever
 // its driver. A [Backend] has a method for the Store of each domain (Audit, Authz,
-// Approvals, Webhooks, Flags, Automation, Jobs, Idempotency, Credentials) and is the
+// Approvals, Webhooks, Flags, Automation, Jobs, Idempotency, Credentials, SavedFilters) and is the
 // storage.Transactor that services ask for. All tables begin with adminkit_. SQLite has no
 // schemas and the names no prefix of the host's choice: kits that are to share nothing have
 // a file each. One kit and the host's own tables go well together in one.

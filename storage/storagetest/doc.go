@@ -23,8 +23,8 @@
 // assertion, and a backend may have as little of it as it likes:
 //
 //   - the stores of the domains, as methods named Audit, Authz, Approvals, Automation,
-//     Flags, Webhooks, Jobs, Idempotency and Credentials that return the Store of that
-//     package;
+//     Flags, Webhooks, Jobs, Idempotency, Credentials and SavedFilters that return the
+//     Store of that package;
 //   - Tenants() tenants.Store, for tenants that leave;
 //   - Conn(ctx) (storage.Conn, error), for the host's own tables in the kit's
 //     transaction;
@@ -60,6 +60,7 @@
 //   - FS: flags (package flagstest).
 //   - AM, RS: automation (package automationtest).
 //   - CV, CS: credentials (package credentialstest).
+//   - SF: saved filters (package savedtest).
 //
 // # Writing a storage adapter
 //
@@ -81,6 +82,7 @@
 //	func (b *Backend) Flags() flags.Store
 //	func (b *Backend) Approvals() approvals.Store
 //	func (b *Backend) Automation() automation.Store
+//	func (b *Backend) SavedFilters() saved.Store
 //
 // A store is found where the method has exactly this signature: it returns the interface,
 // not your type.
@@ -93,7 +95,7 @@
 //     lists. It is under "What all stores have in common".
 //   - What each method promises. It stands in the documentation of its interface, and each
 //     package that tests one (audittest, idempotencytest, jobstest, webhookstest, authztest,
-//     credentialstest, flagstest, approvalstest, automationtest) says under "Writing a
+//     credentialstest, flagstest, approvalstest, automationtest, savedtest) says under "Writing a
 //     Store" what is missed most.
 //
 // A store decides nothing. It neither checks permissions nor states nor the length of a
@@ -289,6 +291,7 @@
 //  8. flags.Store: versions, the current one of each key, and a counter for each tenant.
 //  9. approvals.Store: requests with revisions, decisions, steps and grants.
 //  10. automation.Store: rules with versions, runs with steps and attempts, events, signals.
+//  11. saved.Store: one table.
 //
 // # Running part of the suite
 //

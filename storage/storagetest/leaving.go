@@ -69,6 +69,7 @@ var deletionRules = []rule{
 var prefixes = map[string]string{
 	"Audit": "audit_", "Authz": "authz_", "Approvals": "approvals_", "Automation": "automation_", "Flags": "flags_",
 	"Webhooks": "webhooks_", "Jobs": "jobs_", "Idempotency": "idempotency_", "Credentials": "credential",
+	"SavedFilters": "saved_",
 }
 
 // A line is a row of a tenant as the store gave it.

@@ -19,6 +19,7 @@ import (
 	"github.com/lumelle/adminkit/storage/idempotency"
 	"github.com/lumelle/adminkit/storage/jobs"
 	"github.com/lumelle/adminkit/storage/listing"
+	"github.com/lumelle/adminkit/storage/listing/saved"
 	"github.com/lumelle/adminkit/storage/secrets/credentials"
 	"github.com/lumelle/adminkit/webhooks"
 )
@@ -33,7 +34,7 @@ const (
 )
 
 // accessors are the methods by which backends offer stores.
-var accessors = []string{"Audit", "Authz", "Approvals", "Automation", "Flags", "Webhooks", "Jobs", "Idempotency", "Credentials"}
+var accessors = []string{"Audit", "Authz", "Approvals", "Automation", "Flags", "Webhooks", "Jobs", "Idempotency", "Credentials", "SavedFilters"}
 
 // A call is one method of a store that takes a tenant.
 type call struct {
@@ -157,7 +158,7 @@ const maxFill = 8
 func owned(ctx context.Context, b Backend, tenant string) error {
 	return b.InTx(ctx, func(ctx context.Context) error {
 		for _, add := range []func(ctx context.Context, b Backend, tenant string) error{
-			ownAudit, ownAuthz, ownApprovals, ownAutomation, ownFlags, ownWebhooks, ownJobs, ownIdempotency, ownCredentials,
+			ownAudit, ownAuthz, ownApprovals, ownAutomation, ownFlags, ownWebhooks, ownJobs, ownIdempotency, ownCredentials, ownSavedFilters,
 		} {
 			if err := add(ctx, b, tenant); err != nil {
 				return err
@@ -359,6 +360,17 @@ func ownCredentials(ctx context.Context, b Backend, tenant string) error {
 	return c.Credentials().Insert(ctx, tenant, credentials.Record{
 		Credential: credentials.Credential{Name: matrixID, Kind: matrixID, KeyID: matrixSecret, Revision: 1, CreatedAt: noon, UpdatedAt: noon},
 		Sealed:     []byte(matrixSecret),
+	}, storage.Unlimited)
+}
+
+func ownSavedFilters(ctx context.Context, b Backend, tenant string) error {
+	s, ok := b.(interface{ SavedFilters() saved.Store })
+	if !ok {
+		return nil
+	}
+	return s.SavedFilters().Insert(ctx, tenant, saved.Filter{
+		ID: matrixID, List: matrixID, Owner: matrixID, Name: matrixSecret, Revision: 1, CreatedAt: noon, UpdatedAt: noon,
+		Filters: []listing.Filter{listing.Is(matrixID, matrixSecret)},
 	}, storage.Unlimited)
 }
 

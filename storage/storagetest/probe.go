@@ -18,6 +18,8 @@ import (
 	"github.com/lumelle/adminkit/storage"
 	"github.com/lumelle/adminkit/storage/idempotency"
 	"github.com/lumelle/adminkit/storage/jobs"
+	"github.com/lumelle/adminkit/storage/listing"
+	"github.com/lumelle/adminkit/storage/listing/saved"
 	"github.com/lumelle/adminkit/storage/secrets/credentials"
 	"github.com/lumelle/adminkit/webhooks"
 )
@@ -89,6 +91,9 @@ func probes(b Backend) []probe {
 	}
 	if b, ok := b.(interface{ Credentials() credentials.Store }); ok {
 		all = append(all, credentialsProbe(b.Credentials()))
+	}
+	if b, ok := b.(interface{ SavedFilters() saved.Store }); ok {
+		all = append(all, savedFiltersProbe(b.SavedFilters()))
 	}
 	if c, ok := b.(conn); ok {
 		all = append(all, connProbe(b, c))
@@ -513,6 +518,51 @@ func credentialsProbe(s credentials.Store) probe {
 		},
 		bump: func(ctx context.Context, tenant, id string, revision int64) error {
 			return s.Update(ctx, tenant, record(id, revision+1), revision)
+		},
+	}
+}
+
+func savedFiltersProbe(s saved.Store) probe {
+	const list = "storagetest.items"
+	filter := func(id string, revision int64) saved.Filter {
+		return saved.Filter{
+			ID: id, List: list, Name: id, Filters: []listing.Filter{listing.Is("id", id)}, Revision: revision, CreatedAt: noon, UpdatedAt: noon,
+		}
+	}
+	return probe{
+		name:  "saved filters",
+		reads: true,
+		order: byID,
+		put: func(ctx context.Context, tenant, id string) error {
+			return s.Insert(ctx, tenant, filter(id, 1), storage.Unlimited)
+		},
+		has: func(ctx context.Context, tenant, id string) (bool, error) {
+			f, err := s.Get(ctx, tenant, id)
+			want := filter(id, f.Revision)
+			want.Tenant = tenant
+			return found(reflect.DeepEqual(f, want), err)
+		},
+		get: func(ctx context.Context, tenant, id string) error {
+			_, err := s.Get(ctx, tenant, id)
+			return err
+		},
+		list: func(ctx context.Context, tenant string, after storage.Cursor, limit int) ([]string, storage.Cursor, error) {
+			page, err := s.List(ctx, tenant, saved.Query{List: list, After: after, Limit: limit})
+			var ids []string
+			for _, f := range page.Items {
+				ids = append(ids, f.ID)
+			}
+			return ids, page.Next, err
+		},
+		drop: func(ctx context.Context, tenant, id string) error {
+			return s.Delete(ctx, tenant, id, 1)
+		},
+		revision: func(ctx context.Context, tenant, id string) (int64, error) {
+			f, err := s.Get(ctx, tenant, id)
+			return f.Revision, err
+		},
+		bump: func(ctx context.Context, tenant, id string, revision int64) error {
+			return s.Update(ctx, tenant, filter(id, revision+1), revision)
 		},
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/lumelle/adminkit/flags/flagstest"
 	"github.com/lumelle/adminkit/storage/idempotency/idempotencytest"
 	"github.com/lumelle/adminkit/storage/jobs/jobstest"
+	"github.com/lumelle/adminkit/storage/listing/saved/savedtest"
 	"github.com/lumelle/adminkit/storage/secrets/credentials/credentialstest"
 	"github.com/lumelle/adminkit/storage/storagetest/ruletest"
 	"github.com/lumelle/adminkit/webhooks/webhookstest"
@@ -38,6 +39,7 @@ func suites() []suite {
 		suiteOf("flags", flagstest.StoreRules(), flagstest.RunStore),
 		suiteOf("automation", automationtest.StoreRules(), automationtest.RunStore),
 		suiteOf("credentials", credentialstest.StoreRules(), credentialstest.RunStore),
+		suiteOf("saved filters", savedtest.StoreRules(), savedtest.RunStore),
 	}
 }
 

@@ -154,6 +154,7 @@ func TestMatrixReachesEveryReader(t *testing.T) {
 		"Automation.InsertEvent", "Automation.Listeners", "Automation.PutSignal",
 		"Flags.Lock", "Flags.Head", "Flags.Save", "Flags.Use", "Flags.Count", "Automation.CountRules", "Webhooks.CountEndpoints",
 		"Webhooks.ReplaceSealed", "Idempotency.ReplaceBody", "Credentials.ReplaceSealed", "Credentials.Count",
+		"SavedFilters.Count",
 	}
 	b := newMemory(t)
 	if err := owned(t.Context(), b, "owner"); err != nil {

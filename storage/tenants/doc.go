@@ -15,7 +15,7 @@
 //
 // An export is JSON lines in UTF-8: a header, the rows, a trailer.
 //
-//	{"format":"adminkit-tenant","version":1,"schema":1,"tenant":"acme","exported_at":"2026-03-01T12:00:00Z"}
+//	{"format":"adminkit-tenant","version":1,"schema":2,"tenant":"acme","exported_at":"2026-03-01T12:00:00Z"}
 //	{"table":"jobs_lane","row":{"tenant":"acme","lane":"orders","cap":2, ...}}
 //	{"rows":{"audit_event":0,"jobs_lane":1, ...},"total":1}
 //

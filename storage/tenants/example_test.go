@@ -52,7 +52,7 @@ func Example() {
 	_, counts, err = exported(ctx, service, "bloom")
 	fmt.Println(counts.Total(), err)
 	// Output:
-	// {"format":"adminkit-tenant","version":1,"schema":1,"tenant":"acme","exported_at":"2026-03-01T12:00:00Z"}
+	// {"format":"adminkit-tenant","version":1,"schema":2,"tenant":"acme","exported_at":"2026-03-01T12:00:00Z"}
 	// {"table":"jobs_job","row":{"tenant":"acme","id":1,"lane":"orders","kind":"orders.export","key":"","priority":0,"due":1772366400000000,"attempt":0,"lost":0,"trace":"","payload":"Nw=="}}
 	// acme 2 <nil>
 	// map[jobs_job:1 jobs_lane:1] <nil>

@@ -70,7 +70,7 @@ func TestReadRefusesWhatIsNoExport(t *testing.T) {
 		{"no header", lines[1] + lines[2] + lines[3], storage.ErrInvalid},
 		{"another format", strings.Replace(whole, tenants.Format, "other", 1), storage.ErrInvalid},
 		{"a newer version", strings.Replace(whole, `"version":1`, `"version":2`, 1), storage.ErrInvalid},
-		{"a newer schema", strings.Replace(whole, `"schema":1`, `"schema":1000`, 1), storage.ErrInvalid},
+		{"a newer schema", strings.Replace(whole, `"schema":2`, `"schema":1000`, 1), storage.ErrInvalid},
 		{"an unknown table", strings.Replace(whole, "automation_listener", "strange", 1), storage.ErrInvalid},
 		{"an unknown key", strings.Replace(whole, `{"table"`, `{"more":1,"table"`, 1), storage.ErrInvalid},
 		{"two values in a line", strings.Replace(whole, "}}\n", "}} {}\n", 1), storage.ErrInvalid},
@@ -102,7 +102,7 @@ func TestReadEndsWithTheErrorOfItsCaller(t *testing.T) {
 // FuzzRead holds that what is read has as many rows as it says.
 func FuzzRead(f *testing.F) {
 	f.Add([]byte(anExport(f)))
-	f.Add([]byte(`{"format":"adminkit-tenant","version":1,"schema":1,"tenant":"a","exported_at":"2026-03-01T12:00:00Z"}` + "\n" + `{"rows":{},"total":0}`))
+	f.Add([]byte(`{"format":"adminkit-tenant","version":1,"schema":2,"tenant":"a","exported_at":"2026-03-01T12:00:00Z"}` + "\n" + `{"rows":{},"total":0}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		var n int64
 		_, counts, err := tenants.Read(bytes.NewReader(text), func(tenants.Row) error {

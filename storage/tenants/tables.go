@@ -4,7 +4,7 @@ import "slices"
 
 // Schema is the version of what [Tables] returns. It is raised whenever a table or a
 // column is added, renamed or removed.
-const Schema = 1
+const Schema = 2
 
 // A Kind says what the values of a column are, as a [Store] gives them to Rows and as
 // they stand in an export. Any value may be nil, which is null in the export.
@@ -233,6 +233,10 @@ var tables = []Table{
 	{
 		Name: "credential", Key: []string{"name"},
 		Columns: slices.Concat(text("tenant", "name", "kind"), []Column{{"sealed", Secret}}, text("key_id"), integer("revision", "created_at", "updated_at", "last_used_at")),
+	},
+	{
+		Name: "saved_filter", Key: []string{"id"},
+		Columns: slices.Concat(text("tenant", "id", "list", "owner", "name"), document("filters"), text("sort"), integer("revision", "created_at", "updated_at")),
 	},
 	{
 		// An answer may hold what its client was to see once: the signing secret of an

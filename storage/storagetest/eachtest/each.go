@@ -36,6 +36,7 @@ import (
 	"github.com/lumelle/adminkit/storage/idempotency"
 	"github.com/lumelle/adminkit/storage/internal/pgtest"
 	"github.com/lumelle/adminkit/storage/jobs"
+	"github.com/lumelle/adminkit/storage/listing/saved"
 	"github.com/lumelle/adminkit/storage/memory"
 	"github.com/lumelle/adminkit/storage/postgres"
 	"github.com/lumelle/adminkit/storage/secrets/credentials"
@@ -58,6 +59,7 @@ type Backend interface {
 	Flags() flags.Store             // flags and audiences
 	Idempotency() idempotency.Store // keys of repeated requests
 	Jobs() jobs.Store               // work that is due
+	SavedFilters() saved.Store      // what people ask lists for
 	Tenants() tenants.Store         // tenants that leave
 	Webhooks() webhooks.Store       // endpoints, messages and deliveries
 
