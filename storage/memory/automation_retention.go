@@ -54,15 +54,15 @@ func (s automationStore) PruneRuns(ctx context.Context, tenant string, before ti
 	}
 	err = s.b.write(ctx, "automation.PruneRuns", func(v view) error {
 		var old []runRow
-		for row := range runTable.ascend(v, runsByStart, runRow{Run: automation.Run{Tenant: tenant}}) {
+		for row := range runTable.ascend(v, runsByStart, runRow{Tenant: tenant, StartedAt: firstMoment}) {
 			if row.Tenant != tenant {
 				break
 			}
-			if row.Status.Ended() && !row.EndedAt.IsZero() && row.EndedAt.Before(stored(before)) {
+			if row.Status.Ended() && row.EndedAt != 0 && row.EndedAt < momentOf(before) {
 				old = append(old, row)
 			}
 		}
-		slices.SortStableFunc(old, func(a, b runRow) int { return a.EndedAt.Compare(b.EndedAt) })
+		slices.SortStableFunc(old, func(a, b runRow) int { return cmp.Compare(a.EndedAt, b.EndedAt) })
 		old = old[:min(limit, len(old))]
 		for _, row := range old {
 			deleteRun(v, row)
@@ -107,7 +107,7 @@ type runVersion struct {
 // named returns the events and versions that the runs of a tenant name.
 func named(v view, tenant string) (events map[string]bool, versions map[runVersion]bool) {
 	events, versions = map[string]bool{}, map[runVersion]bool{}
-	for row := range runTable.ascend(v, 0, runRow{Run: automation.Run{Tenant: tenant}}) {
+	for row := range runTable.ascend(v, 0, runRow{Tenant: tenant}) {
 		if row.Tenant != tenant {
 			break
 		}

@@ -65,10 +65,25 @@ func removeJob(v view, row jobRow) {
 	}
 }
 
+// A jobAttemptRow is an attempt of a job, its times as moments: there are very many.
 type jobAttemptRow struct {
-	ID     int64
-	Tenant string
-	jobs.Attempt
+	Tenant         string
+	ID, Job        int64
+	Number         int
+	Worker         int64
+	Result         jobs.Result
+	Reason         string
+	Started, Ended moment
+}
+
+func rowOfJobAttempt(tenant string, id int64, a jobs.Attempt) jobAttemptRow {
+	return jobAttemptRow{tenant, id, a.Job, a.Number, a.Worker, a.Result, a.Reason, momentOf(a.Started), momentOf(a.Ended)}
+}
+
+func (r *jobAttemptRow) attempt() jobs.Attempt {
+	return jobs.Attempt{
+		Job: r.Job, Number: r.Number, Worker: r.Worker, Result: r.Result, Reason: r.Reason, Started: r.Started.time(), Ended: r.Ended.time(),
+	}
 }
 
 var jobAttemptTable = table[jobAttemptRow]{
@@ -77,7 +92,7 @@ var jobAttemptTable = table[jobAttemptRow]{
 		return cmp.Or(cmp.Compare(a.Tenant, b.Tenant), cmp.Compare(a.Job, b.Job), cmp.Compare(a.ID, b.ID))
 	},
 	func(a, b *jobAttemptRow) int {
-		return cmp.Or(a.Ended.Compare(b.Ended), cmp.Compare(a.ID, b.ID))
+		return cmp.Or(cmp.Compare(a.Ended, b.Ended), cmp.Compare(a.ID, b.ID))
 	},
 }
 
@@ -266,17 +281,16 @@ func settleJob(v view, worker int64, row jobRow, o jobs.Outcome) {
 		row.Attempt = number + 1
 		deadJobTable.put(v, deadJobRow{Job: row.Job, Reason: o.Reason, Died: stored(o.Ended)})
 	}
-	jobAttemptTable.put(v, jobAttemptRow{ID: nextJobID(v, "attempt"), Tenant: row.Tenant, Attempt: jobs.Attempt{
-		Job: row.ID, Number: number, Worker: worker, Result: o.Result, Reason: o.Reason,
-		Started: stored(o.Started), Ended: stored(o.Ended),
-	}})
+	jobAttemptTable.put(v, rowOfJobAttempt(row.Tenant, nextJobID(v, "attempt"), jobs.Attempt{
+		Job: row.ID, Number: number, Worker: worker, Result: o.Result, Reason: o.Reason, Started: o.Started, Ended: o.Ended,
+	}))
 }
 
 func (s jobStore) Prune(ctx context.Context, before time.Time, limit int) (n int, err error) {
 	err = s.b.write(ctx, "jobs.Prune", func(v view) error {
 		n = 0
-		for a := range jobAttemptTable.ascend(v, jobAttemptsByEnd, jobAttemptRow{}) {
-			if n == limit || !a.Ended.Before(stored(before)) {
+		for a := range jobAttemptTable.ascend(v, jobAttemptsByEnd, jobAttemptRow{Ended: firstMoment}) {
+			if n == limit || a.Ended >= momentOf(before) {
 				break
 			}
 			jobAttemptTable.delete(v, a)

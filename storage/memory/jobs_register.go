@@ -77,9 +77,9 @@ func (s jobStore) Cancel(ctx context.Context, tenant string, id int64, at time.T
 			return err
 		}
 		removeJob(v, row)
-		jobAttemptTable.put(v, jobAttemptRow{ID: nextJobID(v, "attempt"), Tenant: tenant, Attempt: jobs.Attempt{
-			Job: id, Number: row.Attempt + row.Lost, Result: jobs.Cancelled, Started: stored(at), Ended: stored(at),
-		}})
+		jobAttemptTable.put(v, rowOfJobAttempt(tenant, nextJobID(v, "attempt"), jobs.Attempt{
+			Job: id, Number: row.Attempt + row.Lost, Result: jobs.Cancelled, Started: at, Ended: at,
+		}))
 		job = copyJob(row)
 		return nil
 	})
@@ -89,12 +89,12 @@ func (s jobStore) Cancel(ctx context.Context, tenant string, id int64, at time.T
 func (s jobStore) Attempts(ctx context.Context, tenant string, job int64, limit int) (list []jobs.Attempt, err error) {
 	err = s.b.read(ctx, "jobs.Attempts", func(v view) error {
 		list = nil
-		from := jobAttemptRow{Tenant: tenant, Attempt: jobs.Attempt{Job: job + 1}}
+		from := jobAttemptRow{Tenant: tenant, Job: job + 1}
 		for row := range jobAttemptTable.descend(v, jobAttemptsByJob, from) {
 			if row.Tenant != tenant || row.Job != job || len(list) == limit {
 				break
 			}
-			list = append(list, row.Attempt)
+			list = append(list, row.attempt())
 		}
 		return nil
 	})

@@ -2,6 +2,7 @@ package memory
 
 import (
 	"iter"
+	"math"
 	"time"
 
 	"github.com/google/btree"
@@ -222,4 +223,25 @@ func stored(at time.Time) time.Time {
 		return time.Time{}
 	}
 	return time.UnixMicro(at.UnixMicro()).UTC()
+}
+
+// A moment is a stored time in the eight bytes that a SQL backend keeps of it:
+// microseconds since 1970, zero for no time. Rows of which there are very many hold
+// moments.
+type moment int64
+
+// The first and the last moment.
+const (
+	firstMoment moment = math.MinInt64
+	lastMoment  moment = math.MaxInt64
+)
+
+func momentOf(at time.Time) moment { return moment(micros(at)) }
+
+// time returns what stored keeps of the time that m stands for.
+func (m moment) time() time.Time {
+	if m == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(int64(m)).UTC()
 }

@@ -226,7 +226,7 @@ var tenantTables = map[string]tenantTable{
 		table: jobAttemptTable, first: func(string) jobAttemptRow { return jobAttemptRow{} }, mixed: true,
 		of: func(r *jobAttemptRow) string { return r.Tenant },
 		values: func(r *jobAttemptRow) []any {
-			return []any{r.Tenant, r.ID, r.Job, r.Number, r.Worker, string(r.Result), r.Reason, r.Started, r.Ended}
+			return []any{r.Tenant, r.ID, r.Job, r.Number, r.Worker, string(r.Result), r.Reason, r.Started.time(), r.Ended.time()}
 		},
 	}.tenantTable(),
 	"jobs_dead": exported[deadJobRow]{
@@ -455,7 +455,7 @@ var tenantTables = map[string]tenantTable{
 		},
 	}.tenantTable(),
 	"automation_run": exported[runRow]{
-		table: runTable, first: func(tenant string) (r runRow) { r.Tenant = tenant; return r },
+		table: runTable, first: func(tenant string) runRow { return runRow{Tenant: tenant} },
 		of:     func(r *runRow) string { return r.Tenant },
 		values: runValues,
 	}.tenantTable(),
@@ -464,8 +464,8 @@ var tenantTables = map[string]tenantTable{
 		of: func(r *automationStepRow) string { return r.tenant },
 		values: func(r *automationStepRow) []any {
 			return []any{
-				r.tenant, r.run, r.Path, r.Seq, r.Action, string(r.Status), r.Attempts, r.Input, r.Output,
-				r.Branch, r.WaitKey, r.LinkID, unless(r.Failure == nil, r.Failure), r.StartedAt, r.EndedAt,
+				r.tenant, r.run, r.Path, r.Seq, r.action, string(r.status), r.attempts, r.input, r.output,
+				r.branch, r.WaitKey, r.LinkID, unless(r.failure == nil, r.failure), r.started.time(), r.ended.time(),
 			}
 		},
 	}.tenantTable(),
@@ -473,9 +473,10 @@ var tenantTables = map[string]tenantTable{
 		table: automationAttemptTable, first: func(tenant string) automationAttemptRow { return automationAttemptRow{tenant: tenant} },
 		of: func(r *automationAttemptRow) string { return r.tenant },
 		values: func(r *automationAttemptRow) []any {
+			a := r.attempt()
 			return []any{
-				r.tenant, r.run, r.Step, r.N, r.At, r.Duration.Microseconds(), r.Class, []byte(r.Error), []byte(r.Detail),
-				unless(len(r.Logs) == 0, r.Logs), r.TraceID, r.SpanID,
+				r.tenant, r.run, a.Step, a.N, a.At, a.Duration.Microseconds(), a.Class, []byte(a.Error), []byte(a.Detail),
+				unless(len(a.Logs) == 0, a.Logs), a.TraceID, a.SpanID,
 			}
 		},
 	}.tenantTable(),
@@ -504,7 +505,8 @@ func requestValues(r *requestRow) []any {
 	}
 }
 
-func runValues(r *runRow) []any {
+func runValues(row *runRow) []any {
+	r := row.run()
 	return []any{
 		r.Tenant, r.ID, r.RuleID, r.RuleVersion, r.Environment, string(r.Status), r.Trigger, r.EventKey, r.EventType, r.ParentID,
 		doc{r.Owner}, unless(len(r.Audiences) == 0, r.Audiences), r.Cursor, r.Failing, r.Wait.Kind, r.Wait.Key, r.Wait.DueAt, r.Wait.Gen,
