@@ -15,6 +15,7 @@ import (
 	"github.com/lumelle/adminkit/audit/correlation"
 	"github.com/lumelle/adminkit/automation"
 	"github.com/lumelle/adminkit/storage"
+	"github.com/lumelle/adminkit/storage/listing"
 )
 
 func TestARerunHasTheSameInputsAndItsParent(t *testing.T) {
@@ -240,12 +241,18 @@ func TestRunListsEqualAReferenceScan(t *testing.T) {
 			"of a type": {EventType: "lumelle.orders.v1.flagged"}, "of staging": {Environment: automation.Staging},
 			"with a step": {Step: "step-2"}, "with errors": {Level: slog.LevelError}, "since": {Since: at}, "until": {Until: at},
 			"of a rule, failed, since": {RuleID: "rule-3", Status: automation.Failed, Since: at}, "of a rule with a step until": {RuleID: "rule-5", Step: "step-1", Until: at},
+			"with all at once":        {Status: automation.Running, Trigger: automation.ByRerun, Step: "step-1", Level: slog.LevelWarn, Since: all[3*n/4].StartedAt, Until: all[n/4].StartedAt},
+			"failed, oldest first":    {Status: automation.Failed, Sort: listing.Sort{Field: "started_at"}},
+			"of a rule, oldest first": {RuleID: "rule-2", Level: slog.LevelWarn, Since: at, Sort: listing.Sort{Field: "started_at"}},
 		} {
 			var want []string
 			for _, r := range all {
 				if chosen(q, r) {
 					want = append(want, r.ID)
 				}
+			}
+			if q.Sort.Field != "" {
+				slices.Reverse(want)
 			}
 			var got []string
 			q.Limit = 997
@@ -260,7 +267,7 @@ func TestRunListsEqualAReferenceScan(t *testing.T) {
 				}
 			}
 			if !slices.Equal(got, want) {
-				t.Errorf("runs %s: got %d, want %d, in the order of their start, newest first", name, len(got), len(want))
+				t.Errorf("runs %s: got %d, want %d, in the order of their start", name, len(got), len(want))
 			}
 			if len(want) == 0 || name != "all" && len(want) == n {
 				t.Errorf("runs %s: the filter chooses %d of %d", name, len(want), n)
