@@ -4,6 +4,8 @@ import (
 	"bytes"
 	_ "embed"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"regexp"
 	"strings"
 	"testing"
@@ -14,7 +16,8 @@ import (
 )
 
 // runDetail is what an operator sees of a run whose second step fails, breaks down and is
-// made up for, and its timeline.
+// made up for, and its timeline: of the failure with all its causes, of the panic with its
+// stack.
 //
 //go:embed testdata/run_detail.json
 var runDetail string
@@ -27,7 +30,8 @@ func TestTheDetailOfAFailedRunIsGolden(t *testing.T) {
 				return automation.Output{Value: json.RawMessage(`{"id":"order-7","card":"SECRET"}`)}, nil
 			},
 			func() (automation.Output, error) {
-				return automation.Output{}, automation.Fail(automation.ClassTransient, "nobody answered", nil)
+				return automation.Output{}, automation.Fail(automation.ClassTransient, "nobody answered",
+					fmt.Errorf("pay order-7: %w", errors.New("dial tcp 10.0.0.7: refused")))
 			},
 			func() (automation.Output, error) { panic("broken gear") },
 		}
