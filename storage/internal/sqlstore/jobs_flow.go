@@ -13,24 +13,48 @@ import (
 
 // The way of a job through the store: in, out to its owner, and away.
 
-// Enqueue implements jobs.Store. On Postgres it is one statement, which is there whole or
-// not at all without a savepoint of its own.
+// Enqueue implements jobs.Store. What one statement does is there whole or not at all
+// without a savepoint of its own.
 func (s jobStore) Enqueue(ctx context.Context, list []jobs.Job) error {
-	if s.db.Dialect().Postgres {
-		c, err := s.db.Conn(ctx)
-		if err == nil {
-			return enqueue(ctx, c, list)
-		}
-		if !errors.Is(err, storage.ErrNoTx) {
+	c, err := s.db.Conn(ctx)
+	inTx := err == nil
+	switch {
+	case inTx:
+		if whole, err := s.enqueueAtOnce(ctx, c, list); whole || err != nil {
 			return err
 		}
+	case !errors.Is(err, storage.ErrNoTx):
+		return err
 	}
 	return s.inTx(ctx, func(ctx context.Context, c storage.Conn) error {
-		if s.db.Dialect().Postgres {
-			return enqueue(ctx, c, list)
+		if !inTx {
+			if whole, err := s.enqueueAtOnce(ctx, c, list); whole || err != nil {
+				return err
+			}
 		}
 		return enqueueRows(ctx, c, list)
 	})
+}
+
+// enqueueAtOnce inserts jobs with one statement. It reports whether it could: on SQLite
+// only one job can be, for a lane that is there and that nobody has to be hinted at.
+func (s jobStore) enqueueAtOnce(ctx context.Context, c storage.Conn, list []jobs.Job) (whole bool, err error) {
+	if s.db.Dialect().Postgres {
+		return true, enqueue(ctx, c, list)
+	}
+	if len(list) != 1 || list[0].Key != "" {
+		return false, nil
+	}
+	j := list[0]
+	n, err := c.Exec(ctx, `
+		INSERT INTO adminkit_jobs_job (tenant, lane, kind, key, priority, due, attempt, lost, trace, payload)
+		SELECT $1, $2, $3, '', $4, $5, 0, 0, $6, $7 FROM adminkit_jobs_lane
+		WHERE tenant = $1 AND lane = $2 AND (owner <> 0 OR paused)`,
+		j.Tenant, j.Lane, j.Kind, int64(j.Priority), micros(j.Due), j.Trace, notNull(j.Payload))
+	if err != nil {
+		return false, fmt.Errorf("insert job: %w", err)
+	}
+	return n > 0, nil
 }
 
 // enqueue inserts jobs on Postgres. Most calls bring one, for a lane that is there: that
