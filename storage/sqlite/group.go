@@ -249,15 +249,26 @@ func (c *committer) group() *group {
 	return &group{c: c, session: c.writer.session(c.writer.conn)}
 }
 
+const (
+	// retryMin and retryMax bound the wait for the lock of another process between two
+	// tries. Processes that write all the time leave it free for moments only: who tried
+	// seldom would hardly ever find one.
+	retryMin, retryMax = 500 * time.Microsecond, 20 * time.Millisecond
+	// retryPart is which part of the time that it has waited already a process waits for
+	// its next try.
+	retryPart = 64
+)
+
 // patiently repeats try for a while where another process holds the lock it needs.
 // SQLite's own busy handler would sleep up to 100 ms at a time.
 func (c *committer) patiently(try func() error) error {
-	deadline := time.Now().Add(c.busy)
-	for wait := time.Millisecond; ; wait = min(2*wait, 20*time.Millisecond) {
+	for began := time.Now(); ; {
 		err := try()
-		if err == nil || !locked(err) || time.Now().After(deadline) {
+		waited := time.Since(began)
+		if err == nil || !locked(err) || waited > c.busy {
 			return err
 		}
+		wait := max(retryMin, min(waited/retryPart, retryMax))
 		time.Sleep(wait/2 + rand.N(wait))
 	}
 }
