@@ -12,6 +12,7 @@ import (
 	"github.com/lumelle/adminkit/approvals"
 	"github.com/lumelle/adminkit/approvals/portal"
 	"github.com/lumelle/adminkit/audit"
+	"github.com/lumelle/adminkit/audit/httpapi"
 	"github.com/lumelle/adminkit/audit/httpapi/httpapitest"
 )
 
@@ -51,6 +52,7 @@ func TestTabsAreAsTheyAreDeclared(t *testing.T) {
 			list := httpapitest.ListUnderTest{
 				Fields: approvals.Requests(tab).Info(), Sort: approvals.Requests(tab).Sort, URL: h.url + "/requests?tab=" + string(tab),
 				Own: h.as("audra@acme"), Stranger: h.as("nina@bloom"), Document: httpapitest.Load(t, portal.OpenAPI()), Path: "/requests",
+				Saved: h.saved, Name: approvals.Requests(tab).Name, Person: httpapi.Identity{Tenant: "acme", Actor: audit.Actor{Type: audit.User, ID: "audra"}},
 				Member: map[string]string{"resource_type": "resource.type", "resource_id": "resource.id"},
 			}
 			// The document's default is that of the tab that is shown first.

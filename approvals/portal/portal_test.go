@@ -18,6 +18,7 @@ import (
 	"github.com/lumelle/adminkit/audit/httpapi/httpapitest"
 	"github.com/lumelle/adminkit/flags/targeting"
 	"github.com/lumelle/adminkit/storage/jobs"
+	"github.com/lumelle/adminkit/storage/listing/saved"
 	"github.com/lumelle/adminkit/storage/memory"
 	"github.com/lumelle/adminkit/storage/secrets"
 )
@@ -28,6 +29,7 @@ const prefix = "/api/v1/approvals"
 // against the OpenAPI document.
 type host struct {
 	t      *testing.T
+	saved  *saved.Service
 	client *http.Client
 	url    string
 	guard  *approvals.Guard[refund]
@@ -75,8 +77,10 @@ func newHost(t *testing.T) *host {
 	must(t, err)
 	vault, err := secrets.New(keys)
 	must(t, err)
+	h.saved, err = saved.New(backend.SavedFilters(), []saved.List{saved.Of(approvals.Requests(approvals.TabPending))}, saved.Config{})
+	must(t, err)
 	surface, err := portal.New(h.svc, portal.Config{
-		Config: httpapi.Config{Identify: identify, Tx: backend, Idempotency: backend.Idempotency(), Vault: vault},
+		Config: httpapi.Config{Identify: identify, Tx: backend, Idempotency: backend.Idempotency(), Vault: vault, Saved: h.saved},
 		Authorize: func(_ context.Context, who httpapi.Identity) error {
 			if who.Actor.ID == "dana" {
 				return &audit.DeniedError{Verdict: audit.Verdict{Reason: audit.Reason{Code: "not_a_reader"}}}

@@ -19,6 +19,10 @@ type Identity struct {
 	Actor  audit.Actor
 }
 
+// Person returns one text for the actor: its type, a colon and its id. What a person has
+// for herself in a tenant is kept under it.
+func (i Identity) Person() string { return i.Actor.Type + ":" + i.Actor.ID }
+
 // Identify names who sent a request. It answers [ErrUnauthenticated] where nobody
 // did, and storage.ErrNotFound for a tenant that the person has no part in.
 type Identify func(r *http.Request) (Identity, error)
@@ -35,6 +39,9 @@ type Config struct {
 	// Vault seals the bodies of kept answers: one of them may show a secret that is
 	// shown once. A secrets.Vault is one.
 	Vault Vault
+	// Saved finds the filters that people keep, so that every list takes the parameter
+	// "saved". Where it is nil, no list does.
+	Saved SavedFilters
 	// Logger gets the causes of 5xx answers; nil discards them.
 	Logger *slog.Logger
 	// Now defaults to the clock.
@@ -84,7 +91,7 @@ func (a *API) Handle(mux *http.ServeMux, pattern string, h Handler) {
 			a.Error(w, r, err)
 			return
 		}
-		r = r.WithContext(audit.WithActor(r.Context(), who.Actor))
+		r = r.WithContext(a.withSaved(audit.WithActor(r.Context(), who.Actor), who))
 		if key := r.Header.Values("Idempotency-Key"); post && len(key) > 0 {
 			err = a.once(w, r, who, key, h)
 		} else {

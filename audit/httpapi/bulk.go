@@ -8,9 +8,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
-
 	"github.com/lumelle/adminkit/audit"
 	"github.com/lumelle/adminkit/storage"
 	"github.com/lumelle/adminkit/storage/listing"
@@ -44,14 +41,12 @@ type BulkAction struct {
 
 type bulkInput struct {
 	IDs    []string       `json:"ids"`
-	Filter bulkFilter     `json:"filter"`
+	Filter Conditions     `json:"filter"`
+	Saved  string         `json:"saved"`
 	After  storage.Cursor `json:"after"`
 	Action string         `json:"action"`
 	Reason string         `json:"reason"`
 }
-
-// A bulkFilter has the values of filters by field and operator.
-type bulkFilter map[string]map[string]jsontext.Value
 
 // What came of an object.
 const (
@@ -71,8 +66,9 @@ type bulkItem struct {
 }
 
 // Handler returns the handler of POST .../bulk. Its body chooses objects by "ids", at most
-// [MaxBulk], or by "filter", as {"field":{"op":"value"}}, and names an "action", with a
-// "reason" where that takes one. The answer lists what came of each:
+// [MaxBulk], by "filter", as {"field":{"op":"value"}}, or by "saved", the id of a saved
+// filter, and names an "action", with a "reason" where that takes one. The answer lists
+// what came of each:
 //
 //	{"items":[{"id":"1","status":"done"},{"id":"2","status":"refused","problem":{...}}],"next":""}
 //
@@ -82,8 +78,9 @@ type bulkItem struct {
 // Idempotency-Key all objects are one transaction, so that such a fault is the answer of
 // the whole request, and nothing was changed.
 //
-// A filter changes the first MaxBulk objects it chooses, in the order of the list, and next
-// is the value of "after" that goes on behind them. One without a condition is refused.
+// A filter changes the first MaxBulk objects it chooses, in the order of the list or of the
+// saved filter, and next is the value of "after" that goes on behind them. One without a
+// condition is refused.
 func (b Bulk[T]) Handler(api *API) Handler {
 	return func(w http.ResponseWriter, r *http.Request, who Identity) error {
 		var in bulkInput
@@ -132,8 +129,8 @@ func (b Bulk[T]) action(in bulkInput) (BulkAction, error) {
 	if in.Reason != "" && !b.Actions[i].Reasoned {
 		bad = bad.Add("/reason", "is not taken by this action")
 	}
-	if (in.IDs == nil) == (in.Filter == nil) {
-		bad = bad.Add("", "must have either ids or a filter")
+	if ways := count(in.IDs != nil) + count(in.Filter != nil) + count(in.Saved != ""); ways != 1 {
+		bad = bad.Add("", "must have either ids or a filter, or name a saved one")
 	}
 	if in.IDs != nil && in.After != "" {
 		bad = bad.Add("/after", "goes with a filter")
@@ -146,11 +143,12 @@ func (b Bulk[T]) chosen(ctx context.Context, tenant string, in bulkInput) (ids [
 	if in.IDs != nil {
 		return in.IDs, "", checkIDs(in.IDs)
 	}
-	filters, err := in.Filter.filters()
+	q, err := b.query(ctx, in)
 	if err != nil {
 		return nil, "", err
 	}
-	page, err := b.Page(ctx, tenant, listing.Query{Filters: filters, After: in.After, Limit: MaxBulk})
+	q.After, q.Limit = in.After, MaxBulk
+	page, err := b.Page(ctx, tenant, q)
 	if err != nil {
 		return nil, "", err
 	}
@@ -158,6 +156,33 @@ func (b Bulk[T]) chosen(ctx context.Context, tenant string, in bulkInput) (ids [
 		ids = append(ids, b.Of.ID(item))
 	}
 	return ids, page.Next, nil
+}
+
+// query returns what chooses the objects, which has a condition.
+func (b Bulk[T]) query(ctx context.Context, in bulkInput) (listing.Query, error) {
+	if in.Saved != "" {
+		q, err := savedQuery(ctx, b.Of.Name, in.Saved)
+		switch {
+		case errors.Is(err, errNoneSaved):
+			return listing.Query{}, storage.Invalid("/saved", noneSaved)
+		case err == nil && len(q.Filters) == 0:
+			return listing.Query{}, storage.Invalid("/saved", "must have a condition")
+		}
+		return q, err
+	}
+	filters, err := in.Filter.Filters()
+	if err == nil && len(filters) == 0 {
+		err = storage.Invalid("/filter", "must have a condition")
+	}
+	return listing.Query{Filters: filters}, err
+}
+
+// count returns 1 for what is so.
+func count(so bool) int {
+	if so {
+		return 1
+	}
+	return 0
 }
 
 // do changes one object and tells what came of it, with the error where that is a fault of
@@ -200,60 +225,4 @@ func checkIDs(ids []string) error {
 		seen[id] = true
 	}
 	return bad.Err()
-}
-
-// filters returns the filters in order of their fields. Numbers, true and false may stand
-// for the texts that they are written as; several values are a list.
-func (f bulkFilter) filters() ([]listing.Filter, error) {
-	var all []listing.Filter
-	var bad *storage.InvalidError
-	for field, ops := range f {
-		for op, raw := range ops {
-			values, ok := filterValues(raw)
-			if !ok {
-				bad = bad.Add(listing.Pointer(field, listing.Op(op)), "must be a text, a number, true or false, or a list of these")
-			}
-			all = append(all, listing.Filter{Field: field, Op: listing.Op(op), Values: values})
-		}
-	}
-	if len(all) == 0 {
-		return nil, storage.Invalid("/filter", "must have a condition")
-	}
-	slices.SortFunc(all, func(a, b listing.Filter) int {
-		return strings.Compare(listing.Parameter(a.Field, a.Op), listing.Parameter(b.Field, b.Op))
-	})
-	return all, bad.Err()
-}
-
-func filterValues(raw jsontext.Value) (values []string, ok bool) {
-	switch raw.Kind() {
-	case '[':
-		var list []jsontext.Value
-		if json.Unmarshal(raw, &list) != nil {
-			return nil, false
-		}
-		for _, one := range list {
-			v, ok := filterValue(one)
-			if !ok {
-				return nil, false
-			}
-			values = append(values, v)
-		}
-		return values, true
-	default:
-		v, ok := filterValue(raw)
-		return []string{v}, ok
-	}
-}
-
-func filterValue(raw jsontext.Value) (string, bool) {
-	switch raw.Kind() {
-	case '"':
-		var text string
-		err := json.Unmarshal(raw, &text)
-		return text, err == nil
-	case '0', 't', 'f':
-		return string(raw), true
-	}
-	return "", false
 }

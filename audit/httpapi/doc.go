@@ -32,7 +32,8 @@
 // for the revision that a change is made for, [ListOf], and [Reading] and [Changing] around
 // handlers, for who may read and for changes that wait for approval. A list that package
 // listing declares is asked for with [ParseQuery], and [Bulk] changes many of its objects
-// in one request.
+// in one request. With [Config].Saved both take a saved filter; package savedfilters is the
+// surface that people keep them by.
 //
 // [Edge] is the middleware that a host puts around everything once: it continues the
 // caller's trace, names the request and turns a panic into a 500.

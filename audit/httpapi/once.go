@@ -44,7 +44,7 @@ func (a *API) once(w http.ResponseWriter, r *http.Request, who Identity, keys []
 		target = r.URL.RequestURI()
 	}
 	fingerprint := idempotency.Fingerprint(r.Method, target, body)
-	actor := who.Actor.Type + ":" + who.Actor.ID
+	actor := who.Person()
 
 	var answer *buffer
 	var refusal error

@@ -10,6 +10,7 @@ import (
 	"github.com/lumelle/adminkit/audit"
 	"github.com/lumelle/adminkit/storage"
 	"github.com/lumelle/adminkit/storage/idempotency"
+	"github.com/lumelle/adminkit/storage/listing/saved"
 )
 
 // TypePrefix begins the type of every problem of the kit.
@@ -67,6 +68,12 @@ func ProblemOf(err error) *Problem {
 	if invalid, ok := errors.AsType[*storage.InvalidError](err); ok {
 		p := NewProblem(http.StatusUnprocessableEntity, "invalid", "The input was refused.")
 		p.Errors = invalid.Fields
+		return p
+	}
+	if outdated, ok := errors.AsType[*saved.OutdatedError](err); ok {
+		p := NewProblem(http.StatusConflict, "saved_filter_outdated",
+			"The saved filter does not fit its list any more. Change it first.")
+		p.Errors = outdated.Fields
 		return p
 	}
 	if limit, ok := errors.AsType[*storage.LimitError](err); ok {

@@ -27,7 +27,8 @@
 //	GET    /openapi.json
 //
 // The fields and orders of the lists are those of automation.Rules and automation.Runs.
-// What a bulk request answers is told at httpapi.Bulk.
+// What a bulk request answers is told at httpapi.Bulk. Where the host keeps filters, both
+// take a saved one: see httpapi.ParseQuery.
 //
 // A body is a definition as [automation.Definition] has it. What is wrong with one is a
 // 422 that points into it, down to the member of a step's input or the clause of a

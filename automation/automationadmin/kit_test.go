@@ -24,6 +24,7 @@ import (
 	"github.com/lumelle/adminkit/automation"
 	"github.com/lumelle/adminkit/automation/automationadmin"
 	"github.com/lumelle/adminkit/storage/jobs"
+	"github.com/lumelle/adminkit/storage/listing/saved"
 	"github.com/lumelle/adminkit/storage/secrets"
 	"github.com/lumelle/adminkit/storage/storagetest/eachtest"
 )
@@ -44,6 +45,7 @@ type host struct {
 	handler  http.Handler
 	governor *audit.Governor
 	service  *automation.Service
+	saved    *saved.Service
 	probe    *probe
 }
 
@@ -93,8 +95,10 @@ func newHost(t *testing.T, b eachtest.Backend) *host {
 	must(t, err)
 	vault, err := secrets.New(keys)
 	must(t, err)
+	h.saved, err = saved.New(b.SavedFilters(), []saved.List{saved.Of(automation.Rules()), saved.Of(automation.Runs())}, saved.Config{})
+	must(t, err)
 	h.handler, err = automationadmin.New(h.service, automationadmin.Config{
-		Config: httpapi.Config{Identify: identify, Tx: b, Idempotency: b.Idempotency(), Vault: vault},
+		Config: httpapi.Config{Identify: identify, Tx: b, Idempotency: b.Idempotency(), Vault: vault, Saved: h.saved},
 		ApprovalID: func(err error) string {
 			p, _ := errors.AsType[pending](err)
 			return p.id

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/lumelle/adminkit/audit"
+	"github.com/lumelle/adminkit/audit/httpapi"
 	"github.com/lumelle/adminkit/audit/httpapi/httpapitest"
 	"github.com/lumelle/adminkit/automation"
 	"github.com/lumelle/adminkit/automation/automationadmin"
@@ -66,16 +67,18 @@ func TestListsAreAsTheyAreDeclared(t *testing.T) {
 		fill(t, b.Automation(), "bloom", 3)
 		for _, l := range []struct {
 			path   string
+			name   string
 			fields []listing.FieldInfo
 			sort   listing.Sort
 		}{
-			{"/rules", automation.Rules().Info(), automation.Rules().Sort},
-			{"/runs", automation.Runs().Info(), automation.Runs().Sort},
+			{"/rules", automation.Rules().Name, automation.Rules().Info(), automation.Rules().Sort},
+			{"/runs", automation.Runs().Name, automation.Runs().Info(), automation.Runs().Sort},
 		} {
 			t.Run(strings.TrimPrefix(l.path, "/"), func(t *testing.T) {
 				httpapitest.List(t, httpapitest.ListUnderTest{
 					Fields: l.fields, Sort: l.sort, URL: h.url + l.path, Own: h.as("audra@acme"), Stranger: h.as("nina@bloom"),
 					Document: httpapitest.Load(t, automationadmin.OpenAPI()), Path: l.path,
+					Saved: h.saved, Name: l.name, Person: httpapi.Identity{Tenant: "acme", Actor: audit.Actor{Type: audit.User, ID: "audra"}},
 				})
 			})
 		}

@@ -23,6 +23,7 @@ import (
 	"github.com/lumelle/adminkit/flags/flagadmin"
 	"github.com/lumelle/adminkit/flags/targeting"
 	"github.com/lumelle/adminkit/storage/jobs"
+	"github.com/lumelle/adminkit/storage/listing/saved"
 	"github.com/lumelle/adminkit/storage/memory"
 	"github.com/lumelle/adminkit/storage/secrets"
 )
@@ -35,6 +36,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // against the OpenAPI document.
 type host struct {
 	t       *testing.T
+	saved   *saved.Service
 	url     string
 	client  *http.Client
 	handler http.Handler
@@ -82,8 +84,10 @@ func newHost(t *testing.T) *host {
 		},
 	})
 	must(t, err)
+	h.saved, err = saved.New(b.SavedFilters(), []saved.List{saved.Of(flags.Flags())}, saved.Config{})
+	must(t, err)
 	h.handler, err = flagadmin.New(h.service, flagadmin.Config{
-		Config: httpapi.Config{Identify: identify, Tx: b, Idempotency: b.Idempotency(), Vault: vault, Now: clock},
+		Config: httpapi.Config{Identify: identify, Tx: b, Idempotency: b.Idempotency(), Vault: vault, Saved: h.saved, Now: clock},
 		ApprovalID: func(err error) string {
 			p, _ := errors.AsType[pending](err)
 			return p.id

@@ -32,7 +32,8 @@
 //	GET    /openapi.json
 //
 // The fields and orders of the list of flags are those of flags.Flags. In a bulk request
-// the ids are keys; what it answers is told at httpapi.Bulk.
+// the ids are keys; what it answers is told at httpapi.Bulk. Where the host keeps filters,
+// both take a saved one: see httpapi.ParseQuery.
 //
 // A body is a definition as package flags has it. What is wrong with one is a 422 that
 // points into it, down to the clause of a condition. A document that was read may come

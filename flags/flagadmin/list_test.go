@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/lumelle/adminkit/audit"
+	"github.com/lumelle/adminkit/audit/httpapi"
 	"github.com/lumelle/adminkit/audit/httpapi/httpapitest"
 	"github.com/lumelle/adminkit/flags"
 	"github.com/lumelle/adminkit/flags/flagadmin"
@@ -47,6 +48,7 @@ func TestFlagsAreListedAsTheyAreDeclared(t *testing.T) {
 	httpapitest.List(t, httpapitest.ListUnderTest{
 		Fields: flags.Flags().Info(), Sort: flags.Flags().Sort, URL: h.url + "/flags", Own: h.as("audra@acme"), Stranger: h.as("nina@bloom"),
 		Document: httpapitest.Load(t, flagadmin.OpenAPI()), Path: "/flags", ID: "key",
+		Saved: h.saved, Name: flags.Flags().Name, Person: httpapi.Identity{Tenant: "acme", Actor: audit.Actor{Type: audit.User, ID: "audra"}},
 	})
 }
 

@@ -21,6 +21,7 @@ import (
 	"github.com/lumelle/adminkit/audit/httpapi"
 	"github.com/lumelle/adminkit/audit/httpapi/httpapitest"
 	"github.com/lumelle/adminkit/storage/jobs"
+	"github.com/lumelle/adminkit/storage/listing/saved"
 	"github.com/lumelle/adminkit/storage/memory"
 	"github.com/lumelle/adminkit/storage/secrets"
 	"github.com/lumelle/adminkit/webhooks"
@@ -43,6 +44,7 @@ type host struct {
 	governor *audit.Governor
 	log      *audit.Log
 	store    webhooks.Store
+	saved    *saved.Service
 }
 
 func newHost(t *testing.T) *host {
@@ -89,8 +91,10 @@ func newHost(t *testing.T) *host {
 	worker, err := jobs.NewWorker(queue, service.Handlers(), jobs.WorkerConfig{})
 	must(t, err)
 	must(t, worker.Start(t.Context()))
+	h.saved, err = saved.New(b.SavedFilters(), []saved.List{saved.Of(webhooks.Endpoints()), saved.Of(webhooks.Deliveries())}, saved.Config{})
+	must(t, err)
 	h.handler, err = webhookadmin.New(service, webhookadmin.Config{
-		Config: httpapi.Config{Identify: identify, Tx: b, Idempotency: b.Idempotency(), Vault: vault},
+		Config: httpapi.Config{Identify: identify, Tx: b, Idempotency: b.Idempotency(), Vault: vault, Saved: h.saved},
 		ApprovalID: func(err error) string {
 			p, _ := errors.AsType[pending](err)
 			return p.id

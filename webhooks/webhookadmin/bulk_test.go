@@ -9,6 +9,8 @@ import (
 
 	"github.com/lumelle/adminkit/audit"
 	"github.com/lumelle/adminkit/audit/httpapi"
+	"github.com/lumelle/adminkit/storage/listing"
+	"github.com/lumelle/adminkit/storage/listing/saved"
 	"github.com/lumelle/adminkit/webhooks"
 )
 
@@ -46,6 +48,45 @@ func (h *host) actions(id string) (all []string) {
 		all = append(all, e.Action+" "+string(e.Outcome))
 	}
 	return all
+}
+
+// TestABulkRequestGoesByASavedFilter: what it has no condition in, or is not seen, changes
+// nothing.
+func TestABulkRequestGoesByASavedFilter(t *testing.T) {
+	h := newHost(t)
+	h.fill("acme", 6)
+	keep := func(owner string, in saved.Input) string {
+		in.Name = owner + in.Sort.String()
+		f, err := h.saved.Create(t.Context(), "acme", owner, webhooks.Endpoints().Name, in)
+		must(t, err)
+		return f.ID
+	}
+	enabled := []listing.Filter{listing.Is("status", webhooks.Enabled)}
+	newest := listing.Sort{Field: "created_at", Descending: true}
+	own, whole := keep("user:sam", saved.Input{Filters: enabled, Sort: newest}), keep("", saved.Input{Sort: newest})
+	hers := keep("user:olivia", saved.Input{Filters: enabled})
+	for body, pointer := range map[string]string{
+		`{"saved":"` + whole + `","action":"disable"}`:                                "/saved",
+		`{"saved":"` + hers + `","action":"disable"}`:                                 "/saved",
+		`{"saved":"none","action":"disable"}`:                                         "/saved",
+		`{"saved":"` + own + `","ids":["acme-e0"],"action":"disable"}`:                "",
+		`{"saved":"` + own + `","filter":{"id":{"eq":"acme-e0"}},"action":"disable"}`: "",
+	} {
+		if a := h.want(h.do("sam@acme", "POST", "/endpoints/bulk", body), 422); !strings.Contains(a.text, `"pointer":"`+pointer+`"`) {
+			t.Errorf("%s: got %s, want a complaint about %q", body, a.text, pointer)
+		}
+	}
+	want := []string{}
+	page, err := h.store.ListEndpoints(t.Context(), "acme", webhooks.EndpointQuery{Filters: enabled, Sort: newest})
+	must(t, err)
+	for _, e := range page.Items {
+		want = append(want, e.ID+" done")
+	}
+	if len(want) < 2 {
+		t.Fatalf("%d endpoints are enabled", len(want))
+	}
+	h.wantTold(h.do("sam@acme", "POST", "/endpoints/bulk", `{"saved":"`+own+`","action":"disable"}`), want...)
+	h.wantTold(h.do("sam@acme", "POST", "/endpoints/bulk", `{"saved":"`+own+`","action":"disable"}`))
 }
 
 func TestManyEndpointsAreChangedEachAsIfItStoodAlone(t *testing.T) {

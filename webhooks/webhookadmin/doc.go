@@ -24,7 +24,8 @@
 //
 // The fields and orders of the lists are those of webhooks.Endpoints and
 // webhooks.Deliveries, under the names that items have them by. What a bulk request
-// answers is told at httpapi.Bulk.
+// answers is told at httpapi.Bulk. Where the host keeps filters, both take a saved one: see
+// httpapi.ParseQuery.
 //
 // A secret stands in the answer that made it and in no other. Bodies of messages and
 // of receivers' answers are not shown: lists and details tell how a delivery went, not

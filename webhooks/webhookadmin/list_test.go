@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lumelle/adminkit/audit"
+	"github.com/lumelle/adminkit/audit/httpapi"
 	"github.com/lumelle/adminkit/audit/httpapi/httpapitest"
 	"github.com/lumelle/adminkit/storage/listing"
 	"github.com/lumelle/adminkit/webhooks"
@@ -59,16 +61,18 @@ func TestListsAreAsTheyAreDeclared(t *testing.T) {
 	h.fill("bloom", 3)
 	for _, l := range []struct {
 		path   string
+		name   string
 		fields []listing.FieldInfo
 		sort   listing.Sort
 	}{
-		{"/endpoints", webhooks.Endpoints().Info(), webhooks.Endpoints().Sort},
-		{"/deliveries", webhooks.Deliveries().Info(), webhooks.Deliveries().Sort},
+		{"/endpoints", webhooks.Endpoints().Name, webhooks.Endpoints().Info(), webhooks.Endpoints().Sort},
+		{"/deliveries", webhooks.Deliveries().Name, webhooks.Deliveries().Info(), webhooks.Deliveries().Sort},
 	} {
 		t.Run(strings.TrimPrefix(l.path, "/"), func(t *testing.T) {
 			httpapitest.List(t, httpapitest.ListUnderTest{
 				Fields: l.fields, Sort: l.sort, URL: h.url + l.path, Own: h.as("audra@acme"), Stranger: h.as("nina@bloom"),
 				Document: httpapitest.Load(t, webhookadmin.OpenAPI()), Path: l.path,
+				Saved: h.saved, Name: l.name, Person: httpapi.Identity{Tenant: "acme", Actor: audit.Actor{Type: audit.User, ID: "audra"}},
 			})
 		})
 	}

@@ -12,9 +12,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lumelle/adminkit/audit/httpapi"
 	"github.com/lumelle/adminkit/storage"
 	"github.com/lumelle/adminkit/storage/listing"
 	"github.com/lumelle/adminkit/storage/listing/listingtest"
+	"github.com/lumelle/adminkit/storage/listing/saved"
 )
 
 // A ListUnderTest is a list of a surface.
@@ -30,6 +32,10 @@ type ListUnderTest struct {
 	// Document describes the list at Path.
 	Document *Document
 	Path     string
+	// Saved keeps filters of the list, which is Name there, and Person is who sends by Own.
+	Saved  *saved.Service
+	Name   string
+	Person httpapi.Identity
 	// ID is the member of an item that holds its id, "id" where it is empty.
 	ID string
 	// Member is the member of an item that holds a field, where its name is another.
@@ -40,8 +46,8 @@ type ListUnderTest struct {
 }
 
 // List holds a list over HTTP to its declaration: every field with every operator, every
-// order, pages of every length and their Link, cursors, what is not declared, tenants, and
-// the document. The list has at least three items in its first thousand, of which some have
+// order, pages of every length and their Link, cursors, saved filters, what is not
+// declared, tenants, and the document. The list has at least three items in its first thousand, of which some have
 // one sort value; nobody changes them meanwhile.
 func List(t *testing.T, l ListUnderTest) {
 	t.Helper()
@@ -55,6 +61,7 @@ func List(t *testing.T, l ListUnderTest) {
 		}}, all.items)
 	})
 	t.Run("the Link continues a list with its filters", func(t *testing.T) { l.links(t, all.items) })
+	t.Run("a saved filter asks for what it keeps", func(t *testing.T) { l.keeps(t, all.items) })
 	t.Run("what is not declared is refused by the name of its parameter", l.refuses)
 	t.Run("nothing of it is another tenant's", func(t *testing.T) { l.keepsTenants(t, all.items) })
 	t.Run("the document says the same", l.documented)
@@ -197,14 +204,28 @@ func (l ListUnderTest) value(i item, field string) any {
 // links follows the Link headers of a filtered list.
 func (l ListUnderTest) links(t *testing.T, all []item) {
 	under := listingtest.List[item]{Fields: l.Fields, Sort: l.Sort, ID: l.id, Value: l.value}
-	f := under.Filters(all)[slices.IndexFunc(under.Filters(all), func(f listing.Filter) bool {
+	f := l.choosing(under, all)
+	sort := listing.Sort{Field: l.Sort.Field, Descending: !l.Sort.Descending}
+	got := l.walk(t, url.Values{listing.Parameter(f.Field, f.Op): f.Values, "sort": {sort.String()}, "limit": {"1"}}, len(all))
+	if want := under.Want(all, listing.Query{Filters: []listing.Filter{f}, Sort: sort}); !slices.Equal(got, want) {
+		t.Errorf("%s %s %q: got %q, want %q", f.Field, f.Op, f.Values, got, want)
+	}
+}
+
+// choosing returns a filter of one value that chooses several items.
+func (l ListUnderTest) choosing(under listingtest.List[item], all []item) listing.Filter {
+	filters := under.Filters(all)
+	return filters[slices.IndexFunc(filters, func(f listing.Filter) bool {
 		return len(under.Want(all, listing.Query{Filters: []listing.Filter{f}})) > 1 && f.Op != listing.In
 	})]
-	sort := listing.Sort{Field: l.Sort.Field, Descending: !l.Sort.Descending}
-	a, target := l.get(t, l.Own, url.Values{listing.Parameter(f.Field, f.Op): f.Values, "sort": {sort.String()}, "limit": {"1"}})
-	var got []string
+}
+
+// walk returns the ids of a list by its Link headers, in no more pages than most.
+func (l ListUnderTest) walk(t *testing.T, values url.Values, most int) (got []string) {
+	t.Helper()
+	a, target := l.get(t, l.Own, values)
 	for pages := 0; ; pages++ {
-		if a.status != http.StatusOK || pages > len(all) {
+		if a.status != http.StatusOK || pages > most {
 			t.Fatalf("%s: got %d %s", target, a.status, a.body)
 		}
 		for _, i := range a.items {
@@ -215,7 +236,7 @@ func (l ListUnderTest) links(t *testing.T, all []item) {
 			t.Fatalf("%s: next is %q, and the Link is %q", target, a.next, link)
 		}
 		if link == "" {
-			break
+			return got
 		}
 		path, ok := strings.CutSuffix(strings.TrimPrefix(link, "<"), `>; rel="next"`)
 		from, err := url.Parse(target)
@@ -228,9 +249,6 @@ func (l ListUnderTest) links(t *testing.T, all []item) {
 		}
 		target = to.String()
 		a = ask(t, l.Own, target)
-	}
-	if want := under.Want(all, listing.Query{Filters: []listing.Filter{f}, Sort: sort}); !slices.Equal(got, want) {
-		t.Errorf("%s %s %q: got %q, want %q", f.Field, f.Op, f.Values, got, want)
 	}
 }
 

@@ -33,7 +33,8 @@
 // A filter of one's own is like the order of windows on a desk: nobody else sees it, it
 // grants nothing, and it is not recorded. A shared one decides what others look at and,
 // in a bulk request, what they change. Its changes go through [Config].Govern, where a host
-// calls its governor. Without it changes are made unasked.
+// calls its governor; package audit/httpapi/savedfilters has the function for that, and
+// serves all this over HTTP. Without Govern changes are made unasked.
 //
 // The package is a leaf over package listing.
 package saved

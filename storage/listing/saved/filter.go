@@ -56,6 +56,9 @@ func (in Input) check(list List) error {
 	if len(in.Filters) == 0 && in.Sort.Field == "" {
 		return storage.Invalid("/filter", "must have a condition, or stand with a sort")
 	}
+	if in.Sort.Field == "" && in.Sort.Descending {
+		return storage.Invalid("/sort", "must name a field")
+	}
 	return list.check(listing.Query{Filters: in.Filters, Sort: in.Sort})
 }
 

@@ -1,0 +1,421 @@
+package savedfilters_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lumelle/adminkit/audit"
+	"github.com/lumelle/adminkit/audit/httpapi"
+	"github.com/lumelle/adminkit/audit/httpapi/httpapitest"
+	"github.com/lumelle/adminkit/audit/httpapi/savedfilters"
+	"github.com/lumelle/adminkit/storage"
+	"github.com/lumelle/adminkit/storage/listing"
+	"github.com/lumelle/adminkit/storage/listing/saved"
+	"github.com/lumelle/adminkit/storage/memory"
+	"github.com/lumelle/adminkit/storage/secrets"
+)
+
+const prefix = "/api/v1/lists"
+
+// An order is what the host lists.
+type order struct {
+	ID, Status string
+	Total      int64
+	At         time.Time
+}
+
+var status = listing.WordField("status", []string{"open", "paid"}, func(o order) string { return o.Status })
+
+// ordersOf declares the list with fields.
+func ordersOf(name string, fields ...listing.Field[order]) listing.List[order] {
+	return listing.List[order]{
+		Name: name, ID: func(o order) string { return o.ID }, Sort: listing.Sort{Field: "at"},
+		Fields: append(fields,
+			listing.IntegerField("total", func(o order) int64 { return o.Total }),
+			listing.TimeField("at", func(o order) time.Time { return o.At }).Sortable()),
+	}
+}
+
+var orders = ordersOf("shop.orders", status)
+
+// A pending refusal is what a gate with approvals answers.
+type pending struct{ id string }
+
+func (p pending) Error() string          { return "waits for " + p.id }
+func (p pending) Refused() audit.Outcome { return audit.Pending }
+
+// A host is the surface, and the list of orders, over one Service.
+type host struct {
+	t       *testing.T
+	url     string
+	client  *http.Client
+	handler http.Handler
+	log     *audit.Log
+	store   saved.Store
+}
+
+// newHost declares the list that is served as list does: what is saved is checked by orders.
+func newHost(t *testing.T, list listing.List[order]) *host {
+	t.Helper()
+	b, err := memory.New(memory.Config{})
+	must(t, err)
+	catalog, err := audit.NewCatalog(audit.CatalogConfig{}, savedfilters.Actions()...)
+	must(t, err)
+	h := &host{t: t, store: b.SavedFilters()}
+	h.log, err = audit.NewLog(b.Audit(), audit.LogConfig{})
+	must(t, err)
+	gate := audit.GateFunc(func(_ context.Context, e audit.Event) (audit.Verdict, error) {
+		switch e.Actor.ID {
+		case "audra":
+			return audit.Verdict{Reason: audit.Reason{Code: "read_only", Text: "You may only read."}}, nil
+		case "dana":
+			return audit.Verdict{}, pending{"req-1"}
+		}
+		return audit.Verdict{Effect: audit.Allow}, nil
+	})
+	governor, err := audit.NewGovernor(b, gate, h.log, catalog)
+	must(t, err)
+	service, err := saved.New(b.SavedFilters(), []saved.List{saved.Of(list), saved.Of(ordersOf("shop.payouts"))}, saved.Config{
+		Govern: savedfilters.Govern(governor),
+		Quotas: func(_ context.Context, tenant string) (saved.Quotas, error) {
+			if tenant == "tiny" {
+				return saved.Quotas{Filters: 1}, nil
+			}
+			return saved.Quotas{}, nil
+		},
+	})
+	must(t, err)
+	keys, err := secrets.Generate()
+	must(t, err)
+	vault, err := secrets.New(keys)
+	must(t, err)
+	cfg := httpapi.Config{Identify: identify, Tx: b, Idempotency: b.Idempotency(), Vault: vault, Saved: service}
+	h.handler, err = savedfilters.New(service, savedfilters.Config{
+		Config: cfg,
+		ApprovalID: func(err error) string {
+			p, _ := errors.AsType[pending](err)
+			return p.id
+		},
+		Authorize: func(_ context.Context, who httpapi.Identity, list string) error {
+			if who.Actor.ID == "mallory" || list == "shop.payouts" && who.Actor.ID != "olivia" {
+				return &audit.DeniedError{Verdict: audit.Verdict{Reason: audit.Reason{Code: "stranger"}}}
+			}
+			return nil
+		},
+	})
+	must(t, err)
+	api, err := httpapi.New(cfg)
+	must(t, err)
+	mux := http.NewServeMux()
+	mux.Handle(prefix+"/", http.StripPrefix(prefix, h.handler))
+	api.Handle(mux, "GET /orders", func(w http.ResponseWriter, r *http.Request, who httpapi.Identity) error {
+		q, _, err := httpapi.ParseQuery(r, list, "status")
+		if err != nil {
+			return err
+		}
+		plan, err := list.Plan(q, who.Tenant)
+		if err != nil {
+			return err
+		}
+		page := plan.Select(slices.Values([]order{
+			{"1", "open", 40, time.Unix(1, 0)}, {"2", "paid", 75, time.Unix(2, 0)}, {"3", "open", 90, time.Unix(3, 0)},
+		}))
+		return httpapi.WriteJSON(w, http.StatusOK, httpapi.ListOf(page, func(o order) map[string]string { return map[string]string{"id": o.ID} }))
+	})
+	server := httptest.NewServer(httpapi.Edge(nil, mux))
+	t.Cleanup(server.Close)
+	h.url = server.URL
+	h.client = &http.Client{Transport: httpapitest.Load(t, savedfilters.OpenAPI()).Transport(t, server.Client().Transport)}
+	return h
+}
+
+// identify reads "Bearer person@tenant".
+func identify(r *http.Request) (httpapi.Identity, error) {
+	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	person, tenant, _ := strings.Cut(token, "@")
+	if !ok {
+		return httpapi.Identity{}, httpapi.ErrUnauthenticated
+	}
+	return httpapi.Identity{Tenant: tenant, Actor: audit.Actor{Type: audit.User, ID: person}}, nil
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+type answer struct {
+	status int
+	header http.Header
+	body   map[string]any
+	text   string
+}
+
+// do sends a request as who, "" for nobody, with header lines "Name: value", and wants a
+// status.
+func (h *host) do(want int, who, method, path, body string, header ...string) answer {
+	h.t.Helper()
+	req, err := http.NewRequestWithContext(h.t.Context(), method, h.url+path, strings.NewReader(body))
+	must(h.t, err)
+	if who != "" {
+		req.Header.Set("Authorization", "Bearer "+who)
+	}
+	if body != "" {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	for _, line := range header {
+		name, value, _ := strings.Cut(line, ": ")
+		req.Header.Set(name, value)
+	}
+	client := h.client
+	if !strings.HasPrefix(path, prefix) { // the host's own list is in no document
+		client = http.DefaultClient
+	}
+	resp, err := client.Do(req)
+	must(h.t, err)
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	must(h.t, err)
+	a := answer{status: resp.StatusCode, header: resp.Header, text: string(text)}
+	if len(text) > 0 {
+		must(h.t, json.Unmarshal(text, &a.body))
+	}
+	if a.status != want {
+		h.t.Fatalf("%s %s: got %d %s, want %d", method, path, a.status, a.text, want)
+	}
+	return a
+}
+
+// items returns a member of each item of a list.
+func (a answer) items(member string) (all []string) {
+	for _, i := range a.body["items"].([]any) {
+		all = append(all, fmt.Sprint(i.(map[string]any)[member]))
+	}
+	return all
+}
+
+// pointers returns the fields that a problem names.
+func (a answer) pointers() (all []string) {
+	errs, _ := a.body["errors"].([]any)
+	for _, e := range errs {
+		all = append(all, e.(map[string]any)["pointer"].(string))
+	}
+	return all
+}
+
+const (
+	filters = prefix + "/shop.orders/filters"
+	open    = `{"name":"Open","filter":{"status":{"in":["open"]},"total":{"gte":40}},"sort":"-at"}`
+	public  = `{"name":"Paid","shared":true,"filter":{"status":{"eq":"paid"}}}`
+)
+
+func TestAFilterIsKeptOverHTTP(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, orders)
+	created := h.do(201, "sam@acme", "POST", filters, open, "Idempotency-Key: k")
+	id := created.body["id"].(string)
+	if created.header.Get("ETag") != `"1"` || created.body["shared"] != false || created.body["sort"] != "-at" ||
+		fmt.Sprint(created.body["filter"]) != "map[status:map[in:[open]] total:map[gte:40]]" {
+		t.Errorf("got %s", created.text)
+	}
+	if again := h.do(201, "sam@acme", "POST", filters, open, "Idempotency-Key: k"); again.text != created.text {
+		t.Errorf("the request again: got %s", again.text)
+	}
+	h.do(409, "sam@acme", "POST", filters, open)
+	if got := h.do(200, "sam@acme", "GET", filters+"/"+id, ""); got.text != created.text {
+		t.Errorf("got %s, want %s", got.text, created.text)
+	}
+	renamed := strings.Replace(open, "Open", "Mine", 1)
+	h.do(409, "sam@acme", "PUT", filters+"/"+id, renamed, `If-Match: "7"`)
+	h.do(400, "sam@acme", "PUT", filters+"/"+id, renamed, `If-Match: 1`)
+	if a := h.do(422, "sam@acme", "PUT", filters+"/"+id, strings.Replace(renamed, `"name"`, `"shared":true,"name"`, 1)); !slices.Equal(a.pointers(), []string{"/shared"}) {
+		t.Errorf("got %s", a.text)
+	}
+	if changed := h.do(200, "sam@acme", "PUT", filters+"/"+id, renamed, `If-Match: "1"`); changed.body["name"] != "Mine" || changed.header.Get("ETag") != `"2"` {
+		t.Errorf("got %s", changed.text)
+	}
+	h.do(409, "sam@acme", "DELETE", filters+"/"+id, "", `If-Match: "1"`)
+	h.do(204, "sam@acme", "DELETE", filters+"/"+id, "", `If-Match: "2"`)
+	h.do(404, "sam@acme", "GET", filters+"/"+id, "")
+}
+
+func TestWhatCannotBeAFilterIsRefusedByItsField(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, orders)
+	for _, c := range []struct {
+		body, pointer string
+		status        int
+	}{
+		{`{"name":"","filter":{"status":{"eq":"open"}}}`, "/name", 422},
+		{`{"name":"x"}`, "/filter", 422},
+		{`{"name":"x","filter":{"colour":{"eq":"red"}}}`, "/filter/colour/eq", 422},
+		{`{"name":"x","filter":{"status":{"like":"o"}}}`, "/filter/status/like", 422},
+		{`{"name":"x","filter":{"status":{"eq":null}}}`, "/filter/status/eq", 422},
+		{`{"name":"x","filter":{"status":{"eq":{"a":1}}}}`, "/filter/status/eq", 422},
+		{`{"name":"x","sort":"status"}`, "/sort", 422},
+		{`{"name":"x","sort":"-","filter":{"status":{"eq":"open"}}}`, "/sort", 422},
+		{`{"name":"x","owner":"user:olivia","sort":"at"}`, "/owner", 400},
+		{`{"name":"x","sort":"at","sort":"-at"}`, "/sort", 400},
+		{`{"name":1,"sort":"at"}`, "/name", 400},
+	} {
+		if a := h.do(c.status, "sam@acme", "POST", filters, c.body); !slices.Equal(a.pointers(), []string{c.pointer}) {
+			t.Errorf("%s: got %s, want a complaint about %s", c.body, a.text, c.pointer)
+		}
+	}
+	h.do(404, "sam@acme", "POST", prefix+"/shop.cats/filters", open)
+	h.do(404, "sam@acme", "GET", prefix+"/shop.cats/filters", "")
+	h.do(400, "sam@acme", "GET", filters+"?owner=x", "")
+	h.do(400, "sam@acme", "GET", filters+"?after=x", "")
+	h.do(401, "", "GET", filters, "")
+}
+
+func TestFiltersAreSeenByWhomTheyAreFor(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, orders)
+	own := h.do(201, "sam@acme", "POST", filters, open).body["id"].(string)
+	shared := h.do(201, "olivia@acme", "POST", filters, public).body["id"].(string)
+	for who, want := range map[string][]string{"sam@acme": {"Open", "Paid"}, "olivia@acme": {"Paid"}, "sam@bloom": nil} {
+		if got := h.do(200, who, "GET", filters, "").items("name"); !slices.Equal(got, want) {
+			t.Errorf("%s sees %q, want %q", who, got, want)
+		}
+	}
+	page := h.do(200, "sam@acme", "GET", filters+"?limit=1", "")
+	if link := page.header.Get("Link"); !strings.Contains(link, "limit=1") {
+		t.Errorf("the Link is %q", link)
+	}
+	if rest := h.do(200, "sam@acme", "GET", filters+"?limit=1&after="+page.body["next"].(string), ""); !slices.Equal(rest.items("name"), []string{"Paid"}) || rest.body["next"] != "" {
+		t.Errorf("got %s", rest.text)
+	}
+	for _, who := range []string{"olivia@acme", "sam@bloom"} {
+		h.do(404, who, "GET", filters+"/"+own, "")
+		h.do(404, who, "PUT", filters+"/"+own, open)
+		h.do(404, who, "DELETE", filters+"/"+own, "")
+	}
+	h.do(404, "olivia@acme", "GET", prefix+"/shop.payouts/filters/"+shared, "")
+	h.do(403, "mallory@acme", "GET", filters, "")
+	h.do(403, "sam@acme", "POST", prefix+"/shop.payouts/filters", `{"name":"x","sort":"at"}`)
+	h.do(403, "sam@acme", "GET", prefix+"/shop.payouts/filters/"+shared, "")
+}
+
+func TestChangesOfSharedFiltersAreDecidedAndRecorded(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, orders)
+	id := h.do(201, "sam@acme", "POST", filters, public).body["id"].(string)
+	h.do(200, "olivia@acme", "PUT", filters+"/"+id, strings.Replace(public, "Paid", "Done", 1))
+	h.do(403, "audra@acme", "PUT", filters+"/"+id, public)
+	h.do(403, "audra@acme", "DELETE", filters+"/"+id, "")
+	if a := h.do(202, "dana@acme", "DELETE", filters+"/"+id, ""); a.body["request_id"] != "req-1" {
+		t.Errorf("got %s", a.text)
+	}
+	h.do(202, "dana@acme", "PUT", filters+"/"+id, public)
+	h.do(202, "dana@acme", "POST", filters, strings.Replace(public, "Paid", "More", 1))
+	h.do(403, "audra@acme", "POST", filters, strings.Replace(public, "Paid", "More", 1))
+	// What is one's own is nobody's business.
+	own := h.do(201, "audra@acme", "POST", filters, open).body["id"].(string)
+	h.do(204, "audra@acme", "DELETE", filters+"/"+own, "")
+	h.do(204, "sam@acme", "DELETE", filters+"/"+id, "")
+
+	page, err := h.log.Query(t.Context(), "acme", audit.Query{ResourceID: id})
+	must(t, err)
+	var got []string
+	for _, e := range page.Items {
+		got = append(got, e.Actor.ID+" "+e.Action+" "+string(e.Outcome))
+		if e.Resource.Type != savedfilters.ResourceFilter || e.Action == saved.ActionUpdate && (e.BaseRevision == "" || !strings.Contains(string(e.Before), `"name"`)) {
+			t.Errorf("got %+v", e)
+		}
+	}
+	slices.Sort(got)
+	want := []string{
+		"audra saved_filters.deleted denied", "audra saved_filters.updated denied", "dana saved_filters.deleted pending",
+		"dana saved_filters.updated pending", "olivia saved_filters.updated success", "sam saved_filters.created success", "sam saved_filters.deleted success",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("recorded is\n%q, want\n%q", got, want)
+	}
+	page, err = h.log.Query(t.Context(), "acme", audit.Query{ResourceID: own})
+	if must(t, err); len(page.Items) != 0 {
+		t.Errorf("recorded of one's own: %+v", page.Items)
+	}
+}
+
+func TestAListIsAskedByASavedFilter(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, orders)
+	own := h.do(201, "sam@acme", "POST", filters, open).body["id"].(string)
+	shared := h.do(201, "olivia@acme", "POST", filters, public).body["id"].(string)
+	for query, want := range map[string][]string{"saved=" + own: {"3", "1"}, "saved=" + shared: {"2"}, "saved=" + own + "&limit=1": {"3"}} {
+		if got := h.do(200, "sam@acme", "GET", "/orders?"+query, "").items("id"); !slices.Equal(got, want) {
+			t.Errorf("%s: got %q, want %q", query, got, want)
+		}
+	}
+	if a := h.do(400, "sam@acme", "GET", "/orders?status=open&saved="+shared, ""); !slices.Equal(a.pointers(), []string{"status"}) {
+		t.Errorf("got %s", a.text)
+	}
+	payouts := h.do(201, "olivia@acme", "POST", prefix+"/shop.payouts/filters", `{"name":"x","shared":true,"sort":"at"}`).body["id"].(string)
+	for who, id := range map[string]string{"olivia@acme": own, "sam@acme": payouts, "sam@bloom": shared} {
+		if a := h.do(400, who, "GET", "/orders?saved="+id, ""); !slices.Equal(a.pointers(), []string{"saved"}) {
+			t.Errorf("%s: got %s", who, a.text)
+		}
+	}
+}
+
+func TestAnOutdatedFilterIsToldAndListsNothing(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, ordersOf("shop.orders"))
+	must(t, h.store.Insert(t.Context(), "acme", saved.Filter{
+		ID: "old", List: "shop.orders", Owner: "user:sam", Name: "Open", Filters: []listing.Filter{listing.Is("status", "open")}, Revision: 1,
+	}, storage.Unlimited))
+	a := h.do(409, "sam@acme", "GET", "/orders?saved=old", "")
+	if !strings.HasSuffix(a.body["type"].(string), ":saved_filter_outdated") || !slices.Equal(a.pointers(), []string{"/filter/status/eq"}) {
+		t.Errorf("got %s", a.text)
+	}
+	// It is shown, so that it can be mended.
+	h.do(200, "sam@acme", "GET", filters+"/old", "")
+	h.do(200, "sam@acme", "PUT", filters+"/old", `{"name":"Open","filter":{"total":{"gt":50}}}`)
+	if got := h.do(200, "sam@acme", "GET", "/orders?saved=old", "").items("id"); !slices.Equal(got, []string{"2", "3"}) {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestAQuotaIsShownAndNamedWhereItIsReached(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, orders)
+	h.do(201, "sam@tiny", "POST", filters, open)
+	full := h.do(409, "olivia@tiny", "POST", filters, open)
+	if !strings.Contains(full.text, `"limit":{"what":"saved filters","limit":1}`) {
+		t.Errorf("got %s", full.text)
+	}
+	shown := h.do(200, "sam@tiny", "GET", prefix+"/quotas", "")
+	if want := `{"items":[{"what":"saved filters","limit":1,"used":1}],"next":""}`; strings.TrimSpace(shown.text) != want {
+		t.Errorf("got %s, want %s", shown.text, want)
+	}
+}
+
+func TestDocumentCoversTheSurface(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, orders)
+	httpapitest.Load(t, savedfilters.OpenAPI()).Covers(t, h.handler)
+	served := httptest.NewRecorder()
+	h.handler.ServeHTTP(served, httptest.NewRequest("GET", "/openapi.json", nil))
+	if served.Code != 200 || served.Body.String() != string(savedfilters.OpenAPI()) {
+		t.Error("the served document is another one")
+	}
+}
+
+func TestNewNeedsItsParts(t *testing.T) {
+	t.Parallel()
+	if _, err := savedfilters.New(nil, savedfilters.Config{Config: httpapi.Config{Identify: identify}}); err == nil {
+		t.Error("a surface without a service was made")
+	}
+}
