@@ -26,8 +26,7 @@ func (s *automationStore) deleteOld(ctx context.Context, statement, tenant strin
 
 func (s *automationStore) PruneSignals(ctx context.Context, tenant string, before time.Time, limit int) (int, error) {
 	return s.deleteOld(ctx, `
-DELETE FROM adminkit_automation_signal
-WHERE tenant = $1 AND (wait_key, id) IN (
+WITH old AS MATERIALIZED (
 	SELECT g.wait_key, g.id
 	FROM adminkit_automation_signal g
 	WHERE g.tenant = $1 AND g.at < $2 AND NOT EXISTS (
@@ -35,7 +34,8 @@ WHERE tenant = $1 AND (wait_key, id) IN (
 		FROM adminkit_automation_step s
 		JOIN adminkit_automation_run r ON r.tenant = s.tenant AND r.id = s.run_id
 		WHERE s.tenant = g.tenant AND s.wait_key = g.wait_key AND s.wait_key <> '' AND r.status = 'waiting' AND r.wait_key = g.wait_key)
-	ORDER BY g.at, g.wait_key, g.id LIMIT $3`+s.Dialect().SkipLocked+`)`,
+	ORDER BY g.at, g.wait_key, g.id LIMIT $3`+s.Dialect().SkipLocked+`)
+DELETE FROM adminkit_automation_signal WHERE tenant = $1 AND (wait_key, id) IN (SELECT wait_key, id FROM old)`,
 		tenant, before, limit)
 }
 
@@ -76,21 +76,20 @@ ORDER BY ended_at, id LIMIT $3`+s.Dialect().SkipLocked,
 // PruneEvents asks for runs in two parts, since each has an index.
 func (s *automationStore) PruneEvents(ctx context.Context, tenant string, before time.Time, limit int) (int, error) {
 	return s.deleteOld(ctx, `
-DELETE FROM adminkit_automation_event
-WHERE tenant = $1 AND event_key IN (
+WITH old AS MATERIALIZED (
 	SELECT e.event_key
 	FROM adminkit_automation_event e
 	WHERE e.tenant = $1 AND e.created_at < $2
 		AND NOT EXISTS (SELECT 1 FROM adminkit_automation_run r WHERE r.tenant = e.tenant AND r.event_key = e.event_key AND r.parent_id = '')
 		AND NOT EXISTS (SELECT 1 FROM adminkit_automation_run r WHERE r.tenant = e.tenant AND r.event_key = e.event_key AND r.parent_id <> '')
-	ORDER BY e.created_at, e.event_key LIMIT $3`+s.Dialect().SkipLocked+`)`,
+	ORDER BY e.created_at, e.event_key LIMIT $3`+s.Dialect().SkipLocked+`)
+DELETE FROM adminkit_automation_event WHERE tenant = $1 AND event_key IN (SELECT event_key FROM old)`,
 		tenant, before, limit)
 }
 
 func (s *automationStore) PruneVersions(ctx context.Context, tenant string, before time.Time, limit int) (int, error) {
 	return s.deleteOld(ctx, `
-DELETE FROM adminkit_automation_version
-WHERE tenant = $1 AND (rule_id, number) IN (
+WITH old AS MATERIALIZED (
 	SELECT v.rule_id, v.number
 	FROM adminkit_automation_version v
 	WHERE v.tenant = $1
@@ -101,6 +100,7 @@ WHERE tenant = $1 AND (rule_id, number) IN (
 		AND NOT EXISTS (
 			SELECT 1 FROM adminkit_automation_run r
 			WHERE r.tenant = v.tenant AND r.rule_id = v.rule_id AND r.rule_version = v.number)
-	ORDER BY v.created_at, v.rule_id, v.number LIMIT $3`+s.Dialect().SkipLocked+`)`,
+	ORDER BY v.created_at, v.rule_id, v.number LIMIT $3`+s.Dialect().SkipLocked+`)
+DELETE FROM adminkit_automation_version WHERE tenant = $1 AND (rule_id, number) IN (SELECT rule_id, number FROM old)`,
 		tenant, before, limit)
 }

@@ -60,6 +60,9 @@ type Dialect struct {
 	Postgres bool
 
 	// SkipLocked ends a SELECT that claims rows. SQLite has one writer and needs none.
+	// With a LIMIT it belongs into a WITH ... AS MATERIALIZED: a planner may evaluate a
+	// subselect again for each row it is compared with, and then the rows that are gone by
+	// then make place for others.
 	SkipLocked string
 
 	// ForUpdate ends a SELECT that locks the rows it reads until the transaction

@@ -148,8 +148,9 @@ func (s jobStore) peers(ctx context.Context, c storage.Conn, except int64) (peer
 func (s jobStore) Prune(ctx context.Context, before time.Time, limit int) (n int, err error) {
 	err = s.inTx(ctx, func(ctx context.Context, c storage.Conn) error {
 		deleted, err := c.Exec(ctx, `
-			DELETE FROM adminkit_jobs_attempt WHERE id IN (
-				SELECT id FROM adminkit_jobs_attempt WHERE ended < $1 ORDER BY ended, id LIMIT $2`+s.db.Dialect().SkipLocked+`)`,
+			WITH old AS MATERIALIZED (
+				SELECT id FROM adminkit_jobs_attempt WHERE ended < $1 ORDER BY ended, id LIMIT $2`+s.db.Dialect().SkipLocked+`)
+			DELETE FROM adminkit_jobs_attempt WHERE id IN (SELECT id FROM old)`,
 			micros(before), limit)
 		if err != nil {
 			return fmt.Errorf("delete attempts: %w", err)
