@@ -73,10 +73,19 @@ func (s jobStore) Claim(ctx context.Context, claim jobs.Claim) (claimed jobs.Cla
 	return claimed, nil
 }
 
-// release gives lanes back.
+// release gives lanes back. On Postgres it locks them in the order in which the lanes of a
+// worker that is found dead are freed, which may be this one: its fence holds that off later.
 func (s jobStore) release(ctx context.Context, c storage.Conn, claim jobs.Claim) error {
 	err := s.manyLanes(ctx, c, claim.Release, func(x string) string {
-		return `UPDATE adminkit_jobs_lane AS l SET owner = 0 FROM ` + x + ` WHERE l.tenant = x.tenant AND l.lane = x.lane AND l.owner = $3`
+		if s.db.Dialect().Postgres {
+			return `
+		WITH mine AS MATERIALIZED (
+			SELECT l.tenant, l.lane FROM ` + x + ` JOIN adminkit_jobs_lane l ON l.tenant = x.tenant AND l.lane = x.lane
+			WHERE l.owner = $3 ORDER BY l.tenant, l.lane FOR NO KEY UPDATE OF l)
+		UPDATE adminkit_jobs_lane AS l SET owner = 0 FROM mine WHERE l.tenant = mine.tenant AND l.lane = mine.lane`
+		}
+		return `
+		UPDATE adminkit_jobs_lane AS l SET owner = 0 FROM ` + x + ` WHERE l.tenant = x.tenant AND l.lane = x.lane AND l.owner = $3`
 	}, claim.Worker)
 	if err != nil {
 		return fmt.Errorf("release lanes: %w", err)

@@ -134,6 +134,12 @@ func (s jobStore) free(ctx context.Context, c storage.Conn, worker int64, suspec
 		SELECT tenant, lane, 0 FROM adminkit_jobs_lane WHERE owner = $1 AND owner <> 0 AND NOT paused`, worker); err != nil {
 		return fmt.Errorf("hint at lanes: %w", err)
 	}
+	if s.db.Dialect().Postgres { // in the order in which a release locks them
+		if _, err := c.Exec(ctx, `
+		SELECT 1 FROM adminkit_jobs_lane WHERE owner = $1 AND owner <> 0 ORDER BY tenant, lane FOR NO KEY UPDATE`, worker); err != nil {
+			return fmt.Errorf("lock lanes: %w", err)
+		}
+	}
 	if _, err := c.Exec(ctx, `
 		UPDATE adminkit_jobs_lane SET owner = 0, suspect = suspect OR $2 WHERE owner = $1 AND owner <> 0`, worker, suspect); err != nil {
 		return fmt.Errorf("free lanes: %w", err)
