@@ -129,11 +129,12 @@ func TestAnOverrideIsReplacedAndCleared(t *testing.T) {
 // reports to the service.
 func TestAProviderTellsTheFirstUseOfADay(t *testing.T) {
 	eachtest.Run(t, func(t *testing.T, b eachtest.Backend) {
-		k := newKit(t, b, flags.Config{})
+		noon := func() time.Time { return time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC) } // one day for all of it
+		k := newKit(t, b, flags.Config{Now: noon})
 		must(t, k.create(checkout()))
-		until := time.Now().Add(time.Hour)
+		until := noon().Add(time.Hour)
 		must(t, k.override(flags.Override{Attribute: "country", Subject: "FR", Variant: "on", Until: &until, Reason: "a demo"}))
-		p, err := flags.NewProvider(b.Flags(), "prod", flags.ProviderConfig{Used: k.service.RecordUse})
+		p, err := flags.NewProvider(b.Flags(), "prod", flags.ProviderConfig{Used: k.service.RecordUse, Now: noon})
 		must(t, err)
 		must(t, p.Load(k.ctx, "acme"))
 		ctx, cancel := context.WithCancel(t.Context())
