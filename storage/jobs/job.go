@@ -94,7 +94,8 @@ var ErrFenced = errors.New("jobs: the lease was lost")
 // ctx ends when the lease is lost, when the job is cancelled, with the cause
 // [ErrCancelled], and when [Worker.Close] runs out of time. A job runs
 // at least once. To make its effect exactly once, write the effect and settle the
-// task in one transaction with [Task.Complete].
+// task in one transaction with [Task.Complete]. One goroutine may work several jobs, one
+// after the other.
 type Handler func(ctx context.Context, task *Task) error
 
 // Lost returns the kind under which a handler sees the jobs of a kind whose starts were

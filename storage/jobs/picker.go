@@ -264,7 +264,7 @@ func (w *Worker) fetch(t *tenure) (more, ok bool) {
 func (w *Worker) dispatch(limit time.Duration) time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.dispatchLocked()
+	w.dispatchLocked(w.spawn)
 	if w.tenure == nil {
 		return limit
 	}
@@ -277,7 +277,8 @@ func (w *Worker) dispatch(limit time.Duration) time.Duration {
 	return limit
 }
 
-func (w *Worker) dispatchLocked() {
+// dispatchLocked starts jobs, and hands each to begin, which has it worked.
+func (w *Worker) dispatchLocked(begin func(*start)) {
 	t := w.tenure
 	if t == nil {
 		return
@@ -297,7 +298,7 @@ func (w *Worker) dispatchLocked() {
 		case l.suspect(job):
 			w.submitLocked(w.unstarted(t, l, job, Begun, ""))
 		default:
-			w.startLocked(t, l, job)
+			begin(w.startLocked(t, l, job))
 		}
 	}
 	if len(t.board.dirty) > 0 || t.board.thawSet {

@@ -17,16 +17,36 @@ func (f Fetched) asStarted() Job {
 // errExited is what became of a handler that ended its goroutine.
 var errExited = errors.New("the handler ended its goroutine")
 
-// startLocked has a job worked. Its ctx ends with the tenure, or when it is cancelled.
-func (w *Worker) startLocked(t *tenure, l *lane, job Fetched) {
+// A start is a job that is to be worked.
+type start struct {
+	ctx    context.Context // ends with the tenure, or when the job is cancelled
+	tenure *tenure
+	lane   *lane
+	job    Fetched
+}
+
+// startLocked counts a job as started. The caller has it worked.
+func (w *Worker) startLocked(t *tenure, l *lane, job Fetched) *start {
 	ctx, cancel := context.WithCancelCause(t.ctx)
 	t.runs[job.ID] = cancel
 	w.startedLocked(job.Job)
-	go w.run(ctx, t, l, job)
+	return &start{ctx, t, l, job}
 }
 
-// run works one job and sees to its outcome.
-func (w *Worker) run(ctx context.Context, t *tenure, l *lane, job Fetched) {
+// spawn has a job worked by a goroutine of its own, and what is started in its place by the
+// same one: its stack has grown to what handlers need.
+func (w *Worker) spawn(s *start) {
+	go func() {
+		for s != nil {
+			s = w.run(s)
+		}
+	}()
+}
+
+// run works one job and sees to its outcome. It returns what is to be worked next, nil for
+// nothing.
+func (w *Worker) run(s *start) (next *start) {
+	ctx, t, l, job := s.ctx, s.tenure, s.lane, s.job
 	task := &Task{
 		Job: job.asStarted(), Lost: job.Lost, store: w.store, now: w.queue.now,
 		worker: t.worker, fetched: job, started: w.queue.now(),
@@ -43,7 +63,10 @@ func (w *Worker) run(ctx context.Context, t *tenure, l *lane, job Fetched) {
 				"panic", fmt.Sprint(r), "stack", string(debug.Stack()))
 			err = fmt.Errorf("panic: %v", r)
 		}
-		w.ended(t, l, task, err)
+		next = w.ended(t, l, task, err)
+		if err == errExited && next != nil { // this goroutine is not there for it
+			w.spawn(next)
+		}
 	}()
 	kind := job.Kind
 	if job.Lost >= w.config.MaxLost {
@@ -54,6 +77,7 @@ func (w *Worker) run(ctx context.Context, t *tenure, l *lane, job Fetched) {
 	} else {
 		err = fmt.Errorf("no handler for kind %q", kind)
 	}
+	return nil
 }
 
 // hopeless reports whether a job is not started any more, because too many starts of it
@@ -66,8 +90,9 @@ func (w *Worker) hopeless(job Fetched) bool {
 	return job.Lost >= limit
 }
 
-// ended frees the slot of a job and takes its outcome on.
-func (w *Worker) ended(t *tenure, l *lane, task *Task, err error) {
+// ended frees the slot of a job and takes its outcome on. It returns what is to be worked
+// in its place, nil for nothing.
+func (w *Worker) ended(t *tenure, l *lane, task *Task, err error) (next *start) {
 	outcome, committed := task.settled()
 	var event, turned *Event
 	w.mu.Lock()
@@ -81,11 +106,22 @@ func (w *Worker) ended(t *tenure, l *lane, task *Task, err error) {
 		w.submitLocked(w.judge(t, l, task, err))
 	}
 	w.restLocked()
-	w.dispatchLocked()
+	// What the host is told may take a while. No job waits for it.
+	quiet := event == nil && turned == nil && len(w.counts.runs) == 0
+	w.dispatchLocked(func(s *start) {
+		if quiet && next == nil {
+			next = s
+		} else {
+			w.spawn(s)
+		}
+	})
 	w.mu.Unlock()
-	w.tell(event)
-	w.tell(turned)
-	w.tellRuns()
+	if !quiet {
+		w.tell(event)
+		w.tell(turned)
+		w.tellRuns()
+	}
+	return next
 }
 
 // endLocked frees the slot of a job, and its place in the lane.

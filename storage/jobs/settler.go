@@ -126,7 +126,7 @@ func (w *Worker) wrote(batch []*settlement, missed []int64) {
 			events = append(events, e)
 		}
 	}
-	w.dispatchLocked()
+	w.dispatchLocked(w.spawn)
 	w.mu.Unlock()
 	for _, e := range events {
 		w.tell(e)
@@ -161,7 +161,7 @@ func (w *Worker) noteLocked(s *settlement, missed bool) *Event {
 	o := &s.outcome
 	if o.Result == Begun {
 		if !missed {
-			w.startLocked(s.tenure, s.lane, o.Job)
+			w.spawn(w.startLocked(s.tenure, s.lane, o.Job))
 			return nil
 		}
 		w.endLocked(s.tenure, s.lane)
