@@ -359,3 +359,34 @@ func TestAReasonIsMadeFitForStorage(t *testing.T) {
 		t.Errorf("a long text is cut to %d bytes, ending in %q", len(got), got[len(got)-2:])
 	}
 }
+
+func TestASecondTransactionLeavesWhatHoldsALaneToTheFirst(t *testing.T) {
+	now := &tenure{}
+	pile := func(n int) (list []*settlement) {
+		for range n {
+			list = append(list, &settlement{tenure: now})
+		}
+		return list
+	}
+	holds := &settlement{tenure: now, outcome: Outcome{Hold: &Hold{}}}
+	cases := []struct {
+		name    string
+		waiting []*settlement
+		want    int
+	}{
+		{"few are left to the first", pile(minPile - 1), 0},
+		{"many are taken", pile(minPile), minPile},
+		{"no more than a transaction takes", pile(maxBatch + 1), maxBatch},
+		{"those before a hold are taken", append(append(pile(minPile), holds), pile(1)...), minPile},
+		{"a hold in front is left", append([]*settlement{holds}, pile(maxBatch)...), 0},
+		{"those of the next tenure are left", append(pile(minPile), &settlement{tenure: &tenure{}}), minPile},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			w := &Worker{settlements: c.waiting}
+			if got := len(w.pile()); got != c.want || w.settling != c.want || len(w.settlements) != len(c.waiting)-c.want {
+				t.Errorf("took %d, counts %d and leaves %d, want %d of %d", got, w.settling, len(w.settlements), c.want, len(c.waiting))
+			}
+		})
+	}
+}

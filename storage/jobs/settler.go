@@ -16,8 +16,13 @@ type settlement struct {
 	doubtful bool
 }
 
-// maxBatch is how many outcomes are written in one transaction.
-const maxBatch = 1000
+const (
+	// maxBatch is how many outcomes are written in one transaction.
+	maxBatch = 1000
+	// minPile is how many outcomes are waiting when a second transaction writes some of
+	// them beside the first.
+	minPile = 500
+)
 
 // unstarted is the settlement of a job that was not started.
 func (w *Worker) unstarted(t *tenure, l *lane, job Fetched, result Result, reason string) *settlement {
@@ -34,29 +39,33 @@ func (w *Worker) submitLocked(s *settlement) {
 	}
 	w.settlements = append(w.settlements, s)
 	signal(w.unsettled)
+	if len(w.settlements) >= minPile {
+		signal(w.piled)
+	}
 }
 
-// settle writes outcomes, as many at a time as there are, until the worker is closed.
-func (w *Worker) settle() {
+// settle writes the outcomes that next takes off the queue, until the worker is closed.
+// wake tells that there may be some.
+func (w *Worker) settle(wake <-chan struct{}, next func() []*settlement) {
 	for {
-		batch := w.batch()
+		batch := next()
 		if len(batch) == 0 {
 			select {
 			case <-w.quit:
 				return
-			case <-w.unsettled:
+			case <-wake:
 				continue
 			}
 		}
 		w.write(batch)
 		w.mu.Lock()
-		w.settling = 0
+		w.settling -= len(batch)
 		w.restLocked()
 		w.mu.Unlock()
 	}
 }
 
-// batch takes outcomes of one tenure off the queue.
+// batch takes outcomes of one tenure off the queue, as many as there are.
 func (w *Worker) batch() []*settlement {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -64,9 +73,30 @@ func (w *Worker) batch() []*settlement {
 	for n < len(w.settlements) && n < maxBatch && w.settlements[n].tenure == w.settlements[0].tenure {
 		n++
 	}
+	return w.takeOffLocked(n)
+}
+
+// pile takes outcomes off the queue where more have piled up than one transaction at a time
+// gets done, none otherwise: few at a time are written at less cost in one go. It leaves
+// what holds a lane to batch, whose transactions keep the order of the outcomes.
+func (w *Worker) pile() []*settlement {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := 0
+	for n < len(w.settlements) && n < maxBatch && w.settlements[n].tenure == w.settlements[0].tenure && w.settlements[n].outcome.Hold == nil {
+		n++
+	}
+	if n < minPile {
+		return nil
+	}
+	return w.takeOffLocked(n)
+}
+
+// takeOffLocked takes the first n outcomes off the queue.
+func (w *Worker) takeOffLocked(n int) []*settlement {
 	batch := w.settlements[:n:n]
 	w.settlements = w.settlements[n:]
-	w.settling = n
+	w.settling += n
 	return batch
 }
 

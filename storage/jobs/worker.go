@@ -144,8 +144,8 @@ type Worker struct {
 	sweepEvery time.Duration
 
 	// wake has the picker look, lost has the keeper enrol, unsettled has the settler
-	// write. Each holds at most one token.
-	wake, lost, unsettled chan struct{}
+	// write, and piled the one that helps it. Each holds at most one token.
+	wake, lost, unsettled, piled chan struct{}
 
 	mu       sync.Mutex
 	state    workerState
@@ -198,7 +198,7 @@ func NewWorker(queue *Queue, handlers map[string]Handler, config WorkerConfig) (
 	}
 	return &Worker{
 		queue: queue, store: queue.store, handlers: maps.Clone(handlers), config: config,
-		wake: make(chan struct{}, 1), lost: make(chan struct{}, 1), unsettled: make(chan struct{}, 1),
+		wake: make(chan struct{}, 1), lost: make(chan struct{}, 1), unsettled: make(chan struct{}, 1), piled: make(chan struct{}, 1),
 		quit: make(chan struct{}), quiet: make(chan struct{}), counts: newCounts(handlers), sweepEvery: sweepEvery,
 	}, nil
 }
@@ -237,7 +237,8 @@ func (w *Worker) Start(ctx context.Context) error {
 	}
 	w.loops.Go(func() { w.keep(peers) })
 	w.loops.Go(w.pick)
-	w.loops.Go(w.settle)
+	w.loops.Go(func() { w.settle(w.unsettled, w.batch) })
+	w.loops.Go(func() { w.settle(w.piled, w.pile) })
 	if !w.config.LeavePruning {
 		w.loops.Go(w.prune)
 	}
