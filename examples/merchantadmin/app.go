@@ -16,6 +16,7 @@ import (
 	"github.com/lumelle/adminkit/audit"
 	"github.com/lumelle/adminkit/audit/cloudevent"
 	"github.com/lumelle/adminkit/audit/correlation"
+	"github.com/lumelle/adminkit/audit/httpapi/savedfilters"
 	"github.com/lumelle/adminkit/audit/httpapi/webpage"
 	"github.com/lumelle/adminkit/audit/schema"
 	"github.com/lumelle/adminkit/authz"
@@ -25,6 +26,7 @@ import (
 	"github.com/lumelle/adminkit/flags"
 	"github.com/lumelle/adminkit/storage/idempotency"
 	"github.com/lumelle/adminkit/storage/jobs"
+	"github.com/lumelle/adminkit/storage/listing/saved"
 	"github.com/lumelle/adminkit/storage/secrets"
 	"github.com/lumelle/adminkit/webhooks"
 	"github.com/lumelle/adminkit/webhooks/egress"
@@ -47,6 +49,7 @@ type app struct {
 	guard     *authz.Guard
 	approvals *approvals.Service
 	governor  *audit.Governor
+	filters   *saved.Service
 	refunds   *approvals.Guard[refundPayload]
 	webhooks  *webhooks.Service
 	flags     *flags.Service
@@ -199,6 +202,12 @@ func (a *app) govern(ctx context.Context, queue *jobs.Queue) (err error) {
 	if err != nil {
 		return err
 	}
+	a.filters, err = saved.New(a.db.SavedFilters(), []saved.List{
+		saved.Of(approvals.Requests(approvals.TabPending)), saved.Of(webhooks.Endpoints()), saved.Of(webhooks.Deliveries()), saved.Of(flags.Flags()), saved.Of(automation.Rules()), saved.Of(automation.Runs()),
+	}, saved.Config{Govern: savedfilters.Govern(a.governor)})
+	if err != nil {
+		return err
+	}
 	a.refunds, err = approvals.NewGuard(a.governor, a.approvals, actionRefund, a.applyRefund, approvals.GuardConfig{})
 	if err != nil {
 		return err
@@ -226,7 +235,7 @@ func (a *app) govern(ctx context.Context, queue *jobs.Queue) (err error) {
 
 // actions are what can be done and is recorded.
 func actions() []audit.Action {
-	return slices.Concat(authz.Actions(), approvals.Actions(), webhooks.Actions(), flags.Actions(), automation.Actions(),
+	return slices.Concat(authz.Actions(), approvals.Actions(), webhooks.Actions(), flags.Actions(), automation.Actions(), savedfilters.Actions(),
 		[]audit.Action{refundAction(), publishAction(), stepAction()})
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/lumelle/adminkit/storage"
 	"github.com/lumelle/adminkit/storage/idempotency"
 	"github.com/lumelle/adminkit/storage/jobs"
+	"github.com/lumelle/adminkit/storage/listing/saved"
 	"github.com/lumelle/adminkit/storage/postgres"
 	"github.com/lumelle/adminkit/storage/secrets"
 	"github.com/lumelle/adminkit/storage/sqlite"
@@ -36,6 +37,7 @@ type backend interface {
 	Flags() flags.Store
 	Idempotency() idempotency.Store
 	Jobs() jobs.Store
+	SavedFilters() saved.Store
 	Webhooks() webhooks.Store
 }
 

@@ -6,6 +6,7 @@ import (
 	"github.com/lumelle/adminkit/approvals/portal"
 	"github.com/lumelle/adminkit/audit/auditfeed"
 	"github.com/lumelle/adminkit/audit/httpapi"
+	"github.com/lumelle/adminkit/audit/httpapi/savedfilters"
 	"github.com/lumelle/adminkit/authz/authzen"
 	"github.com/lumelle/adminkit/automation/automationadmin"
 	"github.com/lumelle/adminkit/flags/flagadmin"
@@ -25,6 +26,7 @@ func openAPI() ([]byte, error) {
 		httpapi.Surface{Name: "flags", Prefix: "/api/v1", Document: flagadmin.OpenAPI()},
 		httpapi.Surface{Name: "ofrep", Prefix: "/ofrep/v1", Document: ofrep.OpenAPI()},
 		httpapi.Surface{Name: "automation", Prefix: "/api/v1/automation", Document: automationadmin.OpenAPI()},
+		httpapi.Surface{Name: "lists", Prefix: "/api/v1/lists", Document: savedfilters.OpenAPI()},
 		httpapi.Surface{Name: "audit", Prefix: "/api/v1/audit", Document: auditfeed.OpenAPI()},
 		httpapi.Surface{Name: "timeline", Prefix: "/api/v1", Document: auditfeed.TimelineOpenAPI()},
 	)

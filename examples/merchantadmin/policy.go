@@ -9,6 +9,7 @@ import (
 
 	"github.com/lumelle/adminkit/approvals"
 	"github.com/lumelle/adminkit/audit"
+	"github.com/lumelle/adminkit/audit/httpapi/savedfilters"
 	"github.com/lumelle/adminkit/authz"
 	"github.com/lumelle/adminkit/authz/casbinengine"
 	"github.com/lumelle/adminkit/automation"
@@ -38,7 +39,7 @@ func vocabulary() casbinengine.Vocabulary {
 		Roles: []string{owner, manager, support, auditor, developer},
 		Actions: slices.Concat(
 			[]string{actionRefund, actionPublish, actionStep, readApprovals, readAudit, readAutomation, readErrors, readFlags, readWebhooks},
-			namesOf(webhooks.Actions()), namesOf(flags.Actions()), namesOf(automation.Actions())),
+			namesOf(webhooks.Actions()), namesOf(flags.Actions()), namesOf(automation.Actions()), namesOf(savedfilters.Actions())),
 	}
 }
 
@@ -79,7 +80,7 @@ func policyRules() []casbinengine.Rule {
 	allow(actionRefund, owner, manager, support)
 	allow(actionPublish, owner, manager, support, developer)
 	allow(actionStep, owner, manager, developer)
-	for _, action := range slices.Concat(namesOf(webhooks.Actions()), namesOf(flags.Actions()), namesOf(automation.Actions())) {
+	for _, action := range slices.Concat(namesOf(webhooks.Actions()), namesOf(flags.Actions()), namesOf(automation.Actions()), namesOf(savedfilters.Actions())) {
 		allow(action, owner, manager, developer)
 	}
 	allow(readApprovals, owner, manager, support, auditor, developer)

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/lumelle/adminkit/approvals"
 	"github.com/lumelle/adminkit/approvals/portal"
 	"github.com/lumelle/adminkit/audit/auditfeed"
 	"github.com/lumelle/adminkit/audit/httpapi"
+	"github.com/lumelle/adminkit/audit/httpapi/savedfilters"
 	"github.com/lumelle/adminkit/audit/httpapi/webpage"
 	"github.com/lumelle/adminkit/authz/authzen"
 	"github.com/lumelle/adminkit/automation/automationadmin"
@@ -21,7 +23,7 @@ import (
 // handler returns everything the admin serves, behind what every request passes.
 func (a *app) handler() (http.Handler, error) {
 	cfg := httpapi.Config{
-		Identify: a.people.identify, Tx: a.db, Idempotency: a.db.Idempotency(), Vault: a.vault, Logger: a.log,
+		Identify: a.people.identify, Tx: a.db, Idempotency: a.db.Idempotency(), Vault: a.vault, Saved: a.filters, Logger: a.log,
 	}
 	api, err := httpapi.New(cfg)
 	if err != nil {
@@ -86,6 +88,12 @@ func (a *app) surfaces(mux *http.ServeMux, cfg httpapi.Config) error {
 		Operator: func(ctx context.Context, who httpapi.Identity) bool { return a.reading(readErrors)(ctx, who) == nil },
 	})
 	if err := mount("/api/v1/automation", rules, err); err != nil {
+		return err
+	}
+	kept, err := savedfilters.New(a.filters, savedfilters.Config{Config: cfg, ApprovalID: pendingID, Authorize: func(ctx context.Context, who httpapi.Identity, list string) error {
+		return a.reading(strings.SplitN(list, ".", 2)[0]+".read")(ctx, who)
+	}})
+	if err := mount("/api/v1/lists", kept, err); err != nil {
 		return err
 	}
 	feed, err := auditfeed.New(a.events, a.catalog, auditfeed.Config{Config: cfg, Authorize: a.reading(readAudit)})
