@@ -16,6 +16,14 @@ func TestLongNamesStayWithinThePage(t *testing.T) {
 	var rule struct{ ID string }
 	call(t, "dana", "POST", "/automation/rules", `{"name": "`+key+`", "automation_environment": "prod", "trigger": {"type": "order.refunded"},
 		"conditions": {"path": "/data/`+key+`", "op": "eq", "value": "`+key+`"}, "steps": [{"name": "say", "action": "notify.log", "with": {"message": "`+key+`"}}]}`, &rule)
+	var asked struct {
+		ID string `json:"request_id"`
+	}
+	call(t, "dana", "POST", "/flags?reason="+key, `{"key": "waits-with-a-reason", "type": "ops"}`, &asked)
+	t.Cleanup(func() {
+		var cancelled any
+		call(t, "dana", "POST", "/approvals/requests/"+asked.ID+"/cancel", `{"reason": "it was a trial"}`, &cancelled)
+	})
 	for _, scheme := range []string{"light", "dark"} {
 		for _, width := range []int64{1280, 390} {
 			l := look{true, scheme, width}
@@ -25,6 +33,7 @@ func TestLongNamesStayWithinThePage(t *testing.T) {
 				for path, name := range map[string]string{
 					"/flags": "flags with a long name", "/flags/" + key: "flag with a long name",
 					"/automations": "automations with a long name", "/automations/" + rule.ID: "automation with a long name",
+					"/approvals": "inbox with a long reason",
 				} {
 					b.visit(path)
 					b.on(name, "main .card")
