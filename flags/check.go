@@ -46,8 +46,11 @@ const (
 // it stands.
 func check(flag Flag, d deps) error {
 	c := &compiler{flag: flag, deps: d, bad: &faults{}, strict: true}
+	c.checkCounts()
 	c.checkHead()
-	c.checkSizes()
+	if !c.bad.any() {
+		c.checkSizes()
+	}
 	if c.bad.any() {
 		return c.bad.err() // sizes first: nothing large is compiled
 	}
@@ -105,8 +108,7 @@ func (c *compiler) checkHead() {
 
 func (c *compiler) checkVariants() {
 	variants := c.flag.Variants
-	if len(variants) == 0 || len(variants) > MaxVariants {
-		c.bad.add("/variants", "must be 1 to "+strconv.Itoa(MaxVariants))
+	if len(variants) > MaxVariants {
 		return
 	}
 	for _, name := range sortedKeys(variants) {
@@ -148,12 +150,28 @@ func (c *compiler) checkMetadata() {
 	}
 }
 
-// checkSizes bounds what compiling costs.
-func (c *compiler) checkSizes() {
+// checkCounts refuses what has too many parts to be looked at one by one, or copied.
+func (c *compiler) checkCounts() {
+	if n := len(c.flag.Variants); n == 0 || n > MaxVariants {
+		c.bad.add("/variants", "must be 1 to "+strconv.Itoa(MaxVariants))
+	}
 	if len(c.flag.Environments) > MaxEnvironments {
 		c.tooMany("/environments", MaxEnvironments)
 		return
 	}
+	for _, environment := range sortedKeys(c.flag.Environments) {
+		at, state := join("/environments", environment), c.flag.Environments[environment]
+		if len(state.Rules) > MaxRules {
+			c.tooMany(at+"/rules", MaxRules)
+		}
+		if len(state.Overrides) > MaxOverrides {
+			c.tooMany(at+"/overrides", MaxOverrides)
+		}
+	}
+}
+
+// checkSizes bounds what compiling costs.
+func (c *compiler) checkSizes() {
 	w := weight{}
 	for _, environment := range sortedKeys(c.flag.Environments) {
 		at := join("/environments", environment)
@@ -161,14 +179,6 @@ func (c *compiler) checkSizes() {
 			c.bad.add(at, message)
 		}
 		state := c.flag.Environments[environment]
-		if len(state.Rules) > MaxRules {
-			c.tooMany(at+"/rules", MaxRules)
-			continue
-		}
-		if len(state.Overrides) > MaxOverrides {
-			c.tooMany(at+"/overrides", MaxOverrides)
-			continue
-		}
 		for i, o := range state.Overrides {
 			c.text(at+"/overrides/"+strconv.Itoa(i)+"/reason", o.Reason, MaxDescription)
 		}

@@ -220,6 +220,10 @@ func (p payload) flag(key string) (f Flag, err error) {
 	if p.Flag.Key != key {
 		return f, storage.Invalid("/key", "is not that of the flag")
 	}
+	c := &compiler{flag: *p.Flag, bad: &faults{}}
+	if c.checkCounts(); c.bad.any() {
+		return f, c.bad.err() // before it is copied
+	}
 	raw, err := canonicalJSON(p.Flag)
 	if err != nil {
 		return f, err

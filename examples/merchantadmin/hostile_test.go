@@ -97,6 +97,8 @@ func hostileFlags() []badInput {
 	flag("a list of 240,000 values in a flag", flagWith(`{"name":"r","when":{"path":"plan","op":"in","value":[`+times(240_000, func(int) string { return `"x"` })+`]},"serve":{"variant":"on"}}`), first+"/when")
 	flag("1,001 clauses in a flag", flagWith(`{"name":"r","when":{"any":[`+times(1001, func(int) string { return clause })+`]},"serve":{"variant":"on"}}`), first+"/when/any/999")
 	flag("101 rules", flagWith(times(101, numbered(`{"name":"r%d","serve":{"variant":"on"}}`))), prod+"/rules")
+	flag("10,000 rules", flagWith(times(10_000, numbered(`{"name":"r%d","serve":{"variant":"on"}}`))), prod+"/rules")
+	flag("10,000 variants", with(`"on":true`, times(10_000, numbered(`"v%d":true`))), "/variants")
 	flag("101 variants", with(`"on":true`, times(101, numbered(`"v%d":true`))), "/variants")
 	flag("1,000 environments", with(`"environments":{`, `"environments":{`+times(1000, numbered(`"e%d":{}`))+`,`), "/environments")
 	flag("1,001 overrides", with(`"rules":[]`, `"overrides":[`+times(1001, numbered(`{"id":"o%d"}`))+`]`), prod+"/overrides")
