@@ -2,13 +2,11 @@ package main
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/lumelle/adminkit/audit"
 	"github.com/lumelle/adminkit/audit/httpapi"
 	"github.com/lumelle/adminkit/authz"
-	"github.com/lumelle/adminkit/storage"
 )
 
 // What people read is decided by the policy as what they change is, but changes
@@ -29,12 +27,9 @@ func (a *app) reading(action string) func(ctx context.Context, who httpapi.Ident
 			Tenant: who.Tenant, Subject: authz.Entity{Type: who.Actor.Type, ID: who.Actor.ID}, Action: action,
 			Resource: authz.Entity{Type: "merchant", ID: who.Tenant}, Authn: who.Actor.Authn, Time: time.Now(),
 		})
-		switch {
-		case errors.Is(err, storage.ErrUnavailable):
-			return err // to be asked again, not denied for good
-		case err != nil || d.Effect != audit.Allow:
-			return &audit.DeniedError{Verdict: d.Verdict(), Err: err}
+		if err == nil && d.Effect != audit.Allow {
+			err = &audit.DeniedError{Verdict: d.Verdict()}
 		}
-		return nil
+		return err // without a policy it is to be asked again, not denied for good
 	}
 }
