@@ -79,8 +79,7 @@ func (a *app) surfaces(mux *http.ServeMux, cfg httpapi.Config) error {
 		mux.Handle(root, http.StripPrefix("/api/v1", registry))
 		mux.Handle(root+"/", http.StripPrefix("/api/v1", registry))
 	}
-	// Values are for whoever is signed in, also while the store that has the policy is away.
-	evaluations, err := ofrep.New(a.provider, ofrep.Config{Config: cfg})
+	evaluations, err := ofrep.New(a.provider, ofrep.Config{Config: cfg}) // for whoever is signed in, also while the policy is away
 	if err := mount("/ofrep/v1", evaluations, err); err != nil {
 		return err
 	}
