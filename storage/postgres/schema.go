@@ -20,6 +20,11 @@ func (b *Backend) place(ctx context.Context, mayMake bool) error {
 		return nil
 	}
 	there, current, err := b.schema(ctx)
+	if err == nil && there && current != b.cfg.Schema {
+		// Another process may have made it while the statement ran, whose rows told of it and
+		// whose path did not yet. The next statement knows the path too.
+		_, current, err = b.schema(ctx)
+	}
 	if err != nil || !there && !mayMake {
 		return err
 	}
