@@ -44,7 +44,7 @@
 //
 // # Policies
 //
-// A policy is a list of [Row]s of one tenant in a [Store]. [Policies] changes it:
+// A policy is a list of rows ([Row]) of one tenant in a [Store]. [Policies] changes it:
 // checked by the engine, gated, recorded, and effective with the next decision of
 // every process. What the rows mean is the engine's affair; package casbinengine has
 // the one of this kit. Package authzen serves decisions over HTTP, and package

@@ -21,8 +21,8 @@
 //
 // # The timeline
 //
-// [Timeline] asks several [Source]s what they know of a trace and puts the answers in
-// order. Each domain of the kit has a source: its log or its Service.
+// [Timeline] asks each [Source] it is given what it knows of a trace, and puts the answers
+// in order. Each domain of the kit has a source: its log or its Service.
 //
 // # Telemetry
 //

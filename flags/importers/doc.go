@@ -24,8 +24,9 @@
 //
 // [OpenFeature] reads the flags of OpenFeature's own test suite (test-flags.json). Their
 // targeting is a CEL expression that answers the name of a variant. Read are a chain of
-// conditions, cond ? 'a' : cond ? 'b' : ”, over comparisons of attributes with literals,
-// with &&, || and !.
+// conditions over comparisons of attributes with literals, with &&, || and !:
+//
+//	country == 'GB' && age >= 18 ? 'adult' : age < 18 ? 'minor' : ''
 //
 // # Unleash
 //

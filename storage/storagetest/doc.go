@@ -314,9 +314,9 @@
 //
 // The suites of the domains can be run alone as well: audittest.RunStore,
 // idempotencytest.RunStore, jobstest.Run, webhookstest.RunStore, authztest.RunStore,
-// credentialstest.RunStore, flagstest.RunStore, approvalstest.RunStore and
-// automationtest.RunStore take a function that opens a backend with transactions and their
-// one store.
+// credentialstest.RunStore, flagstest.RunStore, approvalstest.RunStore,
+// automationtest.RunStore and savedtest.RunStore take a function that opens a backend with
+// transactions and their one store.
 //
 // Where a store of the backend reads outside of transactions by waiting for the writer, set
 // [Options].ReadersWait. Rules about several processes need [Options].Shared, those about
