@@ -309,6 +309,9 @@ func (b *tab) shoot(name string) {
 	if err != nil {
 		b.t.Fatal(err)
 	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		b.t.Fatal(err)
+	}
 	file := url.PathEscape(strings.ReplaceAll(fmt.Sprintf("%s-%s.png", name, b.look), " ", "_"))
 	if err := os.WriteFile(filepath.Join(dir, file), picture, 0o644); err != nil {
 		b.t.Fatal(err)
