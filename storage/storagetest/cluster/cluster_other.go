@@ -19,6 +19,12 @@ func (*Cluster) Socket() string { return "" }
 // Crash returns ErrMissing.
 func (*Cluster) Crash() error { return ErrMissing }
 
+// Stop returns ErrMissing.
+func (*Cluster) Stop() error { return ErrMissing }
+
+// Restart returns ErrMissing.
+func (*Cluster) Restart() error { return ErrMissing }
+
 // Close returns ErrMissing.
 func (*Cluster) Close() error { return ErrMissing }
 

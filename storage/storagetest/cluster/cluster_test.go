@@ -62,6 +62,38 @@ func TestACrashedClusterHasWhatWasCommitted(t *testing.T) {
 	}
 }
 
+func TestAStoppedClusterRefusesUntilItIsRestarted(t *testing.T) {
+	c := start(t)
+	ping := func() error {
+		conn, err := pgx.Connect(t.Context(), c.DSN())
+		if err != nil {
+			return err
+		}
+		return conn.Close(t.Context())
+	}
+	if err := c.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if err := ping(); err == nil {
+		t.Error("a stopped server answers")
+	}
+	if err := c.Restart(); err != nil {
+		t.Fatal(err)
+	}
+	if err := ping(); err != nil {
+		t.Errorf("after the restart: %v", err)
+	}
+	if err := c.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Close(); err != nil {
+		t.Errorf("close a stopped one: %v", err)
+	}
+	if _, err := os.Stat(filepath.Dir(c.Socket())); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the directory of a closed cluster: %v", err)
+	}
+}
+
 // Where there are no binaries the Example prints the same: there is nothing to crash.
 func Example() {
 	c, err := cluster.Start(os.Getpid(), "")

@@ -50,6 +50,7 @@ rm -rf "$2" "$3"`
 type Cluster struct {
 	bin, dir string
 	as       *syscall.SysProcAttr // the user it runs as
+	stopped  bool
 }
 
 // DSN returns the data source name of its database, as a URL.
@@ -64,15 +65,39 @@ func (c *Cluster) Socket() string { return filepath.Join(c.dir, ".s.PGSQL.5432")
 // Crash ends the server as a power cut would, in the middle of whatever it does, and
 // starts it again. It returns when the server has recovered.
 func (c *Cluster) Crash() error {
+	if err := c.Stop(); err != nil {
+		return err
+	}
+	return c.Restart()
+}
+
+// Stop ends the server as Crash does and leaves it so: whoever connects is refused until
+// Restart.
+func (c *Cluster) Stop() error {
 	if err := c.stop(); err != nil {
 		return err
 	}
-	return c.up()
+	c.stopped = true
+	return nil
 }
 
-// Close ends the server and removes all that it has stored.
+// Restart starts a stopped server again, with what it had committed and under the same
+// data source name. It returns when the server has recovered.
+func (c *Cluster) Restart() error {
+	if err := c.up(); err != nil {
+		return err
+	}
+	c.stopped = false
+	return nil
+}
+
+// Close ends the server, where it is not stopped, and removes all that it has stored.
 func (c *Cluster) Close() error {
-	return errors.Join(c.stop(), os.RemoveAll(c.dir))
+	var err error
+	if !c.stopped {
+		err = c.stop()
+	}
+	return errors.Join(err, os.RemoveAll(c.dir))
 }
 
 // Start makes a Cluster and starts its server. It ends at the latest with the process
