@@ -149,6 +149,11 @@ func (b Bulk[T]) chosen(ctx context.Context, tenant string, in bulkInput) (ids [
 	}
 	q.After, q.Limit = in.After, MaxBulk
 	page, err := b.Page(ctx, tenant, q)
+	if errors.Is(err, storage.ErrBadCursor) {
+		p := ProblemOf(err)
+		p.Errors[0].Pointer = "/after" // of the body, not of the query
+		return nil, "", p
+	}
 	if err != nil {
 		return nil, "", err
 	}

@@ -45,7 +45,10 @@ func TestAFaultOfOurOwnEndsABulkRequest(t *testing.T) {
 	committed := map[string]bool{}
 	bulk := httpapi.Bulk[string]{
 		Of: words,
-		Page: func(context.Context, string, listing.Query) (storage.Page[string], error) {
+		Page: func(_ context.Context, _ string, q listing.Query) (storage.Page[string], error) {
+			if q.After != "" {
+				return storage.Page[string]{}, storage.ErrBadCursor
+			}
 			return storage.Page[string]{}, storage.ErrUnavailable
 		},
 		Actions: []httpapi.BulkAction{{Name: "print", Do: func(ctx context.Context, _, id, _ string) error {
@@ -87,5 +90,9 @@ func TestAFaultOfOurOwnEndsABulkRequest(t *testing.T) {
 	}
 	if w = post(`{"filter":{"id":{"eq":"a"}},"action":"print"}`); w.Code != 503 {
 		t.Errorf("a list that cannot be read: got %d %s", w.Code, w.Body)
+	}
+	w = post(`{"filter":{"id":{"eq":"a"}},"after":"made up","action":"print"}`)
+	if w.Code != 400 || !strings.Contains(w.Body.String(), `"pointer":"/after"`) {
+		t.Errorf("a cursor that is none: got %d %s, want 400 that names /after", w.Code, w.Body)
 	}
 }

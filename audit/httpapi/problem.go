@@ -94,6 +94,9 @@ func ProblemOf(err error) *Problem {
 	for _, row := range table {
 		if errors.Is(err, row.err) {
 			p := NewProblem(row.status, row.word, row.detail)
+			if row.err == storage.ErrBadCursor {
+				p.Errors = []storage.FieldError{{Pointer: "after", Message: "is no cursor of this list"}}
+			}
 			if row.status == http.StatusServiceUnavailable {
 				p.Header = map[string]string{"Retry-After": "1"}
 				p.Cause = err

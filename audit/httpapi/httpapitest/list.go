@@ -280,8 +280,8 @@ func (l ListUnderTest) refuses(t *testing.T) {
 		}
 	}
 	for _, cursor := range []string{"hello", string(storage.NewCursor("another list", "1", "2"))} {
-		if a, _ := l.get(t, l.Own, url.Values{"after": {cursor}}); a.status != http.StatusBadRequest || a.word != "bad_cursor" {
-			t.Errorf("the cursor %q: got %d %s, want 400 bad_cursor", cursor, a.status, a.body)
+		if a, _ := l.get(t, l.Own, url.Values{"after": {cursor}}); a.status != http.StatusBadRequest || a.word != "bad_cursor" || !slices.Equal(a.pointers, []string{"after"}) {
+			t.Errorf("the cursor %q: got %d %s, want 400 bad_cursor that names after", cursor, a.status, a.body)
 		}
 	}
 }
