@@ -23,7 +23,7 @@ const (
 
 // Decode reads the JSON body of r into v. What cannot be read is a 400 problem that
 // points at the first place; a body that is too long is 413, one that is not JSON by
-// its Content-Type 415.
+// its Content-Type 415, and so is one in a Content-Encoding.
 func Decode(r *http.Request, v any) error {
 	if ct := r.Header.Get("Content-Type"); ct != "" {
 		t, _, err := mime.ParseMediaType(ct)
@@ -38,8 +38,17 @@ func Decode(r *http.Request, v any) error {
 	return Unmarshal(body, v)
 }
 
-// ReadBody reads the body of r, at most [MaxBody] bytes.
+// ReadBody reads the body of r, at most [MaxBody] bytes. One in a Content-Encoding is a 415
+// problem: what it unpacks to would have no limit.
 func ReadBody(r *http.Request) ([]byte, error) {
+	for _, encoding := range r.Header.Values("Content-Encoding") {
+		if encoding != "" && !strings.EqualFold(encoding, "identity") {
+			p := NewProblem(http.StatusUnsupportedMediaType, "unsupported_encoding", "The body must be sent as it is, without a Content-Encoding.")
+			p.Header = map[string]string{"Accept-Encoding": "identity"}
+			p.Errors = []storage.FieldError{{Pointer: "Content-Encoding", Message: "must be identity or left out"}}
+			return nil, p
+		}
+	}
 	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, MaxBody))
 	if err != nil {
 		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {

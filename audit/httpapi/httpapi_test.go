@@ -315,6 +315,26 @@ func TestALongBodyIs413(t *testing.T) {
 	}
 }
 
+func TestAPackedBodyIs415(t *testing.T) {
+	t.Parallel()
+	url, _ := server(t, func(context.Context) error { return nil })
+	for _, c := range []struct {
+		encoding string
+		refused  bool
+	}{{"gzip", true}, {"identity, br", true}, {"x-none", true}, {"identity", false}, {"", false}} {
+		for _, key := range [][]string{nil, {"Idempotency-Key", "k" + c.encoding}} {
+			header := append([]string{"Authorization", "sam", "Content-Encoding", c.encoding}, key...)
+			resp, body := call(t, "POST", url+"/do", `{"amount":"1"}`, header...)
+			if refused := resp.StatusCode == 415; refused != c.refused {
+				t.Errorf("%q: got %d %s, refused should be %t", c.encoding, resp.StatusCode, body, c.refused)
+			}
+			if c.refused && (!strings.Contains(body, `"pointer":"Content-Encoding"`) || resp.Header.Get("Accept-Encoding") != "identity") {
+				t.Errorf("%q: got %s and Accept-Encoding %q, want what is accepted", c.encoding, body, resp.Header.Get("Accept-Encoding"))
+			}
+		}
+	}
+}
+
 func TestParseParams(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

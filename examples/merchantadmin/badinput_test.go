@@ -59,6 +59,7 @@ func refundCases() []badInput {
 		{name: "more than a mebibyte", body: `{"reason":"` + strings.Repeat("a", 1<<20) + `"}`, status: 413},
 		{name: "plain text by its content type", body: good, header: []string{"Content-Type", "text/plain"}, status: 415},
 		{name: "a form by its content type", body: good, header: []string{"Content-Type", "application/x-www-form-urlencoded"}, status: 415},
+		{name: "a body that is packed", body: good, header: []string{"Content-Encoding", "gzip"}, status: 415, pointer: "Content-Encoding"},
 		{name: "a content type that is none", body: good, header: []string{"Content-Type", "json;;"}, status: 415},
 		{name: "an amount that is missing", body: `{"currency":"EUR","reason":"r"}`, status: 422, pointer: "/amount"},
 		{name: "a currency that is missing", body: `{"amount":"5.00","reason":"r"}`, status: 422, pointer: "/currency"},
