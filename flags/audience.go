@@ -94,7 +94,7 @@ func (s *Service) AudienceLibrary(ctx context.Context, tenant string) (*targetin
 func (s *Service) changeAudience(ctx context.Context, e audit.Event, p payload) (AudienceVersion, error) {
 	v, err := s.change(ctx, e, p)
 	if err != nil && !errors.Is(err, errUnchanged) {
-		return AudienceVersion{}, err
+		return AudienceVersion{}, s.absent(ctx, e, KindAudience, err)
 	}
 	return ReadAudience(v)
 }

@@ -40,7 +40,8 @@ func (s *Service) Get(ctx context.Context, tenant, key string) (FlagVersion, err
 }
 
 // Update replaces the definition of a flag. revision is the one the update was made
-// for, zero for whichever is current; a later one is storage.ErrConflict.
+// for, zero for whichever is current; a later one is storage.ErrConflict, and a flag that
+// is not there storage.ErrNotFound.
 //
 // The type and the type of the values stay, because gates and readers go by them. Kill
 // switches and overrides for QA stay as well, whatever f says of an environment: they
@@ -60,9 +61,21 @@ func (s *Service) Delete(ctx context.Context, tenant, key string, revision int64
 func (s *Service) changeFlag(ctx context.Context, e audit.Event, p payload) (FlagVersion, error) {
 	v, err := s.change(ctx, e, p)
 	if err != nil && !errors.Is(err, errUnchanged) {
-		return FlagVersion{}, err
+		return FlagVersion{}, s.absent(ctx, e, KindFlag, err)
 	}
 	return ReadFlag(v)
+}
+
+// absent tells a change that came late from one of what is not there: by its revision
+// alone both are conflicts.
+func (s *Service) absent(ctx context.Context, e audit.Event, kind Kind, err error) error {
+	if e.BaseRevision == "" || !errors.Is(err, storage.ErrConflict) {
+		return err
+	}
+	if last, unread := s.last(ctx, e.Tenant, kind, e.Resource.ID); unread != nil || standing(last) != nil {
+		return err
+	}
+	return storage.ErrNotFound
 }
 
 func flagEvent(action, tenant, key string, revision int64, reason string) audit.Event {

@@ -557,6 +557,25 @@ func TestWhatIsWrongIsNamed(t *testing.T) {
 	}
 }
 
+func TestARevisionOfWhatIsNotThereIs404(t *testing.T) {
+	h := prepared(t)
+	h.do("sam@acme", "PUT", "/audiences/gone", `{}`, "Content-Type: application/json")
+	h.do("sam@acme", "DELETE", "/audiences/gone", "")
+	for _, c := range []struct{ method, path, body string }{
+		{"PUT", "/flags/none", with("payouts", "none")},
+		{"DELETE", "/flags/none", ""},
+		{"DELETE", "/audiences/none", ""},
+		{"DELETE", "/audiences/gone", ""},
+	} {
+		if got := h.do("sam@acme", c.method, c.path, c.body, "Content-Type: application/json", `If-Match: "7"`); got.status != 404 {
+			t.Errorf("%s %s: got %d %s, want 404", c.method, c.path, got.status, got.text)
+		}
+	}
+	if got := h.do("sam@acme", "DELETE", "/flags/payouts", "", `If-Match: "7"`); got.status != 409 {
+		t.Errorf("a flag that is at another revision: got %d %s, want 409", got.status, got.text)
+	}
+}
+
 func TestRepeatedCreationIsOneFlag(t *testing.T) {
 	h := newHost(t)
 	first := h.want(h.do("sam@acme", "POST", "/flags", good, "Idempotency-Key: k1"), 201)
