@@ -3,6 +3,7 @@ package automation_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -105,6 +106,18 @@ func TestDefinitionsThatAreRefused(t *testing.T) {
 				t.Errorf("got %v, want an error with %q", err, c.want)
 			}
 		})
+	}
+}
+
+func TestAReferenceThatIsNoPointerIsToldOnce(t *testing.T) {
+	t.Parallel()
+	catalog := newCatalog(t, automation.CatalogConfig{})
+	for _, ref := range []string{``, `id`, `/a~2`} {
+		_, err := catalog.Compile(definition(t, `"steps":[{"name":"a","action":"test.probe","with":{"x":{"$ref":"`+ref+`"}}}]`))
+		invalid, ok := errors.AsType[*storage.InvalidError](err)
+		if !ok || len(invalid.Fields) != 1 || invalid.Fields[0].Pointer != "/steps/0/with/x/$ref" || !strings.HasPrefix(invalid.Fields[0].Message, "must be") {
+			t.Errorf("%q: got %v, want one message at the reference", ref, err)
+		}
 	}
 }
 

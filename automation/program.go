@@ -374,6 +374,9 @@ func (k *compiler) action(n *node, s *Step, at string, known reach, failing bool
 		if count++; count == MaxReferences+1 {
 			k.add(at+"/with", "has more than 200 references")
 		}
+		if checkPointer(r.pointer) != "" {
+			return // told where it was read
+		}
 		if message := k.refers(r.pointer, r.fallback != nil, known, failing); message != "" {
 			k.add(at+"/with", r.pointer+" "+message)
 		}
