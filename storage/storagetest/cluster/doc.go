@@ -14,7 +14,8 @@
 // listens on a Unix socket in a private directory only, and syncs to disk as a real one
 // does. Where the program runs as root, which Postgres refuses, the server runs as the
 // user postgres or nobody. A small shell process stops it when its owner is gone, whichever
-// way that went. [Cluster.Stop] keeps it down until [Cluster.Restart]. [Cluster.StartPooler] puts a PgBouncer in front. Only on Unix.
+// way that went. [Cluster.Stop] keeps it down until [Cluster.Restart].
+// [Cluster.StartPooler] puts a PgBouncer in front. Only on Unix.
 package cluster
 
 import "errors"
