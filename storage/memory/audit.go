@@ -4,40 +4,57 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"iter"
 	"math"
 	"strconv"
-	"time"
+	"unique"
 
 	"github.com/lumelle/adminkit/audit"
 	"github.com/lumelle/adminkit/storage"
 )
 
-// An auditRow is an event under its place in the order of recording. Transactions
-// run one at a time, so that this order is the order of commits.
-type auditRow struct {
-	audit.Row
-	Tenant string
-	Seq    int64
-}
+type (
+	// An auditRow is an event under its place in the order of recording. Transactions
+	// run one at a time, so that this order is the order of commits.
+	auditRow struct {
+		tenant, source      name
+		ID                  string
+		Seq                 int64
+		at, recordedAt      moment
+		canonical           []byte
+		leaf                [sha256.Size]byte
+		about               unique.Handle[auditAbout]
+		resourceID, traceID string
+		more                *auditMore
+	}
+	// auditAbout is what an event has in common with many others.
+	auditAbout struct {
+		action            string
+		category          audit.Category
+		outcome           audit.Outcome
+		actorID, actingAs string
+		resourceType      string
+	}
+	// auditMore is what comes with requests and with links.
+	auditMore struct{ sourceIP, requestID, linkTraceID string }
+)
 
 var auditTable = table[auditRow]{
 	func(a, b *auditRow) int {
-		return cmp.Or(cmp.Compare(a.Tenant, b.Tenant), cmp.Compare(a.Source, b.Source), cmp.Compare(a.ID, b.ID))
-	},
-	func(a, b *auditRow) int { return cmp.Compare(a.Seq, b.Seq) },
-	func(a, b *auditRow) int {
-		return cmp.Or(cmp.Compare(a.Tenant, b.Tenant), cmp.Compare(a.Seq, b.Seq))
+		return cmp.Or(compareNames(a.tenant, b.tenant), compareNames(a.source, b.source), cmp.Compare(a.ID, b.ID))
 	},
 	func(a, b *auditRow) int {
-		return cmp.Or(cmp.Compare(a.Tenant, b.Tenant), a.Time.Compare(b.Time), cmp.Compare(a.Seq, b.Seq))
+		return cmp.Or(compareNames(a.tenant, b.tenant), cmp.Compare(a.Seq, b.Seq))
+	},
+	func(a, b *auditRow) int {
+		return cmp.Or(compareNames(a.tenant, b.tenant), cmp.Compare(a.at, b.at), cmp.Compare(a.Seq, b.Seq))
 	},
 }
 
 const (
-	auditBySeq       = 1
-	auditByTenantSeq = 2
-	auditByTime      = 3
+	auditBySeq  = 1
+	auditByTime = 2
 )
 
 type auditStore struct{ *Backend }
@@ -47,21 +64,18 @@ func (b *Backend) Audit() audit.Store { return auditStore{b} }
 
 func (s auditStore) Insert(ctx context.Context, tenant string, rows ...audit.Row) error {
 	return s.write(ctx, "audit.Insert", func(v view) error {
-		last, _ := auditTable.last(v, auditBySeq)
 		for _, row := range rows {
-			r := auditRow{Row: row, Tenant: tenant, Seq: last.Seq + 1}
+			r := rowOfEvent(tenant, row)
 			if old, ok := auditTable.get(v, r); ok {
-				if old.Leaf != r.Leaf {
+				if old.leaf != r.leaf {
 					return storage.ErrConflict
 				}
 				continue
 			}
-			r.Canonical = bytes.Clone(r.Canonical)
-			r.Time, r.RecordedAt = stored(r.Time), stored(r.RecordedAt)
+			r.Seq = nextID(v, "audit")
 			if err := auditTable.insert(v, r); err != nil {
 				return err
 			}
-			last = r
 		}
 		return nil
 	})
@@ -88,13 +102,40 @@ func (s auditStore) Recorded(ctx context.Context, tenant, source, id string) (kn
 }
 
 func auditKey(tenant, source, id string) auditRow {
-	return auditRow{Tenant: tenant, Row: audit.Row{Source: source, ID: id}}
+	return auditRow{tenant: unique.Make(tenant), source: unique.Make(source), ID: id}
 }
 
-func (r auditRow) record() audit.Record {
-	record := r.Record
-	record.Canonical = bytes.Clone(record.Canonical)
-	return record
+// rowOfEvent returns an event as it is kept, without its place.
+func rowOfEvent(tenant string, e audit.Row) auditRow {
+	r := auditRow{
+		tenant: unique.Make(tenant), source: unique.Make(e.Source), ID: e.ID, at: momentOf(e.Time), recordedAt: momentOf(e.RecordedAt),
+		canonical: bytes.Clone(e.Canonical), leaf: e.Leaf,
+		about:      unique.Make(auditAbout{e.Action, e.Category, e.Outcome, e.ActorID, e.ActingAs, e.ResourceType}),
+		resourceID: e.ResourceID, traceID: e.TraceID,
+	}
+	if e.SourceIP != "" || e.RequestID != "" || e.LinkTraceID != "" {
+		r.more = &auditMore{e.SourceIP, e.RequestID, e.LinkTraceID}
+	}
+	return r
+}
+
+// event returns the event of a row. It shares its canonical form with the row.
+func (r *auditRow) event() audit.Row {
+	about := r.about.Value()
+	e := audit.Row{
+		Record: audit.Record{Canonical: r.canonical, Leaf: r.leaf, RecordedAt: r.recordedAt.time()},
+		Source: r.source.Value(), ID: r.ID, Time: r.at.time(),
+		Action: about.action, Category: about.category, Outcome: about.outcome, ActorID: about.actorID, ActingAs: about.actingAs,
+		ResourceType: about.resourceType, ResourceID: r.resourceID, TraceID: r.traceID,
+	}
+	if r.more != nil {
+		e.SourceIP, e.RequestID, e.LinkTraceID = r.more.sourceIP, r.more.requestID, r.more.linkTraceID
+	}
+	return e
+}
+
+func (r *auditRow) record() audit.Record {
+	return audit.Record{Canonical: bytes.Clone(r.canonical), Leaf: r.leaf, RecordedAt: r.recordedAt.time()}
 }
 
 func (s auditStore) List(ctx context.Context, tenant string, q audit.Query) (page storage.Page[audit.Record], err error) {
@@ -102,11 +143,12 @@ func (s auditStore) List(ctx context.Context, tenant string, q audit.Query) (pag
 	if err != nil {
 		return page, err
 	}
-	at.Tenant = tenant
+	at.tenant = unique.Make(tenant)
+	since, until := momentOf(q.Since), momentOf(q.Until)
 	err = s.read(ctx, "audit.List", func(v view) error {
 		last := at
 		for r := range auditList(v, q, at) {
-			if r.Tenant != tenant || q.Order() == audit.ByTime && (r.Time.Before(q.Since) || !r.Time.Before(q.Until)) {
+			if r.tenant != at.tenant || q.Order() == audit.ByTime && (r.at < since || r.at >= until) {
 				break
 			}
 			if !auditMatches(&r, q) {
@@ -129,7 +171,7 @@ func (s auditStore) List(ctx context.Context, tenant string, q audit.Query) (pag
 
 // auditList iterates behind at, in the order of q.
 func auditList(v view, q audit.Query, at auditRow) iter.Seq[auditRow] {
-	order := auditByTenantSeq
+	order := auditBySeq
 	if q.Order() == audit.ByTime {
 		order = auditByTime
 	}
@@ -151,9 +193,9 @@ func auditPosition(q audit.Query) (at auditRow, err error) {
 	if key == nil {
 		switch {
 		case !q.Descending:
-			at.Time = q.Since
+			at.at = momentOf(q.Since)
 		case q.Order() == audit.ByTime:
-			at.Time = q.Until
+			at.at = momentOf(q.Until)
 		default:
 			at.Seq = math.MaxInt64
 		}
@@ -164,17 +206,18 @@ func auditPosition(q audit.Query) (at auditRow, err error) {
 	if err1 != nil || err2 != nil {
 		return at, storage.ErrBadCursor
 	}
-	at.Time, at.Seq = time.UnixMicro(us).UTC(), seq
+	at.at, at.Seq = moment(us), seq
 	return at, nil
 }
 
 // cursor is the position behind r in the list of q.
 func (r auditRow) cursor(q audit.Query) storage.Cursor {
-	return storage.NewCursor(q.ListName(), strconv.FormatInt(r.Time.UnixMicro(), 10), strconv.FormatInt(r.Seq, 10))
+	return storage.NewCursor(q.ListName(), strconv.FormatInt(int64(r.at), 10), strconv.FormatInt(r.Seq, 10))
 }
 
-func auditMatches(r *auditRow, q audit.Query) bool {
+func auditMatches(row *auditRow, q audit.Query) bool {
 	is := func(want, have string) bool { return want == "" || want == have }
+	r := row.event()
 	return (q.Actor == "" || q.Actor == r.ActorID || q.Actor == r.ActingAs) &&
 		is(q.Action, r.Action) &&
 		is(q.ResourceType, r.ResourceType) &&
@@ -184,5 +227,5 @@ func auditMatches(r *auditRow, q audit.Query) bool {
 		is(q.SourceIP, r.SourceIP) &&
 		is(q.RequestID, r.RequestID) &&
 		(q.TraceID == "" || q.TraceID == r.TraceID || q.TraceID == r.LinkTraceID) &&
-		(q.Order() == audit.ByTime || !r.RecordedAt.Before(q.Since))
+		(q.Order() == audit.ByTime || q.Since.IsZero() || row.recordedAt >= momentOf(q.Since))
 }

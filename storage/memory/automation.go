@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"unique"
 
 	"github.com/lumelle/adminkit/automation"
 	"github.com/lumelle/adminkit/storage"
@@ -239,15 +240,16 @@ func waiterOf(v view, tenant, key string) (w *automation.Waiter) {
 		return nil
 	}
 	var last runRow
-	for step := range automationStepTable.ascend(v, stepsByWaitKey, automationStepRow{tenant: tenant, WaitKey: key}) {
-		if step.tenant != tenant || step.WaitKey != key {
+	from := automationStepRow{tenant: unique.Make(tenant), WaitKey: key, path: noName}
+	for step := range automationStepTable.ascend(v, stepsByWaitKey, from) {
+		if step.tenant != from.tenant || step.WaitKey != key {
 			break
 		}
-		run, _ := runTable.get(v, runRow{Tenant: tenant, ID: step.run})
-		waits := run.Status == automation.Waiting && run.waitKey == key
+		run, _ := runTable.get(v, runRow{tenant: step.tenant, ID: step.run})
+		waits := run.waitKey == key && run.state.Value().Status == automation.Waiting
 		if w == nil || waits && !w.Waiting || waits == w.Waiting && startedBehind(run, last) {
 			last = run
-			w = &automation.Waiter{RunID: run.ID, RuleID: run.RuleID, Gen: run.waitGen, Waiting: waits}
+			w = &automation.Waiter{RunID: run.ID, RuleID: run.rule.Value(), Gen: run.waitGen, Waiting: waits}
 		}
 	}
 	return w

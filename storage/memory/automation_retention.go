@@ -6,6 +6,7 @@ import (
 	"iter"
 	"slices"
 	"time"
+	"unique"
 
 	"github.com/lumelle/adminkit/automation"
 	"github.com/lumelle/adminkit/storage"
@@ -54,11 +55,12 @@ func (s automationStore) PruneRuns(ctx context.Context, tenant string, before ti
 	}
 	err = s.b.write(ctx, "automation.PruneRuns", func(v view) error {
 		var old []runRow
-		for row := range runTable.ascend(v, runsByStart, runRow{Tenant: tenant, StartedAt: firstMoment}) {
-			if row.Tenant != tenant {
+		from := runRow{tenant: unique.Make(tenant), StartedAt: firstMoment}
+		for row := range runTable.ascend(v, runsByStart, from) {
+			if row.tenant != from.tenant {
 				break
 			}
-			if row.Status.Ended() && row.EndedAt != 0 && row.EndedAt < momentOf(before) {
+			if row.state.Value().Status.Ended() && row.EndedAt != 0 && row.EndedAt < momentOf(before) {
 				old = append(old, row)
 			}
 		}
@@ -76,15 +78,15 @@ func (s automationStore) PruneRuns(ctx context.Context, tenant string, before ti
 // deleteRun deletes a run with its steps and attempts.
 func deleteRun(v view, row runRow) {
 	var steps []automationStepRow
-	for step := range automationStepTable.ascend(v, 0, automationStepRow{tenant: row.Tenant, run: row.ID}) {
-		if step.tenant != row.Tenant || step.run != row.ID {
+	for step := range automationStepTable.ascend(v, 0, automationStepRow{tenant: row.tenant, run: row.ID, path: noName}) {
+		if step.tenant != row.tenant || step.run != row.ID {
 			break
 		}
 		steps = append(steps, step)
 	}
 	var attempts []automationAttemptRow
-	for a := range automationAttemptTable.ascend(v, 0, automationAttemptRow{tenant: row.Tenant, run: row.ID}) {
-		if a.tenant != row.Tenant || a.run != row.ID {
+	for a := range automationAttemptTable.ascend(v, 0, automationAttemptRow{tenant: row.tenant, run: row.ID, step: noName}) {
+		if a.tenant != row.tenant || a.run != row.ID {
 			break
 		}
 		attempts = append(attempts, a)
@@ -107,27 +109,29 @@ type runVersion struct {
 // named returns the events and versions that the runs of a tenant name.
 func named(v view, tenant string) (events map[string]bool, versions map[runVersion]bool) {
 	events, versions = map[string]bool{}, map[runVersion]bool{}
-	for row := range runTable.ascend(v, 0, runRow{Tenant: tenant}) {
-		if row.Tenant != tenant {
+	from := runKey(tenant, "")
+	for row := range runTable.ascend(v, 0, from) {
+		if row.tenant != from.tenant {
 			break
 		}
 		events[row.EventKey] = true
-		versions[runVersion{row.RuleID, row.RuleVersion}] = true
+		versions[runVersion{row.rule.Value(), row.about.Value().version}] = true
 	}
 	return events, versions
 }
 
 func (s automationStore) PruneEvents(ctx context.Context, tenant string, before time.Time, limit int) (int, error) {
 	old, err := deleteOld(ctx, s.b, "automation.PruneEvents", triggerEventTable, limit,
-		func(a, b automation.TriggerEvent) int { return a.CreatedAt.Compare(b.CreatedAt) },
-		func(v view) iter.Seq[automation.TriggerEvent] {
-			return func(yield func(automation.TriggerEvent) bool) {
+		func(a, b triggerEventRow) int { return cmp.Compare(a.createdAt, b.createdAt) },
+		func(v view) iter.Seq[triggerEventRow] {
+			return func(yield func(triggerEventRow) bool) {
 				events, _ := named(v, tenant)
-				for e := range triggerEventTable.ascend(v, 0, automation.TriggerEvent{Tenant: tenant}) {
-					if e.Tenant != tenant {
+				from := triggerEventRow{tenant: unique.Make(tenant)}
+				for e := range triggerEventTable.ascend(v, 0, from) {
+					if e.tenant != from.tenant {
 						return
 					}
-					if !events[e.Key] && e.CreatedAt.Before(stored(before)) && !yield(e) {
+					if !events[e.Key] && e.createdAt < momentOf(before) && !yield(e) {
 						return
 					}
 				}

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"time"
+	"unique"
 
 	"github.com/lumelle/adminkit/storage"
 	"github.com/lumelle/adminkit/storage/jobs"
@@ -65,31 +66,40 @@ func removeJob(v view, row jobRow) {
 	}
 }
 
-// A jobAttemptRow is an attempt of a job, its times as moments: there are very many.
-type jobAttemptRow struct {
-	Tenant         string
-	ID, Job        int64
-	Number         int
-	Worker         int64
-	Result         jobs.Result
-	Reason         string
-	Started, Ended moment
-}
+type (
+	// A jobAttemptRow is an attempt of a job. There are very many: times are moments, and
+	// attempts that went the same way share how.
+	jobAttemptRow struct {
+		tenant         name
+		ID, Job        int64
+		went           unique.Handle[jobAttemptWent]
+		Started, Ended moment
+	}
+	jobAttemptWent struct {
+		number int
+		worker int64
+		result jobs.Result
+		reason string
+	}
+)
 
 func rowOfJobAttempt(tenant string, id int64, a jobs.Attempt) jobAttemptRow {
-	return jobAttemptRow{tenant, id, a.Job, a.Number, a.Worker, a.Result, a.Reason, momentOf(a.Started), momentOf(a.Ended)}
+	went := unique.Make(jobAttemptWent{a.Number, a.Worker, a.Result, a.Reason})
+	return jobAttemptRow{unique.Make(tenant), id, a.Job, went, momentOf(a.Started), momentOf(a.Ended)}
 }
 
 func (r *jobAttemptRow) attempt() jobs.Attempt {
+	went := r.went.Value()
 	return jobs.Attempt{
-		Job: r.Job, Number: r.Number, Worker: r.Worker, Result: r.Result, Reason: r.Reason, Started: r.Started.time(), Ended: r.Ended.time(),
+		Job: r.Job, Number: went.number, Worker: went.worker, Result: went.result, Reason: went.reason,
+		Started: r.Started.time(), Ended: r.Ended.time(),
 	}
 }
 
 var jobAttemptTable = table[jobAttemptRow]{
 	func(a, b *jobAttemptRow) int { return cmp.Compare(a.ID, b.ID) },
 	func(a, b *jobAttemptRow) int {
-		return cmp.Or(cmp.Compare(a.Tenant, b.Tenant), cmp.Compare(a.Job, b.Job), cmp.Compare(a.ID, b.ID))
+		return cmp.Or(compareNames(a.tenant, b.tenant), cmp.Compare(a.Job, b.Job), cmp.Compare(a.ID, b.ID))
 	},
 	func(a, b *jobAttemptRow) int {
 		return cmp.Or(cmp.Compare(a.Ended, b.Ended), cmp.Compare(a.ID, b.ID))
@@ -120,24 +130,6 @@ const (
 	deadJobsByLane  = 2
 )
 
-// A jobSequenceRow holds the last id that was given to a kind of row. Ids of deleted
-// rows are not given again.
-type jobSequenceRow struct {
-	Kind string
-	Last int64
-}
-
-var jobSequenceTable = table[jobSequenceRow]{
-	func(a, b *jobSequenceRow) int { return cmp.Compare(a.Kind, b.Kind) },
-}
-
-func nextJobID(v view, kind string) int64 {
-	row, _ := jobSequenceTable.get(v, jobSequenceRow{Kind: kind})
-	row.Kind, row.Last = kind, row.Last+1
-	jobSequenceTable.put(v, row)
-	return row.Last
-}
-
 type jobStore struct {
 	storage.Signals
 	b *Backend
@@ -165,7 +157,7 @@ func (s jobStore) Enqueue(ctx context.Context, list []jobs.Job) error {
 			if j.Key != "" && jobKeyTable.has(v, jobKeyRow{Tenant: j.Tenant, Key: j.Key}) {
 				continue
 			}
-			j.ID, j.Attempt = nextJobID(v, "job"), 0
+			j.ID, j.Attempt = nextID(v, "jobs.job"), 0
 			j.Due, j.Payload = stored(j.Due), bytes.Clone(j.Payload)
 			insertJob(v, jobRow{Job: j})
 		}
@@ -181,7 +173,7 @@ func (s jobStore) Beat(ctx context.Context, beat jobs.Beat) (presence jobs.Prese
 		}
 		var me jobWorkerRow
 		if beat.Worker == 0 {
-			me.ID = nextJobID(v, "worker")
+			me.ID = nextID(v, "jobs.worker")
 		} else {
 			var ok bool
 			if me, ok = jobWorkerTable.get(v, jobWorkerRow{ID: beat.Worker}); !ok {
@@ -281,7 +273,7 @@ func settleJob(v view, worker int64, row jobRow, o jobs.Outcome) {
 		row.Attempt = number + 1
 		deadJobTable.put(v, deadJobRow{Job: row.Job, Reason: o.Reason, Died: stored(o.Ended)})
 	}
-	jobAttemptTable.put(v, rowOfJobAttempt(row.Tenant, nextJobID(v, "attempt"), jobs.Attempt{
+	jobAttemptTable.put(v, rowOfJobAttempt(row.Tenant, nextID(v, "jobs.attempt"), jobs.Attempt{
 		Job: row.ID, Number: number, Worker: worker, Result: o.Result, Reason: o.Reason, Started: o.Started, Ended: o.Ended,
 	}))
 }

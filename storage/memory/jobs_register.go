@@ -6,6 +6,7 @@ import (
 	"context"
 	"slices"
 	"time"
+	"unique"
 
 	"github.com/lumelle/adminkit/storage"
 	"github.com/lumelle/adminkit/storage/jobs"
@@ -77,7 +78,7 @@ func (s jobStore) Cancel(ctx context.Context, tenant string, id int64, at time.T
 			return err
 		}
 		removeJob(v, row)
-		jobAttemptTable.put(v, rowOfJobAttempt(tenant, nextJobID(v, "attempt"), jobs.Attempt{
+		jobAttemptTable.put(v, rowOfJobAttempt(tenant, nextID(v, "jobs.attempt"), jobs.Attempt{
 			Job: id, Number: row.Attempt + row.Lost, Result: jobs.Cancelled, Started: at, Ended: at,
 		}))
 		job = copyJob(row)
@@ -89,9 +90,9 @@ func (s jobStore) Cancel(ctx context.Context, tenant string, id int64, at time.T
 func (s jobStore) Attempts(ctx context.Context, tenant string, job int64, limit int) (list []jobs.Attempt, err error) {
 	err = s.b.read(ctx, "jobs.Attempts", func(v view) error {
 		list = nil
-		from := jobAttemptRow{Tenant: tenant, Job: job + 1}
+		from := jobAttemptRow{tenant: unique.Make(tenant), Job: job + 1}
 		for row := range jobAttemptTable.descend(v, jobAttemptsByJob, from) {
-			if row.Tenant != tenant || row.Job != job || len(list) == limit {
+			if row.tenant != from.tenant || row.Job != job || len(list) == limit {
 				break
 			}
 			list = append(list, row.attempt())

@@ -1,9 +1,11 @@
 package memory
 
 import (
+	"cmp"
 	"iter"
 	"math"
 	"time"
+	"unique"
 
 	"github.com/google/btree"
 
@@ -81,6 +83,11 @@ type view struct {
 }
 
 // degree of the B-trees: nodes of up to 63 pointers, which are cheap to copy.
+//
+// The trees hold an order from its end to its beginning. Rows mostly come in at the end
+// of an order, and of a node that is split the half behind the middle is the one that is
+// allocated anew, no longer than it has to be: it is the half that nothing comes into any
+// more.
 const degree = 32
 
 // find returns the trees that the view sees, nil where the table has no rows, and
@@ -107,7 +114,7 @@ func (t table[R]) change(v view) *trees[R] {
 	ts := &trees[R]{by: make([]*btree.BTreeG[*R], len(t))}
 	for i, order := range t {
 		if old == nil {
-			ts.by[i] = btree.NewG(degree, func(a, b *R) bool { return order(a, b) < 0 })
+			ts.by[i] = btree.NewG(degree, func(a, b *R) bool { return order(a, b) > 0 })
 		} else {
 			ts.by[i] = old.by[i].Clone()
 		}
@@ -186,7 +193,7 @@ func (t table[R]) ascend(v view, order int, probe R) iter.Seq[R] {
 		if own {
 			ts.scanned = true
 		}
-		ts.by[order].AscendGreaterOrEqual(&probe, func(r *R) bool { return yield(*r) })
+		ts.by[order].DescendLessOrEqual(&probe, func(r *R) bool { return yield(*r) })
 	}
 }
 
@@ -200,21 +207,19 @@ func (t table[R]) descend(v view, order int, probe R) iter.Seq[R] {
 		if own {
 			ts.scanned = true
 		}
-		ts.by[order].DescendLessOrEqual(&probe, func(r *R) bool { return yield(*r) })
+		ts.by[order].AscendGreaterOrEqual(&probe, func(r *R) bool { return yield(*r) })
 	}
 }
 
-// last returns the greatest row of an order.
-func (t table[R]) last(v view, order int) (row R, ok bool) {
-	ts, _ := t.find(v)
-	if ts == nil {
-		return row, false
+// A name is a string that very many rows repeat, such as that of their tenant. They share
+// its memory, and mostly compare by its address.
+type name = unique.Handle[string]
+
+func compareNames(a, b name) int {
+	if a == b {
+		return 0
 	}
-	p, ok := ts.by[order].Max()
-	if !ok {
-		return row, false
-	}
-	return *p, true
+	return cmp.Compare(a.Value(), b.Value())
 }
 
 // stored returns what a SQL backend keeps of a time: UTC, in microseconds.

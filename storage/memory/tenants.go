@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 	"time"
+	"unique"
 
 	"github.com/lumelle/adminkit/automation"
 	"github.com/lumelle/adminkit/storage"
@@ -224,9 +225,10 @@ var tenantTables = map[string]tenantTable{
 	}.tenantTable(),
 	"jobs_attempt": exported[jobAttemptRow]{
 		table: jobAttemptTable, first: func(string) jobAttemptRow { return jobAttemptRow{} }, mixed: true,
-		of: func(r *jobAttemptRow) string { return r.Tenant },
+		of: func(r *jobAttemptRow) string { return r.tenant.Value() },
 		values: func(r *jobAttemptRow) []any {
-			return []any{r.Tenant, r.ID, r.Job, r.Number, r.Worker, string(r.Result), r.Reason, r.Started.time(), r.Ended.time()}
+			a := r.attempt()
+			return []any{r.tenant.Value(), r.ID, a.Job, a.Number, a.Worker, string(a.Result), a.Reason, a.Started, a.Ended}
 		},
 	}.tenantTable(),
 	"jobs_dead": exported[deadJobRow]{
@@ -241,12 +243,13 @@ var tenantTables = map[string]tenantTable{
 		},
 	}.tenantTable(),
 	"audit_event": exported[auditRow]{
-		table: auditTable, order: auditByTenantSeq, first: func(tenant string) auditRow { return auditRow{Tenant: tenant} },
-		of: func(r *auditRow) string { return r.Tenant },
+		table: auditTable, order: auditBySeq, first: func(tenant string) auditRow { return auditRow{tenant: unique.Make(tenant)} },
+		of: func(r *auditRow) string { return r.tenant.Value() },
 		values: func(r *auditRow) []any {
+			e := r.event()
 			return []any{
-				r.Tenant, r.Seq, r.Source, r.ID, r.Time, r.RecordedAt, r.Action, string(r.Category), string(r.Outcome), r.ActorID, r.ActingAs,
-				r.ResourceType, r.ResourceID, r.SourceIP, r.RequestID, r.TraceID, r.LinkTraceID, r.Leaf[:], r.Canonical,
+				r.tenant.Value(), r.Seq, e.Source, e.ID, e.Time, e.RecordedAt, e.Action, string(e.Category), string(e.Outcome), e.ActorID, e.ActingAs,
+				e.ResourceType, e.ResourceID, e.SourceIP, e.RequestID, e.TraceID, e.LinkTraceID, e.Leaf[:], e.Canonical,
 			}
 		},
 	}.tenantTable(),
@@ -444,38 +447,40 @@ var tenantTables = map[string]tenantTable{
 			return []any{r.tenant, r.environment, r.pattern, r.rule}
 		},
 	}.tenantTable(),
-	"automation_event": exported[automation.TriggerEvent]{
-		table: triggerEventTable, first: func(tenant string) automation.TriggerEvent { return automation.TriggerEvent{Tenant: tenant} },
-		of: func(r *automation.TriggerEvent) string { return r.Tenant },
-		values: func(r *automation.TriggerEvent) []any {
+	"automation_event": exported[triggerEventRow]{
+		table: triggerEventTable, first: func(tenant string) triggerEventRow { return triggerEventRow{tenant: unique.Make(tenant)} },
+		of: func(r *triggerEventRow) string { return r.tenant.Value() },
+		values: func(r *triggerEventRow) []any {
+			e := r.event()
 			return []any{
-				r.Tenant, r.Key, r.Source, r.ID, r.Type, r.Environment, r.Body,
-				r.Trace.TraceID, r.Trace.SpanID, int64(r.Trace.Flags), r.Trace.State, r.Hops, r.CreatedAt,
+				e.Tenant, e.Key, e.Source, e.ID, e.Type, e.Environment, e.Body,
+				e.Trace.TraceID, e.Trace.SpanID, int64(e.Trace.Flags), e.Trace.State, e.Hops, e.CreatedAt,
 			}
 		},
 	}.tenantTable(),
 	"automation_run": exported[runRow]{
-		table: runTable, first: func(tenant string) runRow { return runRow{Tenant: tenant} },
-		of:     func(r *runRow) string { return r.Tenant },
+		table: runTable, first: func(tenant string) runRow { return runKey(tenant, "") },
+		of:     func(r *runRow) string { return r.tenant.Value() },
 		values: runValues,
 	}.tenantTable(),
 	"automation_step": exported[automationStepRow]{
-		table: automationStepTable, first: func(tenant string) automationStepRow { return automationStepRow{tenant: tenant} },
-		of: func(r *automationStepRow) string { return r.tenant },
+		table: automationStepTable, first: func(tenant string) automationStepRow { return stepsOf(tenant, "") },
+		of: func(r *automationStepRow) string { return r.tenant.Value() },
 		values: func(r *automationStepRow) []any {
+			s := r.step()
 			return []any{
-				r.tenant, r.run, r.Path, r.Seq, r.action, string(r.status), r.attempts, r.input, r.output,
-				r.branch, r.WaitKey, r.LinkID, unless(r.failure == nil, r.failure), r.started.time(), r.ended.time(),
+				r.tenant.Value(), r.run, s.Path, s.Seq, s.Action, string(s.Status), s.Attempts, s.Input, s.Output,
+				s.Branch, s.WaitKey, s.LinkID, unless(s.Failure == nil, s.Failure), s.StartedAt, s.EndedAt,
 			}
 		},
 	}.tenantTable(),
 	"automation_attempt": exported[automationAttemptRow]{
-		table: automationAttemptTable, first: func(tenant string) automationAttemptRow { return automationAttemptRow{tenant: tenant} },
-		of: func(r *automationAttemptRow) string { return r.tenant },
+		table: automationAttemptTable, first: func(tenant string) automationAttemptRow { return attemptsOf(tenant, "") },
+		of: func(r *automationAttemptRow) string { return r.tenant.Value() },
 		values: func(r *automationAttemptRow) []any {
 			a := r.attempt()
 			return []any{
-				r.tenant, r.run, a.Step, a.N, a.At, a.Duration.Microseconds(), a.Class, []byte(a.Error), []byte(a.Detail),
+				r.tenant.Value(), r.run, a.Step, a.N, a.At, a.Duration.Microseconds(), a.Class, []byte(a.Error), []byte(a.Detail),
 				unless(len(a.Logs) == 0, a.Logs), a.TraceID, a.SpanID,
 			}
 		},

@@ -14,9 +14,9 @@ import (
 func TestEveryTableIsOneOfTenants(t *testing.T) {
 	t.Parallel()
 	without := map[string]string{
-		"jobWorkerTable":   "workers are of no tenant",
-		"jobSequenceTable": "numbers are given to all tenants in turn",
-		"jobKeyTable":      "a key goes with its job",
+		"jobWorkerTable": "workers are of no tenant",
+		"sequenceTable":  "numbers are given to all tenants in turn",
+		"jobKeyTable":    "a key goes with its job",
 	}
 	files, err := filepath.Glob("*.go")
 	if err != nil {
