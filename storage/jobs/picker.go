@@ -16,6 +16,9 @@ const (
 	// took to read all lanes, the polls do not do so again. Postgres walks over what was
 	// removed from a table for as long as anybody's transaction may still see it.
 	scanRest = 10
+	// recountAfter is how old the number of lanes to share has to be for a worker to ask
+	// for it that has its share and hears of another lane.
+	recountAfter = 10 * time.Millisecond
 )
 
 // pick finds work and starts it, until the worker closes.
@@ -160,6 +163,13 @@ func (w *Worker) claimLocked(t *tenure) (claim Claim, due bool) {
 		claim.Probe = claim.Probe[:min(len(claim.Probe), maxTake)]
 		t.crowded = claim.Take == 0
 		t.scan = false
+		if t.crowded && len(t.awaited) > 0 { // perhaps there is more to share since a moment
+			if time.Now().Before(t.recount) {
+				t.scan = true
+			} else {
+				claim.Sync = true
+			}
+		}
 	}
 	t.sync, t.release = false, nil
 	return claim, claim.Sync || claim.Sweep != nil || claim.Take > 0 || len(claim.Release) > 0
@@ -199,7 +209,11 @@ func (w *Worker) claim(t *tenure, claim Claim) bool {
 		signal(w.wake)
 	}
 	if claim.Sync {
-		t.active = claimed.Active
+		now := time.Now()
+		t.active, t.recount = claimed.Active, now.Add(max(recountAfter, scanRest*now.Sub(began)))
+		if t.crowded {
+			w.uncrowdLocked(t, claim.Probe)
+		}
 	}
 	if w.paused {
 		t.board.retire()
@@ -233,6 +247,20 @@ func (w *Worker) claim(t *tenure, claim Claim) bool {
 		}
 	}
 	return true
+}
+
+// uncrowdLocked has a worker that had its share scan for what it heard of, if there is more
+// to share by now. If not, that is left to the others, and heard of again with the next poll.
+func (w *Worker) uncrowdLocked(t *tenure, heard []LaneID) {
+	if w.takeLocked(t) > 0 {
+		t.scan = true
+		signal(w.wake)
+		return
+	}
+	for _, id := range heard {
+		t.foreign[id], t.missed[id] = struct{}{}, struct{}{}
+		delete(t.awaited, id)
+	}
 }
 
 // fetch reads the lanes that have room. It reports whether there is more to read, and

@@ -38,6 +38,7 @@ type tenure struct {
 	sync    bool                // ask for all our lanes: a claim's answer was lost, or a cap was set
 	release []LaneID            // lanes given up and not yet given back
 	active  int                 // lanes to share, at the last sync
+	recount time.Time           // when they may be counted again out of turn
 
 	swept   LaneID    // where the sweep stands
 	sweepAt time.Time // when it goes on
