@@ -28,12 +28,9 @@ type Transport interface {
 }
 
 const (
-	// pause is the least time between two sendings, for each signal of the first: few
-	// signals wait for little, and many do not wake up all receivers for a few each. What is
-	// signalled meanwhile travels with the second.
+	// pause is the least time between two sendings. What is signalled meanwhile travels
+	// with the second. A receiver wakes up for each, so this bounds what signals cost.
 	pause = time.Millisecond
-	// maxPauses is for how many signals there is a pause at most.
-	maxPauses = 8
 	// sendIn is how long a sending may take.
 	sendIn = 2 * time.Second
 	// retryMin and retryMax bound the wait before receiving is tried again.
@@ -115,29 +112,27 @@ func (h *Hub) send() {
 		case <-timer.C:
 		case <-h.quit:
 		}
-		messages, signals := h.take()
+		messages := h.take()
 		if len(messages) == 0 {
 			return
 		}
 		ctx, cancel := context.WithTimeout(h.ctx, sendIn)
 		h.transport.Send(ctx, messages)
 		cancel()
-		timer.Reset(time.Duration(min(max(signals, 1), maxPauses)) * pause)
+		timer.Reset(pause)
 	}
 }
 
-// take returns the messages to send, and how many signals they name. Where there are none
-// the sender ends.
-func (h *Hub) take() (messages []string, signals int) {
+// take returns the messages to send. Where there are none the sender ends.
+func (h *Hub) take() (messages []string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, topic := range slices.Sorted(maps.Keys(h.waiting)) {
 		messages = append(messages, h.waiting[topic].encode(h.id, topic)...)
-		signals += len(h.waiting[topic].signals)
 	}
 	clear(h.waiting)
 	h.sending = len(messages) > 0
-	return messages, signals
+	return messages
 }
 
 // Listen implements storage.Signals.
