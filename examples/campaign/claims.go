@@ -21,7 +21,8 @@ type claimCall struct {
 
 // The answers to a claimCall.
 const (
-	yes    = "yes"    // it owns the lane, the job is settled, the worker is ended
+	yes    = "yes"    // it owns the lane and has the job, the job is settled, the worker is ended
+	idle   = "idle"   // it owns the lane and found no job
 	no     = "no"     // nothing to take, the job is gone, the worker lives
 	fenced = "fenced" // the worker was ended
 )
@@ -53,7 +54,9 @@ var claimModel = porcupine.Model{
 			if output == no {
 				return true, s // a lane that another claim holds may be passed over
 			}
-			free := s.owner == 0 && !s.done && !s.ended[in.worker]
+			// The job may have been settled while the claim ran: by the owner before, or, once
+			// this one was ended, by the next.
+			free := s.owner == 0 && !s.ended[in.worker] && (output == idle || !s.done)
 			s.owner = in.worker
 			return free, s
 		}
@@ -142,13 +145,13 @@ func (c *contest) claim(worker int) (any, *jobs.Fetched, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if len(list) == 0 { // another worker took the lane before, settled and was ended meanwhile
-		if len(claimed.Taken) == 0 {
-			return no, nil, nil
-		}
-		return yes, nil, nil
+	switch {
+	case len(list) > 0:
+		return yes, &list[0], nil
+	case len(claimed.Taken) > 0:
+		return idle, nil, nil
 	}
-	return yes, &list[0], nil
+	return no, nil, nil
 }
 
 func (c *contest) settle(worker int, job jobs.Fetched) (any, error) {

@@ -50,7 +50,8 @@ type Consumer interface {
 	// Claim gives lanes back and takes free ones that have due jobs and are neither
 	// paused nor held. It answers [ErrFenced] where the worker was ended. A claim that
 	// releases nothing, asks for no sync and no sweep and finds nothing to take writes
-	// nothing and need not look at the worker.
+	// nothing and need not look at the worker. Where transactions overlap it may take a lane
+	// whose due jobs were settled, and whose owner was ended, while it ran.
 	//
 	// Its cost must not grow with the lanes whose work is due ahead: a store keeps a note
 	// of when a free lane is to be looked at. Where notes can be missed because
