@@ -38,16 +38,24 @@ func Decode(r *http.Request, v any) error {
 	return Unmarshal(body, v)
 }
 
-// ReadBody reads the body of r, at most [MaxBody] bytes. One in a Content-Encoding is a 415
-// problem: what it unpacks to would have no limit.
-func ReadBody(r *http.Request) ([]byte, error) {
+// CheckEncoding refuses a body in a Content-Encoding with a 415 problem: what it unpacks
+// to would have no limit.
+func CheckEncoding(r *http.Request) error {
 	for _, encoding := range r.Header.Values("Content-Encoding") {
 		if encoding != "" && !strings.EqualFold(encoding, "identity") {
 			p := NewProblem(http.StatusUnsupportedMediaType, "unsupported_encoding", "The body must be sent as it is, without a Content-Encoding.")
 			p.Header = map[string]string{"Accept-Encoding": "identity"}
 			p.Errors = []storage.FieldError{{Pointer: "Content-Encoding", Message: "must be identity or left out"}}
-			return nil, p
+			return p
 		}
+	}
+	return nil
+}
+
+// ReadBody reads the body of r, at most [MaxBody] bytes and as [CheckEncoding] has it.
+func ReadBody(r *http.Request) ([]byte, error) {
+	if err := CheckEncoding(r); err != nil {
+		return nil, err
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, MaxBody))
 	if err != nil {

@@ -26,6 +26,9 @@
 //	PARSE_ERROR, TARGETING_KEY_MISSING, INVALID_CONTEXT, GENERAL     400
 //	PROVIDER_NOT_READY and all else                                  500
 //
+// What is no matter of a flag is a problem document, as on the other surfaces: nobody is
+// identified (401) or allowed (403), a body in a Content-Encoding (415), too many requests (429).
+//
 // The protocol's list of reasons is shorter than OpenFeature's. A reason that it does not
 // have, such as DEFAULT and STALE, is told as UNKNOWN, and as it is in the metadata under
 // "reason". The metadata has the rule and the version of the flag too.

@@ -115,6 +115,10 @@ func (h *handler) serve(endpoint func(w http.ResponseWriter, r *http.Request, s 
 				return
 			}
 		}
+		if err := httpapi.CheckEncoding(r); err != nil {
+			h.api.Error(w, r, err)
+			return
+		}
 		s, failed := readSubject(r, who)
 		if failed != nil {
 			failed.Key = r.PathValue("key")

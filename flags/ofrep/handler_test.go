@@ -215,6 +215,22 @@ func TestAnswersAreThoseOfTheProtocol(t *testing.T) {
 	}
 }
 
+func TestAPackedBodyIs415(t *testing.T) {
+	doc := httpapitest.Load(t, ofrep.OpenAPI())
+	h := surface(t, &answers{flags: someFlags()})
+	for key, path := range map[string]string{"bool": "/ofrep/v1/evaluate/flags/bool", "": "/ofrep/v1/evaluate/flags"} {
+		x := exchange{key: key, who: "sam", body: `{"context":{"targetingKey":"m-1"}}`}
+		w := x.send(h, "Content-Encoding", "gzip")
+		if w.Code != http.StatusUnsupportedMediaType || w.Header().Get("Accept-Encoding") != "identity" {
+			t.Errorf("%s: answered %d %s, want 415 and what is accepted", path, w.Code, w.Body)
+		}
+		doc.Check(t, http.MethodPost, path, w.Code, w.Header(), w.Body.Bytes())
+		if w := x.send(h, "Content-Encoding", "identity"); w.Code != http.StatusOK {
+			t.Errorf("%s: a plain body is answered %d %s", path, w.Code, w.Body)
+		}
+	}
+}
+
 func normal(t *testing.T, raw []byte) string {
 	t.Helper()
 	var v any
