@@ -53,6 +53,9 @@
 //     writers through.
 //   - Nothing leaves the process in Append. What must reach the world starts from the
 //     rows, after the commit.
+//   - What reads outside of transactions, such as a list for a report, goes by the
+//     backend's Reader: it sees what is committed and waits for no writer. Conn is
+//     storage.ErrNoTx there, and InTx takes the turn of a writer.
 //   - Texts are kept whole: reasons of 4 KiB, payloads up to the limit of a record.
 //   - [audit.NewRecord] makes the bytes that are worth keeping, and audit.Record.Event
 //     the event of them again.
