@@ -25,14 +25,21 @@ func Actions() []audit.Action {
 }
 
 // Govern returns the Govern of a saved.Config that makes changes through governor: its gate
-// decides, and its sink has the record in the transaction of the change.
+// decides, and its sink has the record in the transaction of the change. The resource of a
+// creation is list/name until it is made, so that who asks again for one that waits for
+// approval asks for the same.
 func Govern(governor *audit.Governor) func(ctx context.Context, c saved.Change, apply func(ctx context.Context) error) error {
 	return func(ctx context.Context, c saved.Change, apply func(ctx context.Context) error) error {
 		event, err := eventOf(c)
 		if err != nil {
 			return err
 		}
-		_, err = governor.Change(ctx, event, func(ctx context.Context, _ *audit.Event) error { return apply(ctx) })
+		_, err = governor.Change(ctx, event, func(ctx context.Context, e *audit.Event) error {
+			if c.Before == nil {
+				e.Resource.ID = c.After.ID
+			}
+			return apply(ctx)
+		})
 		return err
 	}
 }

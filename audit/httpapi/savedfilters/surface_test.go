@@ -47,7 +47,8 @@ func ordersOf(name string, fields ...listing.Field[order]) listing.List[order] {
 
 var orders = ordersOf("shop.orders", status)
 
-// A pending refusal is what a gate with approvals answers.
+// A pending refusal is what a gate with approvals answers: a request is for a change of
+// one resource to one payload.
 type pending struct{ id string }
 
 func (p pending) Error() string          { return "waits for " + p.id }
@@ -78,7 +79,7 @@ func newHost(t *testing.T, list listing.List[order]) *host {
 		case "audra":
 			return audit.Verdict{Reason: audit.Reason{Code: "read_only", Text: "You may only read."}}, nil
 		case "dana":
-			return audit.Verdict{}, pending{"req-1"}
+			return audit.Verdict{}, pending{e.Resource.ID + string(e.Payload)}
 		}
 		return audit.Verdict{Effect: audit.Allow}, nil
 	})
@@ -315,11 +316,17 @@ func TestChangesOfSharedFiltersAreDecidedAndRecorded(t *testing.T) {
 	h.do(200, "olivia@acme", "PUT", filters+"/"+id, strings.Replace(public, "Paid", "Done", 1))
 	h.do(403, "audra@acme", "PUT", filters+"/"+id, public)
 	h.do(403, "audra@acme", "DELETE", filters+"/"+id, "")
-	if a := h.do(202, "dana@acme", "DELETE", filters+"/"+id, ""); a.body["request_id"] != "req-1" {
+	if a := h.do(202, "dana@acme", "DELETE", filters+"/"+id, ""); a.body["request_id"] != id {
 		t.Errorf("got %s", a.text)
 	}
 	h.do(202, "dana@acme", "PUT", filters+"/"+id, public)
-	h.do(202, "dana@acme", "POST", filters, strings.Replace(public, "Paid", "More", 1))
+	for _, name := range []string{"More", "Less"} {
+		body := strings.Replace(public, "Paid", name, 1)
+		first, again := h.do(202, "dana@acme", "POST", filters, body), h.do(202, "dana@acme", "POST", filters, body)
+		if request := first.body["request_id"].(string); request != again.body["request_id"] || !strings.HasPrefix(request, "shop.orders/"+name+"{") {
+			t.Errorf("waits for %s, and sent again for %s", first.text, again.text)
+		}
+	}
 	h.do(403, "audra@acme", "POST", filters, strings.Replace(public, "Paid", "More", 1))
 	// What is one's own is nobody's business.
 	own := h.do(201, "audra@acme", "POST", filters, open).body["id"].(string)

@@ -7,8 +7,11 @@ import (
 	"github.com/lumelle/adminkit/storage/listing"
 )
 
-// MaxName is the longest name in bytes.
-const MaxName = 128
+// The longest names in bytes: of a filter, and of a list. Both fit into one identifier.
+const (
+	MaxName     = 128
+	MaxListName = storage.MaxID - MaxName - 1
+)
 
 // A Filter is what a list is asked for, under a name.
 type Filter struct {

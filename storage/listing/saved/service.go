@@ -24,7 +24,9 @@ type Change struct {
 	// Action is one of the constants of the package.
 	Action string
 	Tenant string
-	ID     string
+	// ID is the filter's. A creation has list/name in its place, which is the same however
+	// often it is asked for; the id of a try is that of After.
+	ID string
 	// Before and After are the filter as it was and as it will be, nil where there is none.
 	Before, After *Filter
 }
@@ -60,6 +62,9 @@ func New(store Store, lists []List, cfg Config) (*Service, error) {
 	for _, l := range lists {
 		if err := storage.CheckID("/list", l.name); err != nil {
 			return nil, fmt.Errorf("saved: the name of a list: %w", err)
+		}
+		if len(l.name) > MaxListName {
+			return nil, fmt.Errorf("saved: the name of the list %s is longer than %d bytes", l.name, MaxListName)
 		}
 		if _, ok := s.lists[l.name]; ok {
 			return nil, fmt.Errorf("saved: the list %s is given twice", l.name)
@@ -242,7 +247,11 @@ func (s *Service) change(ctx context.Context, action string, before, after *Filt
 	if !of.Shared() {
 		return apply(ctx)
 	}
-	return s.cfg.Govern(ctx, Change{Action: action, Tenant: of.Tenant, ID: of.ID, Before: before, After: after}, apply)
+	id := of.ID
+	if before == nil {
+		id = of.List + "/" + of.Name
+	}
+	return s.cfg.Govern(ctx, Change{Action: action, Tenant: of.Tenant, ID: id, Before: before, After: after}, apply)
 }
 
 // now returns the time as it is stored.

@@ -169,6 +169,11 @@ func TestASharedFilterIsGoverned(t *testing.T) {
 	if err := b.Delete(t.Context(), "acme", sam, f.ID, 2); err != nil {
 		t.Fatal(err)
 	}
+	for _, n := range []int{0, 2} { // a filter that is to be made has no id yet
+		if got := b.asked[n]; got.ID != list+"/Open" || got.After.ID == "" {
+			t.Errorf("a creation is of %q, %+v", got.ID, got.After)
+		}
+	}
 	var got []string
 	for _, c := range b.asked {
 		if c.Tenant != "acme" || (c.Before == nil) != (c.Action == saved.ActionCreate) || (c.After == nil) != (c.Action == saved.ActionDelete) || c.ID == "" {
@@ -282,6 +287,10 @@ func TestAServiceThatCannotWorkIsNotMade(t *testing.T) {
 		"no lists":            func() (*saved.Service, error) { return saved.New(b.store, nil, saved.Config{}) },
 		"a list twice":        func() (*saved.Service, error) { return saved.New(b.store, append(lists, lists[0]), saved.Config{}) },
 		"a list without name": func() (*saved.Service, error) { return saved.New(b.store, []saved.List{{}}, saved.Config{}) },
+		"a list whose name leaves no room for another": func() (*saved.Service, error) {
+			long := saved.Of(listing.List[order]{Name: strings.Repeat("l", saved.MaxListName+1)})
+			return saved.New(b.store, []saved.List{long}, saved.Config{})
+		},
 	} {
 		if s, err := make(); err == nil || s != nil {
 			t.Errorf("%s: got %v, %v", name, s, err)
