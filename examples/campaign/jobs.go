@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"time"
 
@@ -24,8 +25,9 @@ const (
 )
 
 // createDone makes the table of what jobs leave. It has no key: a job that was done twice
-// has two rows.
-const createDone = `CREATE TABLE done (job BIGINT NOT NULL, lane TEXT NOT NULL, pid BIGINT NOT NULL, at BIGINT NOT NULL)`
+// has two rows. asked is when it was asked for; both times are in microseconds since 1970.
+const createDone = `CREATE TABLE done (
+	job BIGINT NOT NULL, lane TEXT NOT NULL, pid BIGINT NOT NULL, at BIGINT NOT NULL, asked BIGINT NOT NULL)`
 
 // workJobs works jobs of a place until it is killed or asked to end. A job leaves a row in
 // the transaction that completes it.
@@ -39,14 +41,18 @@ func workJobs(ctx context.Context, args []string) error {
 		return err
 	}
 	w, err := jobs.NewWorker(q, map[string]jobs.Handler{"work": func(ctx context.Context, t *jobs.Task) error {
+		asked, err := strconv.ParseInt(string(t.Job.Payload), 10, 64)
+		if err != nil {
+			return err
+		}
 		time.Sleep(time.Millisecond) // the work
 		return b.InTx(ctx, func(ctx context.Context) error {
 			c, err := b.Conn(ctx)
 			if err != nil {
 				return err
 			}
-			if _, err := c.Exec(ctx, `INSERT INTO done (job, lane, pid, at) VALUES ($1, $2, $3, $4)`,
-				t.Job.ID, t.Job.Lane, os.Getpid(), time.Now().UnixMicro()); err != nil {
+			if _, err := c.Exec(ctx, `INSERT INTO done (job, lane, pid, at, asked) VALUES ($1, $2, $3, $4, $5)`,
+				t.Job.ID, t.Job.Lane, os.Getpid(), time.Now().UnixMicro(), asked); err != nil {
 				return err
 			}
 			return t.Complete(ctx)
@@ -115,7 +121,7 @@ func (r *round) killJobs(ctx context.Context, place func(context.Context) (strin
 			return err
 		}
 	}
-	if err := c.drain(ctx); err != nil {
+	if err := c.progress(ctx, 0); err != nil {
 		return err
 	}
 	for _, p := range c.crew {
@@ -146,10 +152,9 @@ func (c *crewing) hire() (*process.Process, error) {
 // predecessors owned, and have it again afterwards, so that the time that a takeover took
 // is that of this one.
 func (c *crewing) strike(ctx context.Context, i int) error {
-	quiet, work, moment := i%10 == 4, backlog, 150*time.Millisecond
+	quiet, work := i%10 == 4, backlog
 	if quiet {
-		// The victim has to have done some work, and to leave some behind.
-		work, moment = 6*backlog, 250*time.Millisecond
+		work = 6 * backlog
 		if err := wait(ctx, takeoverLimit); err != nil {
 			return err
 		}
@@ -157,7 +162,13 @@ func (c *crewing) strike(ctx context.Context, i int) error {
 	if err := c.load(ctx, work); err != nil {
 		return err
 	}
-	if err := c.pause(ctx, moment); err != nil {
+	err := error(nil)
+	if quiet { // the victim has to have done some work, and to leave some behind
+		err = c.progress(ctx, work-c.random.IntN(work/2))
+	} else {
+		err = c.pause(ctx, 150*time.Millisecond)
+	}
+	if err != nil {
 		return err
 	}
 	victim := c.random.IntN(crew)
@@ -195,8 +206,9 @@ func (c *crewing) load(ctx context.Context, want int) error {
 		return err
 	}
 	var list []jobs.Job
+	asked := strconv.AppendInt(nil, time.Now().UnixMicro(), 10)
 	for n := c.asked - done; n < want; n++ {
-		list = append(list, jobs.Job{Tenant: "acme", Lane: fmt.Sprint("lane-", c.random.IntN(lanes)), Kind: "work"})
+		list = append(list, jobs.Job{Tenant: "acme", Lane: fmt.Sprint("lane-", c.random.IntN(lanes)), Kind: "work", Payload: asked})
 	}
 	if err := c.queue.Enqueue(ctx, list...); err != nil {
 		return err
@@ -205,11 +217,11 @@ func (c *crewing) load(ctx context.Context, want int) error {
 	return nil
 }
 
-// drain waits until all jobs are done, or nothing was done for a long time.
-func (c *crewing) drain(ctx context.Context) error {
+// progress waits until at most so many jobs are left, or nothing was done for a long time.
+func (c *crewing) progress(ctx context.Context, left int) error {
 	for last, since := 0, time.Now(); ; {
 		done, err := c.done(ctx)
-		if err != nil || done >= c.asked {
+		if err != nil || c.asked-done <= left {
 			return err
 		}
 		if done > last {
@@ -218,7 +230,7 @@ func (c *crewing) drain(ctx context.Context) error {
 		if time.Since(since) > 30*time.Second {
 			return nil // they are lost, which is seen
 		}
-		if err := c.pause(ctx, 50*time.Millisecond); err != nil {
+		if err := c.pause(ctx, 20*time.Millisecond); err != nil {
 			return err
 		}
 	}
@@ -230,39 +242,34 @@ func (c *crewing) verify(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	rows, err := reader.Query(ctx, `SELECT job, lane, pid, at FROM done ORDER BY at, job`)
+	rows, err := reader.Query(ctx, `SELECT job, lane, pid, at, asked FROM done ORDER BY at, job`)
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
 	times := map[int64]int{} // by job
-	type mark struct {
-		pid int
-		at  int64
-	}
-	last := map[string]mark{} // by lane
+	marks := map[string][]mark{}
 	for rows.Next() {
-		var job, at int64
+		var job int64
 		var lane string
-		var pid int
-		if err := rows.Scan(&job, &lane, &pid, &at); err != nil {
+		var m mark
+		if err := rows.Scan(&job, &lane, &m.pid, &m.at, &m.asked); err != nil {
 			return err
 		}
 		times[job]++
-		// Who took a lane over did so at the latest now.
-		before := last[lane]
-		if killed := c.kills[before.pid]; killed > 0 && pid != before.pid && at > killed {
-			took := time.Duration(at-killed) * time.Microsecond
+		marks[lane] = append(marks[lane], m)
+	}
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	for _, of := range marks {
+		for _, took := range takeovers(of, c.kills) {
 			c.count("takeovers", 1)
 			c.count("takeover_ms_max", took.Milliseconds())
 			if took > takeoverLimit {
 				c.count("takeovers_late", 1)
 			}
 		}
-		last[lane] = mark{pid, at}
-	}
-	if err := rows.Err(); err != nil {
-		return err
 	}
 	lost, twice := c.asked-len(times), 0
 	for _, n := range times {
@@ -277,6 +284,29 @@ func (c *crewing) verify(ctx context.Context) error {
 	c.count("lost", int64(lost))
 	c.count("twice", int64(twice))
 	return nil
+}
+
+// A mark is what a job left: which process did it and when, and when it was asked for.
+type mark struct {
+	pid       int
+	at, asked int64
+}
+
+// takeovers returns how long it took after kills until another process had done a job of
+// the lane that left these marks, which are in order of their times. Who took the lane over
+// did so at the latest then. A lane in which nothing waited is not counted: it could not be
+// seen who has it before there was work again.
+func takeovers(marks []mark, kills map[int]int64) (took []time.Duration) {
+	for i := 1; i < len(marks); i++ {
+		killed := kills[marks[i-1].pid]
+		if killed == 0 || marks[i].pid == marks[i-1].pid || marks[i].at <= killed {
+			continue
+		}
+		if slices.ContainsFunc(marks[i:], func(m mark) bool { return m.asked < killed }) {
+			took = append(took, time.Duration(marks[i].at-killed)*time.Microsecond)
+		}
+	}
+	return took
 }
 
 // done returns how many rows jobs have left.

@@ -38,10 +38,11 @@ func TestAJobThatIsLostOrDoneTwiceIsAViolation(t *testing.T) {
 		twice      int64
 		late       int64
 	}{
-		{"all is well", `(1, 'a', 7, 0), (2, 'a', 8, 500000)`, 0, 0, 0},
-		{"a job is lost", `(1, 'a', 7, 0)`, 1, 0, 0},
-		{"a job was done twice", `(1, 'a', 7, 0), (2, 'a', 8, 500000), (1, 'a', 8, 500001)`, 0, 1, 0},
-		{"a takeover is late", `(1, 'a', 7, 0), (2, 'a', 8, 9000000)`, 0, 0, 1},
+		{"all is well", `(1, 'a', 7, 0, 0), (2, 'a', 8, 500000, 0)`, 0, 0, 0},
+		{"a job is lost", `(1, 'a', 7, 0, 0)`, 1, 0, 0},
+		{"a job was done twice", `(1, 'a', 7, 0, 0), (2, 'a', 8, 500000, 0), (1, 'a', 8, 500001, 0)`, 0, 1, 0},
+		{"a takeover is late", `(1, 'a', 7, 0, 0), (2, 'a', 8, 9000000, 0)`, 0, 0, 1},
+		{"a lane without work gets some later", `(1, 'a', 7, 0, 0), (2, 'a', 8, 9000000, 8900000)`, 0, 0, 0},
 	} {
 		r := blank(t)
 		place, err := r.sqlitePlace(t.Context())
@@ -54,7 +55,7 @@ func TestAJobThatIsLostOrDoneTwiceIsAViolation(t *testing.T) {
 		}
 		t.Cleanup(func() { b.Close(context.Background()) })
 		w := &crewing{round: r, place: place, store: b, asked: 2, kills: map[int]int64{7: 1}}
-		for _, query := range []string{createDone, `INSERT INTO done (job, lane, pid, at) VALUES ` + c.rows} {
+		for _, query := range []string{createDone, `INSERT INTO done (job, lane, pid, at, asked) VALUES ` + c.rows} {
 			if err := w.exec(t.Context(), query); err != nil {
 				t.Fatal(err)
 			}

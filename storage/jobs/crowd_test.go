@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// claims is a store that answers claims and keeps the last one.
+// claims is a store that answers claims and keeps the last one. Nobody lives beside the
+// worker whose beats it answers.
 type claims struct {
 	Store
 	active int
@@ -21,6 +22,10 @@ func (s *claims) Claim(_ context.Context, c Claim) (Claimed, error) {
 		claimed.Taken = append(claimed.Taken, Lane{LaneID: id, LaneConfig: LaneConfig{Cap: 1}})
 	}
 	return claimed, nil
+}
+
+func (s *claims) Beat(_ context.Context, b Beat) (Presence, error) {
+	return Presence{Worker: Peer{ID: b.Worker, Lease: b.Lease}}, nil
 }
 
 func (s *claims) Fetch(context.Context, time.Time, []LaneFetch) ([]Fetched, error) { return nil, nil }
@@ -94,5 +99,20 @@ func TestAWorkerWithItsShareDoesNotCountLanesForEachThatItHearsOf(t *testing.T) 
 	w.round(false)
 	if !store.last.Sync {
 		t.Errorf("it claimed %+v, want it to ask how many lanes there are once it may", store.last)
+	}
+}
+
+func TestAWorkerWithItsShareTakesTheLanesOfOneThatDiedAtOnce(t *testing.T) {
+	w, store := crowd(t)
+	w.tenure.expect(heardOf, Normal)
+	w.tenure.recount, w.tenure.rested = time.Now().Add(time.Hour), time.Now().Add(time.Hour)
+	w.round(false)
+	if store.last.Worker != 0 {
+		t.Fatalf("it claimed %+v while the other one lived, want it to wait", store.last)
+	}
+	w.beat(w.tenure, newObserver()) // which finds that it is alone by now
+	w.round(false)
+	if store.last.Take == 0 || !w.tenure.board.keeps(heardOf) {
+		t.Errorf("it claimed %+v, want it to take what is there", store.last)
 	}
 }
