@@ -23,6 +23,19 @@ type Action interface {
 	Run(ctx context.Context, in Input) (Output, error)
 }
 
+// An InputChecker is an [Action] that knows inputs with which it could never succeed,
+// although its schema allows them: a span of time below zero, an address of another kind.
+// Its rules are refused when they are written instead of failing when they run. It is an
+// optional power, found by type assertion.
+type InputChecker interface {
+	// CheckInput is asked with what a step says literally: with is its input without the
+	// members of objects that have references, so that nothing in it is required and its
+	// schema may not have been asked. It answers a *storage.InvalidError with pointers into
+	// with, by with alone and the same every time. Anything else, a panic too, refuses the
+	// whole input.
+	CheckInput(with json.RawMessage) error
+}
+
 // An Effect says what an action leaves behind.
 type Effect string
 

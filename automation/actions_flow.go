@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"time"
+
+	"github.com/lumelle/adminkit/storage"
 )
 
 // The actions that every catalogue has.
@@ -28,26 +30,49 @@ func (waitAction) Describe() Descriptor {
 	}
 }
 
-func (waitAction) Run(_ context.Context, in Input) (Output, error) {
+// readWait reads an input of "wait", of which one is there: how long, or until when. The
+// error is a *storage.InvalidError.
+func readWait(raw json.RawMessage) (span *Duration, until *time.Time, err error) {
 	var with struct {
 		Duration *Duration `json:"duration"`
-		Until    string    `json:"until"`
+		Until    *string   `json:"until"`
 	}
-	if err := json.Unmarshal(in.With, &with); err != nil {
-		return Output{}, Fail(ClassInvalid, `the duration must be a time span such as "90s" or "1h30m"`, err)
+	if err := json.Unmarshal(raw, &with); err != nil {
+		return nil, nil, storage.Invalid("/duration", `must be a time span between 0 and ten years, such as "90s" or "1h30m"`)
 	}
-	until := in.Now
-	if with.Duration != nil {
-		until = until.Add(time.Duration(*with.Duration))
-	} else {
-		at, err := time.Parse(time.RFC3339Nano, with.Until)
+	if with.Until != nil {
+		at, err := time.Parse(time.RFC3339Nano, *with.Until)
 		// In UTC: the last hours of 9999 west of it lie in a year that JSON has no times of.
-		if until = at.UTC(); err != nil || until.Year() > 9999 || until.Year() < 0 {
-			return Output{}, Fail(ClassInvalid, "until must be a time in RFC 3339", err)
+		if at = at.UTC(); err != nil || at.Year() > 9999 || at.Year() < 0 {
+			return nil, nil, storage.Invalid("/until", "must be a time in RFC 3339")
 		}
+		until = &at
 	}
-	value := encode(map[string]string{"until": until.Format(time.RFC3339Nano)})
-	return Output{Value: value, Await: &Await{Until: until}}, nil
+	return with.Duration, until, nil
+}
+
+// CheckInput implements [InputChecker].
+func (waitAction) CheckInput(with json.RawMessage) error {
+	_, _, err := readWait(with)
+	return err
+}
+
+func (waitAction) Run(_ context.Context, in Input) (Output, error) {
+	span, until, err := readWait(in.With)
+	if err != nil {
+		return Output{}, Fail(ClassInvalid, err.Error(), nil)
+	}
+	end := in.Now
+	switch {
+	case span != nil:
+		end = end.Add(time.Duration(*span))
+	case until != nil:
+		end = *until
+	default:
+		return Output{}, Fail(ClassInvalid, "a duration, or until when, is needed", nil)
+	}
+	value := encode(map[string]string{"until": end.Format(time.RFC3339Nano)})
+	return Output{Value: value, Await: &Await{Until: end}}, nil
 }
 
 // stopAction is the action "stop": it ends the run here.

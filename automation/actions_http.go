@@ -6,14 +6,17 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/lumelle/adminkit/audit/correlation"
+	"github.com/lumelle/adminkit/storage"
 )
 
 // An HTTPDoer makes requests. *http.Client is one. What it may reach is its business:
@@ -60,7 +63,7 @@ func (a httpPost) check() error {
 }
 
 type httpInput struct {
-	URL     string            `json:"url"`
+	URL     *string           `json:"url"`
 	Headers map[string]string `json:"headers"`
 	Body    json.RawMessage   `json:"body"`
 }
@@ -77,27 +80,50 @@ func isHeader(name, value string) bool {
 		!strings.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f })
 }
 
+// readHTTP reads an input of "http.post". The error is a *storage.InvalidError about what
+// could never be sent.
+func readHTTP(raw json.RawMessage) (with httpInput, err error) {
+	if err := json.Unmarshal(raw, &with); err != nil {
+		return with, storage.Invalid("", "must have a url and headers that are texts")
+	}
+	var bad *storage.InvalidError
+	if with.URL != nil {
+		target, err := url.Parse(*with.URL)
+		if err != nil || target.Scheme != "https" && target.Scheme != "http" || target.Host == "" || target.User != nil {
+			bad = bad.Add("/url", "must be absolute, https or http, and without a user")
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(with.Headers)) {
+		switch {
+		case ownHeaders[http.CanonicalHeaderKey(name)]:
+			bad = bad.Add("/headers/"+escapeToken(name), "is set by the action")
+		case !isHeader(name, with.Headers[name]):
+			bad = bad.Add("/headers/"+escapeToken(name), "has characters that it may not")
+		}
+	}
+	return with, bad.Err()
+}
+
+// CheckInput implements [InputChecker].
+func (httpPost) CheckInput(with json.RawMessage) error {
+	_, err := readHTTP(with)
+	return err
+}
+
 func (a httpPost) Run(ctx context.Context, in Input) (Output, error) {
-	var with httpInput
-	if err := json.Unmarshal(in.With, &with); err != nil {
-		return Output{}, Fail(ClassInvalid, "the input cannot be read", err)
+	with, err := readHTTP(in.With)
+	if err == nil && with.URL == nil {
+		err = storage.Invalid("/url", "must not be missing")
 	}
-	target, err := url.Parse(with.URL)
-	if err != nil || target.Scheme != "https" && target.Scheme != "http" || target.Host == "" || target.User != nil {
-		return Output{}, Fail(ClassInvalid, "the url must be absolute, https or http, and without a user", nil)
+	if err != nil {
+		return Output{}, Fail(ClassInvalid, err.Error(), nil)
 	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, with.URL, bytes.NewReader(with.Body))
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, *with.URL, bytes.NewReader(with.Body))
 	if err != nil {
 		return Output{}, Fail(ClassInvalid, "the url cannot be used", err)
 	}
 	r.Header.Set("Content-Type", "application/json")
 	for name, value := range with.Headers {
-		if ownHeaders[http.CanonicalHeaderKey(name)] {
-			return Output{}, Fail(ClassInvalid, "the header "+http.CanonicalHeaderKey(name)+" is set by the action", nil)
-		}
-		if !isHeader(name, value) {
-			return Output{}, Fail(ClassInvalid, "a header has characters that it may not", nil)
-		}
 		r.Header.Set(name, value)
 	}
 	r.Header.Set("Idempotency-Key", in.Key)

@@ -299,3 +299,17 @@ func (a *catalogAction) call(ctx context.Context, in Input) (out Output, err err
 	}()
 	return a.Run(ctx, in)
 }
+
+// checkInput asks an action about the literals of a step and contains its panic.
+func (a *catalogAction) checkInput(with json.RawMessage) (err error) {
+	c, ok := a.Action.(InputChecker)
+	if !ok {
+		return nil
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			err = newPanic(p)
+		}
+	}()
+	return c.CheckInput(with)
+}

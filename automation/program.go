@@ -142,8 +142,12 @@ func (c *Catalog) resolveTimeout(p *TimeoutPolicy, pointer string, bad **storage
 // [Catalog.Resolve]. Whether there are the audiences that conditions name is for the
 // [Service] to say, which knows the tenant. The error is a *storage.InvalidError whose pointers lead into the
 // definition.
-func (c *Catalog) Compile(d Definition) (*Program, error) {
-	k := &compiler{catalog: c, program: &Program{definition: d, index: map[string]int{}}}
+func (c *Catalog) Compile(d Definition) (*Program, error) { return c.compile(d, false) }
+
+// compile compiles a definition. Of one that was kept, no [InputChecker] is asked again: by
+// now it may be stricter, and the steps that it would refuse may never be reached.
+func (c *Catalog) compile(d Definition, kept bool) (*Program, error) {
+	k := &compiler{catalog: c, program: &Program{definition: d, index: map[string]int{}}, kept: kept}
 	k.head(d)
 	k.names(d.Steps, "/steps", 0)
 	k.names(d.OnFailure, "/on_failure", 0)
@@ -164,6 +168,7 @@ func (c *Catalog) Compile(d Definition) (*Program, error) {
 type compiler struct {
 	catalog *Catalog
 	program *Program
+	kept    bool
 	bad     *storage.InvalidError
 }
 
@@ -388,6 +393,9 @@ func (k *compiler) action(n *node, s *Step, at string, known reach, failing bool
 		}
 		k.check(rebase(entry.input.Validate(with), at+"/with"))
 	}
+	if !k.kept && k.bad.Err() == nil {
+		k.literals(&entry, &n.with, at+"/with")
+	}
 	switch {
 	case s.Retry != nil:
 		n.retry = *s.Retry
@@ -423,6 +431,25 @@ func (k *compiler) action(n *node, s *Step, at string, known reach, failing bool
 		maps.Copy(after.maybe, ended.maybe)
 	}
 	return after
+}
+
+// literals asks an action about what the input of a step says without references.
+func (k *compiler) literals(entry *catalogAction, with *template, at string) {
+	literal := with.literal()
+	if literal == nil {
+		return
+	}
+	raw, err := literal.render(nil)
+	if err == nil {
+		err = entry.checkInput(raw)
+	}
+	if invalid, ok := errors.AsType[*storage.InvalidError](err); ok {
+		for _, f := range invalid.Fields {
+			k.add(at+f.Pointer, f.Message)
+		}
+	} else if err != nil {
+		k.add(at, "cannot be used by the action")
+	}
 }
 
 // condition compiles a condition over what is known at some place.

@@ -231,6 +231,24 @@ func (t *template) constant() bool {
 	return constant
 }
 
+// literal returns t without the members of objects that have references in them, nil where
+// nothing is left.
+func (t *template) literal() *template {
+	if t.kind != objectTemplate {
+		if !t.constant() {
+			return nil
+		}
+		return t
+	}
+	kept := &template{kind: objectTemplate}
+	for i, key := range t.keys {
+		if element := t.elements[i].literal(); element != nil {
+			kept.keys, kept.elements = append(kept.keys, key), append(kept.elements, *element)
+		}
+	}
+	return kept
+}
+
 // A resolver answers what a JSON pointer leads to, in what a run knows.
 type resolver interface {
 	Resolve(pointer string) (any, bool)

@@ -156,7 +156,7 @@ func (s *Service) program(v Version) (*Program, error) {
 	}
 	d, err := ParseDefinition(v.Document)
 	if err == nil {
-		p, err = s.catalog.Compile(d)
+		p, err = s.catalog.compile(d, true)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("automation: version %d of rule %s cannot be run here: %w", v.Number, v.RuleID, err)

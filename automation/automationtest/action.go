@@ -121,6 +121,8 @@ var actionRules = []providerRule{
 		"A transactional action has happened, once, when its step is recorded. And people who review a rule pass over an action without an effect.", declaredEffect},
 	{"AC-013", "in a transaction that has ended it fails",
 		"An action that outlives its transaction must not write outside of it, and whatever it could not write is no success.", failsInEndedTransaction},
+	{"AC-014", "what it refuses of a definition could never be run",
+		"An action that looks at the literals of a step sees them without what the run puts in. It may not miss that, nor refuse a rule that would do.", refusesWhatCannotRun},
 }
 
 // input is one that the action succeeds with.
@@ -291,8 +293,11 @@ func concurrent(p *provider) {
 	}
 }
 
+// badInputs are what a schema should have kept out.
+var badInputs = []string{``, `null`, `7`, `"x"`, `[]`, `{}`, `{"url":7,"message":[],"duration":"x"}`, `{`}
+
 func survivesBadInput(p *provider) {
-	for _, with := range []string{``, `null`, `7`, `"x"`, `[]`, `{}`, `{"url":7,"message":[],"duration":"x"}`, `{`} {
+	for _, with := range badInputs {
 		in := p.input("run/step/0")
 		in.With = json.RawMessage(with)
 		_ = p.contained(p.ctx, in)
@@ -390,5 +395,51 @@ func failsInEndedTransaction(p *provider) {
 	}
 	if p.o.Effects != nil && slices.Contains(p.o.Effects(), "run-9/step/0") {
 		p.Errorf("it had its effect outside of the transaction that has ended")
+	}
+}
+
+func refusesWhatCannotRun(p *provider) {
+	c, ok := p.action.(automation.InputChecker)
+	if !ok {
+		p.Logf("not checked: it is no automation.InputChecker")
+		return
+	}
+	check := func(with []byte) (err error) {
+		defer func() {
+			if v := recover(); v != nil {
+				p.Errorf("it panics over %s: %v", with, v)
+			}
+		}()
+		given := bytes.Clone(with)
+		if err = c.CheckInput(given); !bytes.Equal(given, with) {
+			p.Errorf("of the literals %s it makes %s", with, given)
+		}
+		return err
+	}
+	sample := p.input("run/step/0").With
+	fits := [][]byte{sample, []byte(`{}`)}
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(sample, &members); err == nil {
+		for name, value := range members {
+			one, err := json.Marshal(map[string]json.RawMessage{name: value})
+			if err != nil {
+				p.Fatalf("%v", err)
+			}
+			fits = append(fits, one)
+		}
+	}
+	for _, with := range fits {
+		if err := check(with); err != nil {
+			p.Errorf("it refuses the literals %s: %v", with, err)
+		}
+	}
+	for _, with := range badInputs {
+		in := p.input("run/step/0")
+		in.With = json.RawMessage(with)
+		if refused := check(in.With); refused == nil {
+			continue
+		} else if err := p.contained(p.ctx, in); err == nil {
+			p.Errorf("it refuses the literals %s with %v, and runs with them", with, refused)
+		}
 	}
 }

@@ -52,6 +52,10 @@
 //     and fails in a transaction that has ended (AC-013). It acts with the rights of the
 //     rule's owner, who is the actor of that ctx.
 //   - An action that declares no effect has none (AC-012).
+//   - An action may implement automation.InputChecker too: what could never work is then
+//     refused when the rule is written, as far as its steps say it literally. It is asked
+//     with the members that have no references, and refuses none that Run would take
+//     (AC-014).
 //
 // Checklist:
 //
@@ -60,6 +64,8 @@
 //   - Write messages for the owner of the rule, without addresses and secrets. The cause
 //     goes into Err, for operators.
 //   - Log with Input.Log what helps to understand a run.
+//   - Let the schema refuse what it can. CheckInput is for what no schema says: the scheme
+//     of a URL, the sign of a time span.
 //   - Name what you need in Permissions, Secrets and Hosts. People review rules by them.
 //   - Bound what you read from the other side: an output has at most
 //     automation.MaxOutput bytes.

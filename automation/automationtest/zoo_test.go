@@ -23,6 +23,7 @@ type beast struct {
 	effect    automation.Effect
 	describe  func(d *automation.Descriptor, calls int)
 	run       func(ctx context.Context, in automation.Input) (automation.Output, error)
+	check     func(with json.RawMessage) error
 	described *atomic.Int64
 }
 
@@ -62,6 +63,14 @@ func (b beast) Run(ctx context.Context, in automation.Input) (automation.Output,
 		return b.run(ctx, in)
 	}
 	return b.good(ctx, in)
+}
+
+// CheckInput implements automation.InputChecker.
+func (b beast) CheckInput(with json.RawMessage) error {
+	if b.check != nil {
+		return b.check(with)
+	}
+	return nil
 }
 
 func (b beast) good(ctx context.Context, in automation.Input) (automation.Output, error) {
@@ -194,6 +203,31 @@ func TestTheActionRulesFindTheZoo(t *testing.T) {
 				_, _ = b.good(ctx, in)
 				return automation.Output{Value: json.RawMessage(`{"id":"1"}`)}, nil
 			}
+		},
+		"AC-014 misses what comes with the run": func(b *beast) {
+			b.check = func(with json.RawMessage) error {
+				if !strings.Contains(string(with), `"a"`) {
+					return storage.Invalid("/a", "must not be missing")
+				}
+				return nil
+			}
+		},
+		"AC-014 refuses what runs": func(b *beast) {
+			b.check = func(with json.RawMessage) error {
+				var members map[string]any
+				return json.Unmarshal(with, &members)
+			}
+		},
+		"AC-014 breaks": func(b *beast) {
+			b.check = func(with json.RawMessage) error {
+				if with[0] != '{' {
+					return errors.New("no object")
+				}
+				return nil
+			}
+		},
+		"AC-014 keeps them otherwise": func(b *beast) {
+			b.check = func(with json.RawMessage) error { clear(with); return nil }
 		},
 	}
 	for _, r := range actionRules {
