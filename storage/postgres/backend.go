@@ -57,8 +57,8 @@ type Backend struct {
 	cfg     Config
 	source  source
 	signals *signal.Hub
-	begin   string // opens a transaction
-	close   func() // closes what Open made, nil where the host keeps it
+	begin   []string // the statements that open a transaction
+	close   func()   // closes what Open made, nil where the host keeps it
 	closed  atomic.Bool
 }
 
@@ -130,7 +130,7 @@ func start(ctx context.Context, src source, cfg Config) (*Backend, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	b := &Backend{cfg: cfg, source: src, begin: "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"}
+	b := &Backend{cfg: cfg, source: src, begin: []string{"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"}}
 	b.signals = signal.New(&notifications{source: src, dial: dial, deaf: cfg.NoListen})
 	b.Stores = sqlstore.NewStores(seam{b})
 	if err := b.durable(ctx); err != nil {
@@ -163,7 +163,7 @@ func (b *Backend) durable(ctx context.Context) error {
 		return err
 	}
 	if setting == "off" {
-		b.begin += "; SET LOCAL synchronous_commit = on"
+		b.begin = append(b.begin, "SET LOCAL synchronous_commit = on")
 	}
 	return nil
 }
@@ -208,7 +208,7 @@ func (b *Backend) InTx(ctx context.Context, fn func(ctx context.Context) error) 
 	if h != nil {
 		return h.Nest(ctx, fn)
 	}
-	tx, err := b.source.begin(ctx, b.begin)
+	tx, err := b.source.begin(ctx, b.begin...)
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}

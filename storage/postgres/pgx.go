@@ -2,14 +2,13 @@ package postgres
 
 import (
 	"context"
-	"errors"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/jackc/puddle/v2"
 
 	"github.com/lumelle/adminkit/storage"
+	"github.com/lumelle/adminkit/storage/internal/sqlstore"
 )
 
 // querier is what pgx.Tx, *pgx.Conn and *pgxpool.Pool have in common.
@@ -26,19 +25,13 @@ type pgxSource struct {
 
 var _ source = pgxSource{}
 
-// begin tries again where a connection of the pool turns out to be lost: after a
-// restart of the server all of them are, and nothing has been done yet.
-func (s pgxSource) begin(ctx context.Context, statements string) (transaction, error) {
-	for tries := s.conns; ; tries-- {
-		tx, err := s.pool.BeginTx(ctx, pgx.TxOptions{BeginQuery: statements})
-		if err == nil {
-			return session{tx}, nil
-		}
-		var connect *pgconn.ConnectError
-		if tries == 0 || !lost(err) || errors.As(err, &connect) || errors.Is(err, puddle.ErrClosedPool) {
-			return nil, translate(err)
-		}
+// begin implements source. The transaction opens with its first statement, in one round
+// trip to the server.
+func (s pgxSource) begin(ctx context.Context, statements ...string) (transaction, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
 	}
+	return &pgxTransaction{source: s, opening: statements}, nil
 }
 
 func (s pgxSource) conn() storage.Conn { return conn{s.pool} }
@@ -83,7 +76,7 @@ func (c conn) Query(ctx context.Context, query string, args ...any) (storage.Row
 // session issues the statements of one open transaction.
 type session struct{ tx pgx.Tx }
 
-var _ transaction = session{}
+var _ sqlstore.Session = session{}
 
 // Exec implements sqlstore.Session.
 func (s session) Exec(ctx context.Context, query string, args []any) (int64, error) {
@@ -101,18 +94,6 @@ func (s session) Script(ctx context.Context, text string) error {
 	_, err := s.tx.Conn().PgConn().Exec(ctx, text).ReadAll()
 	return translate(err)
 }
-
-func (s session) commit(ctx context.Context) error {
-	err := s.tx.Commit(ctx)
-	if errors.Is(err, pgx.ErrTxCommitRollback) {
-		return errHidden
-	}
-	return err
-}
-
-// rollback gives the connection back to the pool. An error of it has closed the
-// connection, and that rolls back too.
-func (s session) rollback(ctx context.Context) { s.tx.Rollback(ctx) }
 
 // rows gives pgx.Rows the shape and the errors of package storage.
 type rows struct{ pgx.Rows }

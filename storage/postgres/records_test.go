@@ -16,15 +16,25 @@ import (
 	"github.com/lumelle/adminkit/storage/postgres"
 )
 
-// counted counts the statements that pgx sends one at a time.
-type counted struct{ n int }
+// counted counts statements, and what they took of round trips.
+type counted struct{ n, trips int }
 
 func (c *counted) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQueryStartData) context.Context {
 	c.n++
+	c.trips++
 	return ctx
 }
 
 func (c *counted) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
+
+func (c *counted) TraceBatchStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceBatchStartData) context.Context {
+	c.trips++
+	return ctx
+}
+
+func (c *counted) TraceBatchQuery(context.Context, *pgx.Conn, pgx.TraceBatchQueryData) { c.n++ }
+
+func (c *counted) TraceBatchEnd(context.Context, *pgx.Conn, pgx.TraceBatchEndData) {}
 
 // countedBackend returns a Backend whose statements are counted.
 func countedBackend(t testing.TB) (*postgres.Backend, *counted) {

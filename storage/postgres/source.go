@@ -12,8 +12,8 @@ import (
 // A source is where transactions and connections come from: a pool of pgx, or a
 // host's database/sql.
 type source interface {
-	// begin opens a transaction with the given statements.
-	begin(ctx context.Context, statements string) (transaction, error)
+	// begin opens a transaction with the given statements, now or with its first statement.
+	begin(ctx context.Context, statements ...string) (transaction, error)
 	// conn returns the connection for single statements outside of a transaction.
 	conn() storage.Conn
 	ping(ctx context.Context) error

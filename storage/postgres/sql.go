@@ -22,13 +22,13 @@ type sqlSource struct{ db *sql.DB }
 
 var _ source = sqlSource{}
 
-func (s sqlSource) begin(ctx context.Context, statements string) (transaction, error) {
+func (s sqlSource) begin(ctx context.Context, statements ...string) (transaction, error) {
 	c, err := s.db.Conn(ctx)
 	if err != nil {
 		return nil, translate(err)
 	}
 	t := &sqlTransaction{sqlSession: sqlSession{on: c}, conn: c}
-	if _, err := c.ExecContext(ctx, statements); err != nil {
+	if _, err := c.ExecContext(ctx, strings.Join(statements, "; ")); err != nil {
 		t.discard()
 		return nil, translate(err)
 	}

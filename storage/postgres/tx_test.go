@@ -116,6 +116,105 @@ func TestAnErrorThatTheFunctionHidIsNotACommit(t *testing.T) {
 	}
 }
 
+// The first statement is sent together with BEGIN, and its errors are no others.
+func TestAnErrorOfTheFirstStatementThatTheFunctionHidIsNotACommit(t *testing.T) {
+	b := open(t, postgres.Config{})
+	for name, first := range map[string]string{
+		"a conflict":                        `INSERT INTO t (id) VALUES ('a'), ('a')`,
+		"a statement that is wrong":         `INSERT INTO nowhere VALUES (1)`,
+		"a statement that loses the server": `SELECT pg_terminate_backend(pg_backend_pid()) FROM generate_series(1,2)`,
+	} {
+		for _, nested := range []bool{false, true} {
+			err := b.InTx(t.Context(), func(ctx context.Context) error {
+				fn := func(ctx context.Context) error {
+					if err := tabletest.Exec(ctx, b, first); err == nil {
+						t.Errorf("%s answers no error", name)
+					}
+					if err := tabletest.Insert(ctx, b, "b"); err == nil {
+						t.Errorf("%s: the statement after it answers no error", name)
+					}
+					return nil
+				}
+				if nested {
+					return b.InTx(ctx, fn)
+				}
+				return fn(ctx)
+			})
+			if err == nil || errors.Is(err, storage.ErrCommitUnknown) {
+				t.Errorf("%s, nested %v: InTx = %v, want an error of a definite rollback", name, nested, err)
+			}
+			if got := tabletest.IDs(t, b); got != "" {
+				t.Errorf("%s, nested %v: stored %q, want nothing", name, nested, got)
+			}
+		}
+	}
+}
+
+func TestATransactionOpensInTheRoundTripOfItsFirstStatement(t *testing.T) {
+	b, statements := countedBackend(t)
+	one := func(ctx context.Context) error { return tabletest.Exec(ctx, b, `SELECT 1`) }
+	for _, c := range []struct {
+		name     string
+		fn       func(ctx context.Context) error
+		n, trips int
+	}{
+		{"nothing", func(context.Context) error { return nil }, 0, 0},
+		{"a statement", one, 3, 2},
+		{"a savepoint", func(ctx context.Context) error { return b.InTx(ctx, one) }, 5, 4},
+	} {
+		statements.n, statements.trips = 0, 0
+		if err := b.InTx(t.Context(), c.fn); err != nil {
+			t.Fatal(err)
+		}
+		if statements.n != c.n || statements.trips != c.trips {
+			t.Errorf("%s is %d statements in %d round trips, want %d in %d", c.name, statements.n, statements.trips, c.n, c.trips)
+		}
+	}
+}
+
+func TestConnectionsThatWereLostWhileTheyRestedAreReplaced(t *testing.T) {
+	b, pool := hosted(t)
+	for name, first := range map[string]func(ctx context.Context) error{
+		"a write": func(ctx context.Context) error { return tabletest.Insert(ctx, b, "a") },
+		"a read": func(ctx context.Context) error {
+			c, err := b.Conn(ctx)
+			if err != nil {
+				return err
+			}
+			var n int
+			return storage.QueryRow(ctx, c, `SELECT COUNT(*) FROM t`, nil, &n)
+		},
+	} {
+		var held []*pgxpool.Conn
+		for range 3 {
+			c, err := pool.Acquire(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			held = append(held, c)
+		}
+		for _, c := range held[1:] {
+			if _, err := held[0].Exec(t.Context(), `SELECT pg_terminate_backend($1, 30000)`, c.Conn().PgConn().PID()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, c := range held {
+			c.Release()
+		}
+		for range 3 {
+			err := b.InTx(t.Context(), func(ctx context.Context) error {
+				if err := first(ctx); err != nil {
+					return err
+				}
+				return tabletest.Exec(ctx, b, `DELETE FROM t`)
+			})
+			if err != nil {
+				t.Errorf("%s on a connection that was lost: %v", name, err)
+			}
+		}
+	}
+}
+
 func TestACancelledStatementRollsBack(t *testing.T) {
 	b := open(t, postgres.Config{})
 	ctx, cancel := context.WithCancel(t.Context())
