@@ -39,48 +39,33 @@ func (s jobStore) Enqueue(ctx context.Context, list []jobs.Job) error {
 // enqueueAtOnce inserts jobs with one statement. It reports whether it could: on SQLite
 // only one job can be, for a lane that is there and that nobody has to be hinted at.
 func (s jobStore) enqueueAtOnce(ctx context.Context, c storage.Conn, list []jobs.Job) (whole bool, err error) {
+	if len(list) == 1 && list[0].Key == "" {
+		if whole, err := s.enqueueOne(ctx, c, list[0]); whole || err != nil {
+			return whole, err
+		}
+	}
 	if s.db.Dialect().Postgres {
-		return true, enqueue(ctx, c, list)
+		return true, enqueueBatch(ctx, c, list)
 	}
-	if len(list) != 1 || list[0].Key != "" {
-		return false, nil
+	return false, nil
+}
+
+// enqueueOne inserts a job whose lane has an owner, or is paused: most calls bring one
+// such job, and no other statement is as light. It reports whether that was so.
+func (s jobStore) enqueueOne(ctx context.Context, c storage.Conn, j jobs.Job) (done bool, err error) {
+	row := `$3, '', $4, $5, 0, 0, $6, $7`
+	if s.db.Dialect().Postgres {
+		row = `$3::text, '', $4::bigint, $5::bigint, 0, 0, $6::text, $7::bytea`
 	}
-	j := list[0]
 	n, err := c.Exec(ctx, `
 		INSERT INTO adminkit_jobs_job (tenant, lane, kind, key, priority, due, attempt, lost, trace, payload)
-		SELECT $1, $2, $3, '', $4, $5, 0, 0, $6, $7 FROM adminkit_jobs_lane
+		SELECT tenant, lane, `+row+` FROM adminkit_jobs_lane
 		WHERE tenant = $1 AND lane = $2 AND (owner <> 0 OR paused)`,
 		j.Tenant, j.Lane, j.Kind, int64(j.Priority), micros(j.Due), j.Trace, notNull(j.Payload))
 	if err != nil {
 		return false, fmt.Errorf("insert job: %w", err)
 	}
 	return n > 0, nil
-}
-
-// enqueue inserts jobs on Postgres. Most calls bring one, for a lane that is there: that
-// takes a lighter statement, which does nothing where there is no such lane.
-func enqueue(ctx context.Context, c storage.Conn, list []jobs.Job) error {
-	if len(list) != 1 || list[0].Key != "" {
-		return enqueueBatch(ctx, c, list)
-	}
-	j := list[0]
-	n, err := c.Exec(ctx, `
-		WITH hinted AS (
-			INSERT INTO adminkit_jobs_wake (tenant, lane, at)
-			SELECT f.tenant, f.lane, f.at FROM (
-				SELECT l.tenant, l.lane, GREATEST(l.held_until, $5) AS at FROM adminkit_jobs_lane l
-				WHERE l.tenant = $1 AND l.lane = $2 AND l.owner = 0 AND NOT l.paused) f`+unlessHintedLocked+`)
-		INSERT INTO adminkit_jobs_job (tenant, lane, kind, key, priority, due, attempt, lost, trace, payload)
-		SELECT l.tenant, l.lane, $3::text, '', $4::bigint, $5, 0, 0, $6::text, $7::bytea FROM adminkit_jobs_lane l
-		WHERE l.tenant = $1 AND l.lane = $2`,
-		j.Tenant, j.Lane, j.Kind, int64(j.Priority), micros(j.Due), j.Trace, notNull(j.Payload))
-	switch {
-	case err != nil:
-		return fmt.Errorf("insert job: %w", err)
-	case n == 0:
-		return enqueueBatch(ctx, c, list)
-	}
-	return nil
 }
 
 // unlessKeyed leaves out a job whose key is taken. Postgres writes more for each row of a
