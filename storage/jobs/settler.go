@@ -3,6 +3,7 @@ package jobs
 import (
 	"errors"
 	"log/slog"
+	"runtime"
 	"time"
 )
 
@@ -48,6 +49,7 @@ func (w *Worker) submitLocked(s *settlement) {
 // wake tells that there may be some.
 func (w *Worker) settle(wake <-chan struct{}, next func() []*settlement) {
 	for {
+		runtime.Gosched() // what handlers are about to end is written in the same transaction
 		batch := next()
 		if len(batch) == 0 {
 			select {
