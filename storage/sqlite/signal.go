@@ -167,9 +167,10 @@ func same(f *os.File, path string) error {
 
 // A signalReader reads the lines that are added to a file of signals.
 type signalReader struct {
-	f    *os.File
-	at   int64  // where the lines end that were read
-	head []byte // what the file begins with, as far as it was read
+	f      *os.File
+	at     int64  // where the lines end that were read
+	head   []byte // what the file begins with, as far as it was read
+	buffer []byte
 }
 
 // follow reads the lines that were added. Where the file was emptied meanwhile messages
@@ -183,18 +184,20 @@ func (r *signalReader) follow(ready func(), got func(message string)) error {
 		r.at, r.head = 0, nil
 		ready()
 	}
+	if r.buffer == nil {
+		r.buffer = make([]byte, 64<<10)
+	}
 	for {
-		buffer := make([]byte, 64<<10)
-		n, err := r.f.ReadAt(buffer, r.at)
+		n, err := r.f.ReadAt(r.buffer, r.at)
 		if err != nil && !errors.Is(err, io.EOF) {
 			return err
 		}
-		whole := split(buffer[:n], got)
+		whole := split(r.buffer[:n], got)
 		if whole == 0 { // the end, or a line that is being written
 			return nil
 		}
 		if r.at == 0 {
-			r.head = buffer[:min(whole, headSize)]
+			r.head = bytes.Clone(r.buffer[:min(whole, headSize)])
 		}
 		r.at += int64(whole)
 	}
