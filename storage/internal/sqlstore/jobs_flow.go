@@ -194,9 +194,15 @@ func (s jobStore) Fetch(ctx context.Context, now time.Time, lanes []jobs.LaneFet
 		return fetchBatch(ctx, c, now, lanes)
 	}
 	var list []jobs.Fetched
+	// Each part is short. That it can be interrupted would cost it two goroutines, and half
+	// as much time again.
+	whole := context.WithoutCancel(ctx)
 	for _, f := range lanes {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		high, normal, low := f.Levels[0], f.Levels[1], f.Levels[2]
-		rows, err := c.Query(ctx, `
+		rows, err := c.Query(whole, `
 			SELECT * FROM (`+oneLevel+` AND priority = 1 AND (due, id) > ($4, $5) ORDER BY due, id LIMIT $6)
 			UNION ALL
 			SELECT * FROM (`+oneLevel+` AND priority = 0 AND (due, id) > ($7, $8) ORDER BY due, id LIMIT $9)
