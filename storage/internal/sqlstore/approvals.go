@@ -221,27 +221,6 @@ func oneRequest(ctx context.Context, c storage.Conn, tenant, query string, args 
 	return rs[0], nil
 }
 
-// scanAll returns what scan makes of each row of a query.
-func scanAll[T any](ctx context.Context, c storage.Conn, scan func(storage.Rows) (T, error), query string, args ...any) ([]T, error) {
-	rows, err := c.Query(ctx, query, args...)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var found []T
-	for rows.Next() {
-		v, err := scan(rows)
-		if err != nil {
-			return nil, err
-		}
-		found = append(found, v)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return found, rows.Close()
-}
-
 // requestsListed are the requests of the tenant $1 in the tab $2.
 var requestsListed = listed{
 	query: selectRequest + `

@@ -88,11 +88,7 @@ func (s authzStore) Rows(ctx context.Context, tenant string, after storage.Curso
 
 func (s authzStore) Change(ctx context.Context, tenant string, change authz.Change) (authz.Head, error) {
 	var head authz.Head
-	err := s.db.InTx(ctx, func(ctx context.Context) error {
-		c, err := s.db.Conn(ctx)
-		if err != nil {
-			return err
-		}
+	err := write(ctx, s.db, func(ctx context.Context, c storage.Conn) (err error) {
 		head, err = s.change(ctx, c, tenant, change)
 		return err
 	})

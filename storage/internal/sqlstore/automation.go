@@ -19,40 +19,6 @@ type automationStore struct{ DB }
 
 var _ automation.Store = (*automationStore)(nil)
 
-// write runs fn as a whole or not at all, in the transaction of ctx or in one of its
-// own.
-func (s *automationStore) write(ctx context.Context, fn func(ctx context.Context, conn storage.Conn) error) error {
-	return s.InTx(ctx, func(ctx context.Context) error {
-		conn, err := s.Conn(ctx)
-		if err != nil {
-			return err
-		}
-		return fn(ctx, conn)
-	})
-}
-
-// join is write for what leaves nothing to undo when it fails.
-func (s *automationStore) join(ctx context.Context, fn func(ctx context.Context, conn storage.Conn) error) error {
-	conn, err := s.Conn(ctx)
-	if errors.Is(err, storage.ErrNoTx) {
-		return s.write(ctx, fn)
-	}
-	if err != nil {
-		return err
-	}
-	return fn(ctx, conn)
-}
-
-// reader returns the connection to read with, and what ends a SELECT that locks.
-func (s *automationStore) reader(ctx context.Context, lock bool) (storage.Conn, string, error) {
-	if lock {
-		conn, err := s.Conn(ctx)
-		return conn, s.Dialect().ForUpdate, err
-	}
-	conn, err := s.Reader(ctx)
-	return conn, "", err
-}
-
 func (s *automationStore) SaveRule(ctx context.Context, tenant string, r automation.Rule, v *automation.Version) error {
 	types, err := json.Marshal(r.EventTypes)
 	if err != nil {
@@ -67,7 +33,7 @@ func (s *automationStore) SaveRule(ctx context.Context, tenant string, r automat
 	if r.Revision == 1 {
 		statement, args = insertRule, append(args, micros(r.CreatedAt))
 	}
-	return s.write(ctx, func(ctx context.Context, conn storage.Conn) error {
+	return write(ctx, s, func(ctx context.Context, conn storage.Conn) error {
 		n, err := conn.Exec(ctx, statement, args...)
 		if err != nil {
 			return err
@@ -76,7 +42,8 @@ func (s *automationStore) SaveRule(ctx context.Context, tenant string, r automat
 			if r.Revision == 1 {
 				return storage.ErrConflict
 			}
-			return ruleMoved(ctx, conn, tenant, r.ID)
+			return moved(ctx, conn, `
+SELECT 1 FROM adminkit_automation_rule WHERE tenant = $1 AND id = $2`, tenant, r.ID)
 		}
 		if v != nil {
 			if err := insertVersion(ctx, conn, tenant, r.ID, v); err != nil {
@@ -99,17 +66,6 @@ UPDATE adminkit_automation_rule SET
 	name = $3, environment = $4, event_types = $5, enabled = $6, owner = $7, version = $8, revision = $9,
 	updated_at = $10
 WHERE tenant = $1 AND id = $2 AND revision = $9 - 1`
-
-// ruleMoved explains a write that found no rule at its revision.
-func ruleMoved(ctx context.Context, conn storage.Conn, tenant, id string) error {
-	var one int
-	if err := storage.QueryRow(ctx, conn, `
-SELECT 1 FROM adminkit_automation_rule WHERE tenant = $1 AND id = $2`,
-		[]any{tenant, id}, &one); err != nil {
-		return err
-	}
-	return storage.ErrConflict
-}
 
 func insertVersion(ctx context.Context, conn storage.Conn, tenant, ruleID string, v *automation.Version) error {
 	author, err := json.Marshal(v.CreatedBy)
@@ -168,7 +124,7 @@ func scanRule(rows storage.Rows, tenant string) (automation.Rule, error) {
 }
 
 func (s *automationStore) GetRule(ctx context.Context, tenant, id string, lock bool) (r automation.Rule, err error) {
-	conn, end, err := s.reader(ctx, lock)
+	conn, end, err := reader(ctx, s, lock)
 	if err != nil {
 		return r, err
 	}
@@ -197,16 +153,6 @@ func (s *automationStore) ListRules(ctx context.Context, tenant string, q automa
 		return storage.Page[automation.Rule]{}, err
 	}
 	return page(ctx, s, rulesListed, plan, func(rows storage.Rows) (automation.Rule, error) { return scanRule(rows, tenant) }, tenant)
-}
-
-// pageOf makes a page of up to limit items of which one more was read.
-func pageOf[T any](items []T, limit int, next func(last T) storage.Cursor) (page storage.Page[T]) {
-	page.Items = items
-	if len(items) > limit {
-		page.Items = items[:limit]
-		page.Next = next(items[limit-1])
-	}
-	return page
 }
 
 const selectVersion = `
@@ -299,7 +245,7 @@ func (s *automationStore) lockSignals(ctx context.Context, conn storage.Conn, te
 }
 
 func (s *automationStore) PutSignal(ctx context.Context, tenant string, sg automation.Signal) (fresh bool, w *automation.Waiter, err error) {
-	err = s.join(ctx, func(ctx context.Context, conn storage.Conn) error {
+	err = join(ctx, s, func(ctx context.Context, conn storage.Conn) error {
 		if err := s.lockSignals(ctx, conn, tenant, sg.Key); err != nil {
 			return err
 		}
@@ -366,7 +312,7 @@ func (s *automationStore) SetSignals(ctx context.Context, tenant, key, state str
 	if len(ids) == 0 {
 		return nil
 	}
-	return s.join(ctx, func(ctx context.Context, conn storage.Conn) error {
+	return join(ctx, s, func(ctx context.Context, conn storage.Conn) error {
 		_, err := conn.Exec(ctx, `
 UPDATE adminkit_automation_signal SET state = $3
 WHERE tenant = $1 AND wait_key = $2 AND id `+s.Dialect().In(4),

@@ -14,7 +14,7 @@ func (s *automationStore) deleteOld(ctx context.Context, statement, tenant strin
 		return 0, err
 	}
 	var n int64
-	err = s.write(ctx, func(ctx context.Context, conn storage.Conn) (err error) {
+	err = write(ctx, s, func(ctx context.Context, conn storage.Conn) (err error) {
 		n, err = conn.Exec(ctx, statement, tenant, micros(before), limit)
 		return err
 	})
@@ -45,7 +45,7 @@ func (s *automationStore) PruneRuns(ctx context.Context, tenant string, before t
 		return 0, err
 	}
 	var ids []string
-	err = s.write(ctx, func(ctx context.Context, conn storage.Conn) (err error) {
+	err = write(ctx, s, func(ctx context.Context, conn storage.Conn) (err error) {
 		ids, err = scanAll(ctx, conn, scanID, `
 SELECT id
 FROM adminkit_automation_run

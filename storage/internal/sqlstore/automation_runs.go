@@ -15,7 +15,7 @@ import (
 )
 
 func (s *automationStore) InsertEvent(ctx context.Context, tenant string, e automation.TriggerEvent) (fresh bool, err error) {
-	err = s.join(ctx, func(ctx context.Context, conn storage.Conn) error {
+	err = join(ctx, s, func(ctx context.Context, conn storage.Conn) error {
 		n, err := conn.Exec(ctx, `
 INSERT INTO adminkit_automation_event (
 	tenant, event_key, source, id, event_type, environment, body, trace_id, span_id, trace_flags, trace_state, hops, created_at
@@ -50,7 +50,7 @@ WHERE tenant = $1 AND event_key = $2`,
 }
 
 func (s *automationStore) Save(ctx context.Context, tenant string, w automation.Write) error {
-	return s.write(ctx, func(ctx context.Context, conn storage.Conn) error {
+	return write(ctx, s, func(ctx context.Context, conn storage.Conn) error {
 		if err := saveRun(ctx, conn, tenant, w.Run); err != nil {
 			return err
 		}
@@ -155,7 +155,7 @@ func scanRun(tenant string) func(storage.Rows) (automation.Run, error) {
 }
 
 func (s *automationStore) GetRun(ctx context.Context, tenant, id string, lock bool) (r automation.Run, err error) {
-	conn, end, err := s.reader(ctx, lock)
+	conn, end, err := reader(ctx, s, lock)
 	if err != nil {
 		return r, err
 	}

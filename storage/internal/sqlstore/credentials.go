@@ -17,16 +17,9 @@ var _ credentials.Store = credentialStore{}
 // Credentials returns the store of package credentials.
 func (s *Stores) Credentials() credentials.Store { return credentialStore{s.db} }
 
-// write runs fn with the connection of the transaction of ctx, or of one of its own.
+// write runs fn as a whole or not at all, and says what could not be done.
 func (s credentialStore) write(ctx context.Context, what string, fn func(ctx context.Context, conn storage.Conn) error) error {
-	err := s.db.InTx(ctx, func(ctx context.Context) error {
-		conn, err := s.db.Conn(ctx)
-		if err != nil {
-			return err
-		}
-		return fn(ctx, conn)
-	})
-	if err != nil {
+	if err := write(ctx, s.db, fn); err != nil {
 		return fmt.Errorf("%s a credential: %w", what, err)
 	}
 	return nil
@@ -64,6 +57,9 @@ func (s credentialStore) count(ctx context.Context, tenant string, lock bool) (i
 SELECT COUNT(*) FROM adminkit_credential WHERE tenant = $1 AND (name < '.' OR name >= '/')`, tenant)
 }
 
+const aCredential = `
+SELECT 1 FROM adminkit_credential WHERE tenant = $1 AND name = $2`
+
 func (s credentialStore) Update(ctx context.Context, tenant string, r credentials.Record, revision int64) error {
 	return s.write(ctx, "update", func(ctx context.Context, conn storage.Conn) error {
 		n, err := conn.Exec(ctx, `
@@ -71,7 +67,7 @@ UPDATE adminkit_credential SET kind = $4, sealed = $5, key_id = $6, revision = $
 WHERE tenant = $1 AND name = $2 AND revision = $3`,
 			tenant, r.Name, revision, r.Kind, r.Sealed, r.KeyID, r.Revision, micros(r.UpdatedAt))
 		if err == nil && n == 0 {
-			err = s.moved(ctx, conn, tenant, r.Name)
+			err = moved(ctx, conn, aCredential, tenant, r.Name)
 		}
 		return err
 	})
@@ -83,21 +79,10 @@ func (s credentialStore) Delete(ctx context.Context, tenant, name string, revisi
 DELETE FROM adminkit_credential WHERE tenant = $1 AND name = $2 AND revision = $3`,
 			tenant, name, revision)
 		if err == nil && n == 0 {
-			err = s.moved(ctx, conn, tenant, name)
+			err = moved(ctx, conn, aCredential, tenant, name)
 		}
 		return err
 	})
-}
-
-// moved explains a write that found no credential at its revision.
-func (s credentialStore) moved(ctx context.Context, conn storage.Conn, tenant, name string) error {
-	var one int
-	if err := storage.QueryRow(ctx, conn, `
-SELECT 1 FROM adminkit_credential WHERE tenant = $1 AND name = $2`,
-		[]any{tenant, name}, &one); err != nil {
-		return err
-	}
-	return storage.ErrConflict
 }
 
 const credentialColumns = `
@@ -140,22 +125,11 @@ func (s credentialStore) List(ctx context.Context, tenant string, q credentials.
 	if err != nil {
 		return page, err
 	}
-	err = each(ctx, conn, credentialColumns+`
+	all, err := scanAll(ctx, conn, func(rows storage.Rows) (credentials.Record, error) { return scanCredential(rows, tenant) }, credentialColumns+`
 WHERE tenant = $1 AND name > $2 AND ($3 = '' OR kind = $3)
 ORDER BY name LIMIT $4`,
-		[]any{tenant, after, q.Kind, limit + 1}, func(rows storage.Rows) error {
-			r, err := scanCredential(rows, tenant)
-			page.Items = append(page.Items, r)
-			return err
-		})
-	if err != nil {
-		return storage.Page[credentials.Record]{}, err
-	}
-	if len(page.Items) > limit {
-		page.Items = page.Items[:limit]
-		page.Next = q.Next(tenant, page.Items[limit-1])
-	}
-	return page, nil
+		tenant, after, q.Kind, limit+1)
+	return pageOf(all, limit, func(last credentials.Record) storage.Cursor { return q.Next(tenant, last) }), err
 }
 
 func (s credentialStore) Touch(ctx context.Context, tenant, name string, at time.Time) error {

@@ -58,11 +58,7 @@ SELECT last_change FROM adminkit_flags_head WHERE tenant = $1`, []any{tenant}, &
 // Save moves the tenant's head first, and with that waits for whoever else does: so
 // changes commit in the order of their numbers.
 func (s flagStore) Save(ctx context.Context, tenant string, v flags.Version) (change int64, err error) {
-	err = s.db.InTx(ctx, func(ctx context.Context) error {
-		c, err := s.db.Conn(ctx)
-		if err != nil {
-			return err
-		}
+	err = write(ctx, s.db, func(ctx context.Context, c storage.Conn) (err error) {
 		change, err = s.save(ctx, c, tenant, v)
 		return err
 	})
@@ -198,11 +194,7 @@ ORDER BY d.change LIMIT $3`, tenant, after, limit)
 }
 
 func (s flagStore) Use(ctx context.Context, tenant string, u flags.OverrideUse) (first bool, err error) {
-	err = s.db.InTx(ctx, func(ctx context.Context) error {
-		c, err := s.db.Conn(ctx)
-		if err != nil {
-			return err
-		}
+	err = write(ctx, s.db, func(ctx context.Context, c storage.Conn) error {
 		n, err := c.Exec(ctx, `
 INSERT INTO adminkit_flags_override_use (tenant, flag, environment, override_id, subject, used_on)
 VALUES ($1, $2, $3, $4, $5, $6)

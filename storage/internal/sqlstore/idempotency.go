@@ -159,11 +159,7 @@ func (s idempotencyStore) Delete(ctx context.Context, tenant string, before time
 		return 0, err
 	}
 	var n int64
-	err = s.db.InTx(ctx, func(ctx context.Context) error {
-		c, err := s.db.Conn(ctx)
-		if err != nil {
-			return err
-		}
+	err = write(ctx, s.db, func(ctx context.Context, c storage.Conn) (err error) {
 		n, err = c.Exec(ctx, `
 			DELETE FROM adminkit_idempotency_record
 			WHERE (tenant, actor, idempotency_key) IN (
@@ -194,29 +190,24 @@ func (s idempotencyStore) List(ctx context.Context, tenant string, after storage
 	if err != nil {
 		return page, err
 	}
-	err = each(ctx, conn, `
+	all, err := scanAll(ctx, conn, func(rows storage.Rows) (idempotency.Record, error) {
+		r := idempotency.Record{Tenant: tenant}
+		var row storedRecord
+		if err := rows.Scan(&r.Actor, &r.Key, &row.fingerprint, &r.Status, &row.header, &row.body, &row.created); err != nil {
+			return r, err
+		}
+		err := row.into(&r)
+		return r, err
+	}, `
 		SELECT actor, idempotency_key, fingerprint, status, header, body, created_at
 		FROM adminkit_idempotency_record
 		WHERE tenant = $1 AND (actor, idempotency_key) > ($2, $3) AND status <> 0
 		ORDER BY actor, idempotency_key LIMIT $4`,
-		[]any{tenant, actor, key, limit + 1}, func(rows storage.Rows) error {
-			r := idempotency.Record{Tenant: tenant}
-			var row storedRecord
-			if err := rows.Scan(&r.Actor, &r.Key, &row.fingerprint, &r.Status, &row.header, &row.body, &row.created); err != nil {
-				return err
-			}
-			err := row.into(&r)
-			page.Items = append(page.Items, r)
-			return err
-		})
+		tenant, actor, key, limit+1)
 	if err != nil {
-		return storage.Page[idempotency.Record]{}, fmt.Errorf("list idempotency records: %w", err)
+		return page, fmt.Errorf("list idempotency records: %w", err)
 	}
-	if len(page.Items) > limit {
-		page.Items = page.Items[:limit]
-		page.Next = page.Items[limit-1].Next(tenant)
-	}
-	return page, nil
+	return pageOf(all, limit, func(last idempotency.Record) storage.Cursor { return last.Next(tenant) }), nil
 }
 
 func (s idempotencyStore) ReplaceBody(ctx context.Context, tenant, actor, key string, old, fresh []byte) (bool, error) {
@@ -227,11 +218,7 @@ func (s idempotencyStore) ReplaceBody(ctx context.Context, tenant, actor, key st
 		return false, err
 	}
 	var n int64
-	err := s.db.InTx(ctx, func(ctx context.Context) error {
-		c, err := s.db.Conn(ctx)
-		if err != nil {
-			return err
-		}
+	err := write(ctx, s.db, func(ctx context.Context, c storage.Conn) (err error) {
 		n, err = c.Exec(ctx, `
 			UPDATE adminkit_idempotency_record SET body = $5
 			WHERE tenant = $1 AND actor = $2 AND idempotency_key = $3 AND body = $4 AND status <> 0`,

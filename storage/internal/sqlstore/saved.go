@@ -17,17 +17,9 @@ var _ saved.Store = savedFilterStore{}
 // SavedFilters returns the store of package saved.
 func (s *Stores) SavedFilters() saved.Store { return savedFilterStore{s.db} }
 
-// write runs fn with the connection of a savepoint in the transaction of ctx, or of a
-// transaction of its own.
+// write runs fn as a whole or not at all, and says what could not be done.
 func (s savedFilterStore) write(ctx context.Context, what string, fn func(ctx context.Context, conn storage.Conn) error) error {
-	err := s.db.InTx(ctx, func(ctx context.Context) error {
-		conn, err := s.db.Conn(ctx)
-		if err != nil {
-			return err
-		}
-		return fn(ctx, conn)
-	})
-	if err != nil {
+	if err := write(ctx, s.db, fn); err != nil {
 		return fmt.Errorf("%s a saved filter: %w", what, err)
 	}
 	return nil
@@ -67,6 +59,9 @@ func (s savedFilterStore) count(ctx context.Context, tenant string, lock bool) (
 SELECT COUNT(*) FROM adminkit_saved_filter WHERE tenant = $1`, tenant)
 }
 
+const aSavedFilter = `
+SELECT 1 FROM adminkit_saved_filter WHERE tenant = $1 AND id = $2`
+
 // Update lets the index refuse a name that is taken: the savepoint undoes the statement
 // that failed.
 func (s savedFilterStore) Update(ctx context.Context, tenant string, f saved.Filter, revision int64) error {
@@ -80,7 +75,7 @@ UPDATE adminkit_saved_filter SET name = $4, filters = $5, sort = $6, revision = 
 WHERE tenant = $1 AND id = $2 AND revision = $3`,
 			tenant, f.ID, revision, f.Name, string(filters), f.Sort.String(), f.Revision, micros(f.UpdatedAt))
 		if err == nil && n == 0 {
-			err = s.moved(ctx, conn, tenant, f.ID)
+			err = moved(ctx, conn, aSavedFilter, tenant, f.ID)
 		}
 		return err
 	})
@@ -92,21 +87,10 @@ func (s savedFilterStore) Delete(ctx context.Context, tenant, id string, revisio
 DELETE FROM adminkit_saved_filter WHERE tenant = $1 AND id = $2 AND revision = $3`,
 			tenant, id, revision)
 		if err == nil && n == 0 {
-			err = s.moved(ctx, conn, tenant, id)
+			err = moved(ctx, conn, aSavedFilter, tenant, id)
 		}
 		return err
 	})
-}
-
-// moved explains a write that found no filter at its revision.
-func (s savedFilterStore) moved(ctx context.Context, conn storage.Conn, tenant, id string) error {
-	var one int
-	if err := storage.QueryRow(ctx, conn, `
-SELECT 1 FROM adminkit_saved_filter WHERE tenant = $1 AND id = $2`,
-		[]any{tenant, id}, &one); err != nil {
-		return err
-	}
-	return storage.ErrConflict
 }
 
 const savedFilterColumns = `
@@ -153,20 +137,9 @@ func (s savedFilterStore) List(ctx context.Context, tenant string, q saved.Query
 	if err != nil {
 		return page, err
 	}
-	err = each(ctx, conn, savedFilterColumns+`
+	all, err := scanAll(ctx, conn, func(rows storage.Rows) (saved.Filter, error) { return scanSavedFilter(rows, tenant) }, savedFilterColumns+`
 WHERE tenant = $1 AND list = $2 AND (owner = '' OR owner = $3) AND (name > $4 OR name = $4 AND id > $5)
 ORDER BY name, id LIMIT $6`,
-		[]any{tenant, q.List, q.Viewer, name, id, limit + 1}, func(rows storage.Rows) error {
-			f, err := scanSavedFilter(rows, tenant)
-			page.Items = append(page.Items, f)
-			return err
-		})
-	if err != nil {
-		return storage.Page[saved.Filter]{}, err
-	}
-	if len(page.Items) > limit {
-		page.Items = page.Items[:limit]
-		page.Next = q.Next(tenant, page.Items[limit-1])
-	}
-	return page, nil
+		tenant, q.List, q.Viewer, name, id, limit+1)
+	return pageOf(all, limit, func(last saved.Filter) storage.Cursor { return q.Next(tenant, last) }), err
 }

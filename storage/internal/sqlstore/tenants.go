@@ -137,11 +137,7 @@ func (s tenantStore) DeleteRows(ctx context.Context, tenant, table string, limit
 	if i < 0 {
 		return 0, storage.ErrNotFound
 	}
-	err = s.db.InTx(ctx, func(ctx context.Context) error {
-		conn, err := s.db.Conn(ctx)
-		if err != nil {
-			return err
-		}
+	err = write(ctx, s.db, func(ctx context.Context, conn storage.Conn) error {
 		deleted, err := conn.Exec(ctx, deleteTenant(all[i]), tenant, limit)
 		n = int(deleted)
 		return err

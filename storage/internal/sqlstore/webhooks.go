@@ -21,34 +21,12 @@ type webhookStore struct{ DB }
 
 var _ webhooks.Store = (*webhookStore)(nil)
 
-// write runs fn with the connection of the transaction of ctx, or of one of its own.
-func (s *webhookStore) write(ctx context.Context, fn func(ctx context.Context, conn storage.Conn) error) error {
-	conn, err := s.Conn(ctx)
-	if errors.Is(err, storage.ErrNoTx) {
-		return s.InTx(ctx, func(ctx context.Context) error { return s.write(ctx, fn) })
-	}
-	if err != nil {
-		return err
-	}
-	return fn(ctx, conn)
-}
-
-// reader returns the connection to read with, and what ends a SELECT that locks.
-func (s *webhookStore) reader(ctx context.Context, lock bool) (storage.Conn, string, error) {
-	if lock {
-		conn, err := s.Conn(ctx)
-		return conn, s.Dialect().ForUpdate, err
-	}
-	conn, err := s.Reader(ctx)
-	return conn, "", err
-}
-
 func (s *webhookStore) InsertEndpoint(ctx context.Context, tenant string, e webhooks.Endpoint, secret webhooks.Secret) error {
 	types, err := json.Marshal(e.EventTypes)
 	if err != nil {
 		return fmt.Errorf("event types: %w", err)
 	}
-	return s.write(ctx, func(ctx context.Context, conn storage.Conn) error {
+	return join(ctx, s, func(ctx context.Context, conn storage.Conn) error {
 		n, err := conn.Exec(ctx, `
 INSERT INTO adminkit_webhooks_endpoint (
 	tenant, id, url, event_types, description, timeout_ms, status, disabled_reason,
@@ -99,12 +77,15 @@ INSERT INTO adminkit_webhooks_subscription (tenant, pattern, endpoint_id) VALUES
 	return nil
 }
 
+const anEndpoint = `
+SELECT 1 FROM adminkit_webhooks_endpoint WHERE tenant = $1 AND id = $2`
+
 func (s *webhookStore) UpdateEndpoint(ctx context.Context, tenant string, e webhooks.Endpoint, revision int64) error {
 	types, err := json.Marshal(e.EventTypes)
 	if err != nil {
 		return fmt.Errorf("event types: %w", err)
 	}
-	return s.write(ctx, func(ctx context.Context, conn storage.Conn) error {
+	return join(ctx, s, func(ctx context.Context, conn storage.Conn) error {
 		n, err := conn.Exec(ctx, `
 UPDATE adminkit_webhooks_endpoint
 SET url = $4, event_types = $5, description = $6, timeout_ms = $7, status = $8, disabled_reason = $9,
@@ -116,14 +97,14 @@ WHERE tenant = $1 AND id = $2 AND revision = $3`,
 			return err
 		}
 		if n == 0 {
-			return s.moved(ctx, conn, tenant, e.ID)
+			return moved(ctx, conn, anEndpoint, tenant, e.ID)
 		}
 		return subscribe(ctx, conn, tenant, e)
 	})
 }
 
 func (s *webhookStore) DeleteEndpoint(ctx context.Context, tenant, id string, revision int64) error {
-	return s.write(ctx, func(ctx context.Context, conn storage.Conn) error {
+	return join(ctx, s, func(ctx context.Context, conn storage.Conn) error {
 		n, err := conn.Exec(ctx, `
 DELETE FROM adminkit_webhooks_endpoint WHERE tenant = $1 AND id = $2 AND revision = $3`,
 			tenant, id, revision)
@@ -131,24 +112,13 @@ DELETE FROM adminkit_webhooks_endpoint WHERE tenant = $1 AND id = $2 AND revisio
 			return err
 		}
 		if n == 0 {
-			return s.moved(ctx, conn, tenant, id)
+			return moved(ctx, conn, anEndpoint, tenant, id)
 		}
 		if err := deleteSecrets(ctx, conn, tenant, id); err != nil {
 			return err
 		}
 		return subscribe(ctx, conn, tenant, webhooks.Endpoint{ID: id})
 	})
-}
-
-// moved explains a write that found no endpoint at its revision.
-func (s *webhookStore) moved(ctx context.Context, conn storage.Conn, tenant, id string) error {
-	var one int
-	if err := storage.QueryRow(ctx, conn, `
-SELECT 1 FROM adminkit_webhooks_endpoint WHERE tenant = $1 AND id = $2`,
-		[]any{tenant, id}, &one); err != nil {
-		return err
-	}
-	return storage.ErrConflict
 }
 
 const endpointColumns = `
@@ -175,7 +145,7 @@ func scanEndpoint(rows storage.Rows, tenant string) (webhooks.Endpoint, webhooks
 }
 
 func (s *webhookStore) GetEndpoint(ctx context.Context, tenant, id string, lock bool) (e webhooks.Endpoint, h webhooks.Health, err error) {
-	conn, end, err := s.reader(ctx, lock)
+	conn, end, err := reader(ctx, s, lock)
 	if err != nil {
 		return e, h, err
 	}
@@ -238,11 +208,9 @@ ORDER BY created_at DESC, id DESC`,
 }
 
 func (s *webhookStore) SetSecrets(ctx context.Context, tenant, endpointID string, all []webhooks.Secret) error {
-	return s.write(ctx, func(ctx context.Context, conn storage.Conn) error {
+	return join(ctx, s, func(ctx context.Context, conn storage.Conn) error {
 		var one int
-		if err := storage.QueryRow(ctx, conn, `
-SELECT 1 FROM adminkit_webhooks_endpoint WHERE tenant = $1 AND id = $2`,
-			[]any{tenant, endpointID}, &one); err != nil {
+		if err := storage.QueryRow(ctx, conn, anEndpoint, []any{tenant, endpointID}, &one); err != nil {
 			return err
 		}
 		if err := deleteSecrets(ctx, conn, tenant, endpointID); err != nil {
@@ -270,35 +238,26 @@ func (s *webhookStore) ListSecrets(ctx context.Context, tenant string, q webhook
 	if err != nil {
 		return page, err
 	}
-	err = each(ctx, conn, `
+	all, err := scanAll(ctx, conn, func(rows storage.Rows) (secret webhooks.EndpointSecret, err error) {
+		var created, expires int64
+		if err := rows.Scan(&secret.EndpointID, &secret.ID, &secret.Sealed, &created, &expires); err != nil {
+			return secret, fmt.Errorf("scan a secret: %w", err)
+		}
+		secret.Sealed = bytes.Clone(secret.Sealed)
+		secret.CreatedAt, secret.ExpiresAt = fromMicros(created), fromMicros(expires)
+		return secret, nil
+	}, `
 SELECT endpoint_id, id, sealed, created_at, expires_at FROM adminkit_webhooks_secret
 WHERE tenant = $1 AND (endpoint_id, id) > ($2, $3)
 ORDER BY endpoint_id, id LIMIT $4`,
-		[]any{tenant, endpointID, id, limit + 1}, func(rows storage.Rows) error {
-			var secret webhooks.EndpointSecret
-			var created, expires int64
-			if err := rows.Scan(&secret.EndpointID, &secret.ID, &secret.Sealed, &created, &expires); err != nil {
-				return fmt.Errorf("scan a secret: %w", err)
-			}
-			secret.Sealed = bytes.Clone(secret.Sealed)
-			secret.CreatedAt, secret.ExpiresAt = fromMicros(created), fromMicros(expires)
-			page.Items = append(page.Items, secret)
-			return nil
-		})
-	if err != nil {
-		return storage.Page[webhooks.EndpointSecret]{}, err
-	}
-	if len(page.Items) > limit {
-		page.Items = page.Items[:limit]
-		page.Next = q.Next(tenant, page.Items[limit-1])
-	}
-	return page, nil
+		tenant, endpointID, id, limit+1)
+	return pageOf(all, limit, func(last webhooks.EndpointSecret) storage.Cursor { return q.Next(tenant, last) }), err
 }
 
 // ReplaceSealed locks the endpoint first: whoever reads its secrets to write them back, as
 // a rotation does, holds that lock.
 func (s *webhookStore) ReplaceSealed(ctx context.Context, tenant string, secret webhooks.EndpointSecret, fresh []byte) (replaced bool, err error) {
-	err = s.write(ctx, func(ctx context.Context, conn storage.Conn) error {
+	err = join(ctx, s, func(ctx context.Context, conn storage.Conn) error {
 		var locked int
 		err := storage.QueryRow(ctx, conn, `
 SELECT 1 FROM adminkit_webhooks_endpoint WHERE tenant = $1 AND id = $2`+s.Dialect().ForUpdate,
@@ -327,7 +286,7 @@ DELETE FROM adminkit_webhooks_secret WHERE tenant = $1 AND endpoint_id = $2`,
 }
 
 func (s *webhookStore) SetHealth(ctx context.Context, tenant, id string, h webhooks.Health) error {
-	return s.write(ctx, func(ctx context.Context, conn storage.Conn) error {
+	return join(ctx, s, func(ctx context.Context, conn storage.Conn) error {
 		_, err := conn.Exec(ctx, `
 UPDATE adminkit_webhooks_endpoint SET failures = $3, failing_since = $4, quiet_until = $5
 WHERE tenant = $1 AND id = $2`,
@@ -357,7 +316,7 @@ ORDER BY endpoint_id`,
 }
 
 func (s *webhookStore) InsertMessage(ctx context.Context, tenant string, m webhooks.Message, deliveries []webhooks.Delivery) (fresh bool, err error) {
-	err = s.write(ctx, func(ctx context.Context, conn storage.Conn) error {
+	err = join(ctx, s, func(ctx context.Context, conn storage.Conn) error {
 		if s.Dialect().Postgres {
 			fresh, err = insertFanOut(ctx, conn, tenant, m, deliveries)
 			return err
@@ -481,7 +440,7 @@ func scanDelivery(rows storage.Rows, tenant string) (webhooks.Delivery, error) {
 }
 
 func (s *webhookStore) GetDelivery(ctx context.Context, tenant, id string, lock bool) (d webhooks.Delivery, err error) {
-	conn, end, err := s.reader(ctx, lock)
+	conn, end, err := reader(ctx, s, lock)
 	if err != nil {
 		return d, err
 	}
@@ -494,7 +453,7 @@ WHERE tenant = $1 AND id = $2`+end, []any{tenant, id}, func(rows storage.Rows) e
 }
 
 func (s *webhookStore) PutDelivery(ctx context.Context, tenant string, d webhooks.Delivery) error {
-	return s.write(ctx, func(ctx context.Context, conn storage.Conn) error {
+	return join(ctx, s, func(ctx context.Context, conn storage.Conn) error {
 		n, err := conn.Exec(ctx, `
 UPDATE adminkit_webhooks_delivery
 SET status = $3, held = $4, reason = $5, attempts = $6, round = $7, tries = $8, next_attempt_at = $9, updated_at = $10
@@ -543,7 +502,7 @@ ORDER BY created_at, id LIMIT $3`,
 }
 
 func (s *webhookStore) InsertAttempt(ctx context.Context, tenant string, a webhooks.Attempt) error {
-	return s.write(ctx, func(ctx context.Context, conn storage.Conn) error {
+	return join(ctx, s, func(ctx context.Context, conn storage.Conn) error {
 		n, err := conn.Exec(ctx, `
 INSERT INTO adminkit_webhooks_attempt (
 	tenant, delivery_id, n, at, duration_us, status_code, class, error, response, trace_id, span_id
@@ -581,35 +540,4 @@ ORDER BY n DESC LIMIT $3`,
 		})
 	slices.Reverse(all)
 	return all, err
-}
-
-// each runs a query and hands every row to scan.
-func each(ctx context.Context, conn storage.Conn, query string, args []any, scan func(storage.Rows) error) error {
-	rows, err := conn.Query(ctx, query, args...)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		if err := scan(rows); err != nil {
-			return err
-		}
-	}
-	if err := rows.Err(); err != nil {
-		return err
-	}
-	return rows.Close()
-}
-
-// one runs a query for one row: storage.ErrNotFound where there is none.
-func one(ctx context.Context, conn storage.Conn, query string, args []any, scan func(storage.Rows) error) error {
-	found := false
-	err := each(ctx, conn, query, args, func(rows storage.Rows) error {
-		found = true
-		return scan(rows)
-	})
-	if err == nil && !found {
-		return storage.ErrNotFound
-	}
-	return err
 }
