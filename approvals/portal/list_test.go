@@ -3,7 +3,6 @@ package portal_test
 import (
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -15,14 +14,6 @@ import (
 	"github.com/lumelle/adminkit/audit/httpapi"
 	"github.com/lumelle/adminkit/audit/httpapi/httpapitest"
 )
-
-// as returns what sends requests of who.
-func (h *host) as(who string) func(r *http.Request) (*http.Response, error) {
-	return func(r *http.Request) (*http.Response, error) {
-		r.Header.Set("Authorization", "Bearer "+who)
-		return h.client.Do(r)
-	}
-}
 
 // fill gives a tenant requests in every state, of which several have one time.
 func (h *host) fill(tenant string, n int) {
@@ -50,8 +41,8 @@ func TestTabsAreAsTheyAreDeclared(t *testing.T) {
 	for _, tab := range []approvals.Tab{approvals.TabPending, approvals.TabDone} {
 		t.Run(string(tab), func(t *testing.T) {
 			list := httpapitest.ListUnderTest{
-				Fields: approvals.Requests(tab).Info(), Sort: approvals.Requests(tab).Sort, URL: h.url + "/requests?tab=" + string(tab),
-				Own: h.as("audra@acme"), Stranger: h.as("nina@bloom"), Document: httpapitest.Load(t, portal.OpenAPI()), Path: "/requests",
+				Fields: approvals.Requests(tab).Info(), Sort: approvals.Requests(tab).Sort, URL: h.URL + "/requests?tab=" + string(tab),
+				Own: h.As("audra@acme"), Stranger: h.As("nina@bloom"), Document: httpapitest.Load(t, portal.OpenAPI()), Path: "/requests",
 				Saved: h.saved, Name: approvals.Requests(tab).Name, Person: httpapi.Identity{Tenant: "acme", Actor: audit.Actor{Type: audit.User, ID: "audra"}},
 				Member: map[string]string{"resource_type": "resource.type", "resource_id": "resource.id"},
 			}
@@ -93,7 +84,7 @@ func TestManyRequestsAreCancelledEachAsIfItStoodAlone(t *testing.T) {
 		{"nina@bloom", []string{"refused:not_found", "refused:not_found", "refused:not_found", "refused:not_found"}},
 		{"sam@acme", []string{"done", "refused:illegal_transition", "done", "refused:not_found"}},
 	} {
-		if got := results(c.who, ids, "Idempotency-Key", "k-"+c.who); !slices.Equal(got, c.want) {
+		if got := results(c.who, ids, "Idempotency-Key: k-"+c.who); !slices.Equal(got, c.want) {
 			t.Errorf("%s: got %q, want %q", c.who, got, c.want)
 		}
 	}

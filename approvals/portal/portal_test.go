@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -28,13 +27,12 @@ const prefix = "/api/v1/approvals"
 // A host is a portal over one Service, with a client whose every answer is held
 // against the OpenAPI document.
 type host struct {
-	t      *testing.T
-	saved  *saved.Service
-	client *http.Client
-	url    string
-	guard  *approvals.Guard[refund]
-	svc    *approvals.Service
-	store  approvals.Store
+	*httpapitest.Client
+	t     *testing.T
+	saved *saved.Service
+	guard *approvals.Guard[refund]
+	svc   *approvals.Service
+	store approvals.Store
 }
 
 type refund struct {
@@ -80,7 +78,7 @@ func newHost(t *testing.T) *host {
 	h.saved, err = saved.New(backend.SavedFilters(), []saved.List{saved.Of(approvals.Requests(approvals.TabPending))}, saved.Config{})
 	must(t, err)
 	surface, err := portal.New(h.svc, portal.Config{
-		Config: httpapi.Config{Identify: identify, Tx: backend, Idempotency: backend.Idempotency(), Vault: vault, Saved: h.saved},
+		Config: httpapi.Config{Identify: httpapitest.Identify, Tx: backend, Idempotency: backend.Idempotency(), Vault: vault, Saved: h.saved},
 		Authorize: func(_ context.Context, who httpapi.Identity) error {
 			if who.Actor.ID == "dana" {
 				return &audit.DeniedError{Verdict: audit.Verdict{Reason: audit.Reason{Code: "not_a_reader"}}}
@@ -91,21 +89,8 @@ func newHost(t *testing.T) *host {
 	must(t, err)
 	mux := http.NewServeMux()
 	mux.Handle(prefix+"/", http.StripPrefix(prefix, surface))
-	server := httptest.NewServer(httpapi.Edge(nil, mux))
-	t.Cleanup(server.Close)
-	doc := httpapitest.Load(t, portal.OpenAPI())
-	h.url, h.client = server.URL+prefix, &http.Client{Transport: doc.Transport(t, server.Client().Transport)}
+	h.Client = httpapitest.Serve(t, mux, prefix, portal.OpenAPI())
 	return h
-}
-
-// identify reads "Bearer person@tenant".
-func identify(r *http.Request) (httpapi.Identity, error) {
-	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	person, tenant, _ := strings.Cut(token, "@")
-	if !ok {
-		return httpapi.Identity{}, httpapi.ErrUnauthenticated
-	}
-	return httpapi.Identity{Tenant: tenant, Actor: audit.Actor{Type: audit.User, ID: person}}, nil
 }
 
 func must(t *testing.T, err error) {
@@ -134,24 +119,8 @@ func (h *host) ask(order string) string {
 // do sends a request and returns the status and the decoded body.
 func (h *host) do(who, method, path, body string, header ...string) (int, map[string]any) {
 	h.t.Helper()
-	req, err := http.NewRequestWithContext(h.t.Context(), method, h.url+path, strings.NewReader(body))
-	must(h.t, err)
-	if who != "" {
-		req.Header.Set("Authorization", "Bearer "+who)
-	}
-	for i := 0; i < len(header); i += 2 {
-		req.Header.Set(header[i], header[i+1])
-	}
-	resp, err := h.client.Do(req)
-	must(h.t, err)
-	defer resp.Body.Close()
-	raw, err := io.ReadAll(resp.Body)
-	must(h.t, err)
-	var out map[string]any
-	if err := json.Unmarshal(raw, &out); err != nil {
-		h.t.Fatalf("%s %s answered %q", method, path, raw)
-	}
-	return resp.StatusCode, out
+	a := h.Do(who, method, path, body, header...)
+	return a.Status, a.Body
 }
 
 func code(problem map[string]any) any {
@@ -320,14 +289,14 @@ func TestRepeatedDecisionGivesTheSameAnswer(t *testing.T) {
 	h := newHost(t)
 	id := h.ask("order-1")
 	const body = `{"decision":"approve","revision":1}`
-	refused, _ := h.do("sam@acme", "POST", "/requests/"+id+"/decisions", body, "Idempotency-Key", "k")
+	refused, _ := h.do("sam@acme", "POST", "/requests/"+id+"/decisions", body, "Idempotency-Key: k")
 	if refused != 403 {
 		t.Fatalf("the author: %d", refused)
 	}
 	_, h1, err := h.svc.Get(t.Context(), "acme", id)
 	must(t, err)
-	first, one := h.do("marco@acme", "POST", "/requests/"+id+"/decisions", body, "Idempotency-Key", "k")
-	again, two := h.do("marco@acme", "POST", "/requests/"+id+"/decisions", body, "Idempotency-Key", "k")
+	first, one := h.do("marco@acme", "POST", "/requests/"+id+"/decisions", body, "Idempotency-Key: k")
+	again, two := h.do("marco@acme", "POST", "/requests/"+id+"/decisions", body, "Idempotency-Key: k")
 	if first != 200 || again != 200 || fmt.Sprint(one) != fmt.Sprint(two) {
 		t.Errorf("%d %v\n%d %v", first, one, again, two)
 	}
@@ -336,7 +305,7 @@ func TestRepeatedDecisionGivesTheSameAnswer(t *testing.T) {
 	if len(h2.Decisions) != len(h1.Decisions)+1 {
 		t.Errorf("%d decisions, want one more than %d", len(h2.Decisions), len(h1.Decisions))
 	}
-	if status, _ := h.do("marco@acme", "POST", "/requests/"+id+"/decisions", `{"decision":"decline","revision":1,"comment":"no"}`, "Idempotency-Key", "k"); status != 409 {
+	if status, _ := h.do("marco@acme", "POST", "/requests/"+id+"/decisions", `{"decision":"decline","revision":1,"comment":"no"}`, "Idempotency-Key: k"); status != 409 {
 		t.Errorf("the same key with another body: %d, want 409", status)
 	}
 }
@@ -356,7 +325,7 @@ func TestWhomTheHostLetsNotReadSeesNothing(t *testing.T) {
 func TestDocumentCoversTheHandler(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
-	surface, err := portal.New(h.svc, portal.Config{Config: httpapi.Config{Identify: identify}})
+	surface, err := portal.New(h.svc, portal.Config{Config: httpapi.Config{Identify: httpapitest.Identify}})
 	must(t, err)
 	httpapitest.Load(t, portal.OpenAPI()).Covers(t, surface)
 	w := httptest.NewRecorder()
@@ -368,7 +337,7 @@ func TestDocumentCoversTheHandler(t *testing.T) {
 
 func TestNewRefusesHalfAPortal(t *testing.T) {
 	t.Parallel()
-	if _, err := portal.New(nil, portal.Config{Config: httpapi.Config{Identify: identify}}); err == nil {
+	if _, err := portal.New(nil, portal.Config{Config: httpapi.Config{Identify: httpapitest.Identify}}); err == nil {
 		t.Error("a portal without a service was made")
 	}
 	if _, err := portal.New(newHost(t).svc, portal.Config{}); err == nil {

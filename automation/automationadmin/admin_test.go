@@ -22,19 +22,19 @@ func TestRuleOverHTTP(t *testing.T) { eachtest.Run(t, ruleOverHTTP) }
 
 func ruleOverHTTP(t *testing.T, b eachtest.Backend) {
 	h := newHost(t, b)
-	created := h.want(h.do("sam@acme", "POST", "/rules", good), 201)
-	id := created.body["id"].(string)
-	if created.body["enabled"] != false || created.header.Get("ETag") != `"1"` || created.at(t, "owner/id") != "sam" || strings.Contains(created.text, "HIDDEN") {
-		t.Errorf("got %s %v", created.text, created.header)
+	created := h.Want(h.Do("sam@acme", "POST", "/rules", good), 201)
+	id := created.Body["id"].(string)
+	if created.Body["enabled"] != false || created.Header.Get("ETag") != `"1"` || created.At(t, "owner/id") != "sam" || strings.Contains(created.Text, "HIDDEN") {
+		t.Errorf("got %s %v", created.Text, created.Header)
 	}
-	shown := h.want(h.do("audra@acme", "GET", "/rules/"+id, ""), 200)
-	if shown.text != created.text {
-		t.Errorf("got %s, was created as %s", shown.text, created.text)
+	shown := h.Want(h.Do("audra@acme", "GET", "/rules/"+id, ""), 200)
+	if shown.Text != created.Text {
+		t.Errorf("got %s, was created as %s", shown.Text, created.Text)
 	}
 	var in map[string]any
 	must(t, json.Unmarshal([]byte(good), &in))
 	for name, want := range in {
-		got := shown.body[name]
+		got := shown.Body[name]
 		if name == "steps" { // spans are written in one form
 			want.([]any)[0].(map[string]any)["timeout"] = map[string]any{"step": "30s"}
 		}
@@ -42,51 +42,51 @@ func ruleOverHTTP(t *testing.T, b eachtest.Backend) {
 			t.Errorf("%s: got %v, want %v", name, got, want)
 		}
 	}
-	h.want(h.do("sam@acme", "PUT", "/rules/"+id, good, `If-Match: "7"`), 409)
-	h.want(h.do("sam@acme", "PUT", "/rules/"+id, good, `If-Match: 1`), 400)
-	changed := h.want(h.do("nina@acme", "PUT", "/rules/"+id, strings.Replace(good, "Large", "Larger", 1), `If-Match: "1"`), 200)
-	if changed.body["name"] != "Larger refunds" || changed.header.Get("ETag") != `"2"` || changed.body["version"] != 2.0 || changed.at(t, "owner/id") != "nina" {
-		t.Errorf("got %s", changed.text)
+	h.Want(h.Do("sam@acme", "PUT", "/rules/"+id, good, `If-Match: "7"`), 409)
+	h.Want(h.Do("sam@acme", "PUT", "/rules/"+id, good, `If-Match: 1`), 400)
+	changed := h.Want(h.Do("nina@acme", "PUT", "/rules/"+id, strings.Replace(good, "Large", "Larger", 1), `If-Match: "1"`), 200)
+	if changed.Body["name"] != "Larger refunds" || changed.Header.Get("ETag") != `"2"` || changed.Body["version"] != 2.0 || changed.At(t, "owner/id") != "nina" {
+		t.Errorf("got %s", changed.Text)
 	}
-	on := h.want(h.do("sam@acme", "POST", "/rules/"+id+"/enable", `{"reason":"go"}`), 200)
-	if on.body["enabled"] != true || on.header.Get("ETag") != `"3"` {
-		t.Errorf("got %s", on.text)
+	on := h.Want(h.Do("sam@acme", "POST", "/rules/"+id+"/enable", `{"reason":"go"}`), 200)
+	if on.Body["enabled"] != true || on.Header.Get("ETag") != `"3"` {
+		t.Errorf("got %s", on.Text)
 	}
-	h.want(h.do("sam@acme", "POST", "/rules/"+id+"/enable", ""), 200)
-	draft := h.want(h.do("sam@acme", "PUT", "/rules/"+id, strings.Replace(good, `"prod"`, `"draft"`, 1)), 409)
-	if !strings.HasSuffix(draft.body["type"].(string), ":draft_rule") {
-		t.Errorf("got %s", draft.text)
+	h.Want(h.Do("sam@acme", "POST", "/rules/"+id+"/enable", ""), 200)
+	draft := h.Want(h.Do("sam@acme", "PUT", "/rules/"+id, strings.Replace(good, `"prod"`, `"draft"`, 1)), 409)
+	if !strings.HasSuffix(draft.Body["type"].(string), ":draft_rule") {
+		t.Errorf("got %s", draft.Text)
 	}
-	off := h.want(h.do("sam@acme", "POST", "/rules/"+id+"/disable", ""), 200)
-	if off.body["enabled"] != false {
-		t.Errorf("got %s", off.text)
+	off := h.Want(h.Do("sam@acme", "POST", "/rules/"+id+"/disable", ""), 200)
+	if off.Body["enabled"] != false {
+		t.Errorf("got %s", off.Text)
 	}
-	versions := h.want(h.do("sam@acme", "GET", "/rules/"+id+"/versions", ""), 200)
-	if versions.at(t, "items/0/version") != 2.0 || versions.at(t, "items/1/created_by/id") != "sam" {
-		t.Errorf("got %s", versions.text)
+	versions := h.Want(h.Do("sam@acme", "GET", "/rules/"+id+"/versions", ""), 200)
+	if versions.At(t, "items/0/version") != 2.0 || versions.At(t, "items/1/created_by/id") != "sam" {
+		t.Errorf("got %s", versions.Text)
 	}
-	first := h.want(h.do("sam@acme", "GET", "/rules/"+id+"/versions/1", ""), 200)
-	if first.at(t, "definition/name") != "Large refunds" || first.body["hash"] != versions.at(t, "items/1/hash") {
-		t.Errorf("got %s", first.text)
+	first := h.Want(h.Do("sam@acme", "GET", "/rules/"+id+"/versions/1", ""), 200)
+	if first.At(t, "definition/name") != "Large refunds" || first.Body["hash"] != versions.At(t, "items/1/hash") {
+		t.Errorf("got %s", first.Text)
 	}
 }
 
 // A page reads a rule, changes a word and sends all of it back.
 func TestRuleComesBackChanged(t *testing.T) {
 	h := newHost(t, eachtest.Memory(t))
-	created := h.want(h.do("sam@acme", "POST", "/rules", good), 201)
-	id := created.body["id"].(string)
-	edited := strings.Replace(created.text, "Large refunds", "Edited", 1)
-	changed := h.want(h.do("sam@acme", "PUT", "/rules/"+id, edited), 200)
-	if changed.body["name"] != "Edited" || changed.body["revision"] != 2.0 || !reflect.DeepEqual(changed.body["steps"], created.body["steps"]) {
-		t.Errorf("got %s", changed.text)
+	created := h.Want(h.Do("sam@acme", "POST", "/rules", good), 201)
+	id := created.Body["id"].(string)
+	edited := strings.Replace(created.Text, "Large refunds", "Edited", 1)
+	changed := h.Want(h.Do("sam@acme", "PUT", "/rules/"+id, edited), 200)
+	if changed.Body["name"] != "Edited" || changed.Body["revision"] != 2.0 || !reflect.DeepEqual(changed.Body["steps"], created.Body["steps"]) {
+		t.Errorf("got %s", changed.Text)
 	}
-	h.want(h.do("sam@acme", "PUT", "/rules/"+id, edited), 409)
-	h.want(h.do("sam@acme", "PUT", "/rules/"+id, edited, `If-Match: "2"`), 200)
-	h.want(h.do("sam@acme", "PUT", "/rules/"+id, edited, `If-Match: *`), 200)
-	got := h.want(h.do("sam@acme", "PUT", "/rules/"+id, strings.Replace(edited, id, "another", 1)), 422)
-	if got.at(t, "errors/0/pointer") != "/id" {
-		t.Errorf("got %s", got.text)
+	h.Want(h.Do("sam@acme", "PUT", "/rules/"+id, edited), 409)
+	h.Want(h.Do("sam@acme", "PUT", "/rules/"+id, edited, `If-Match: "2"`), 200)
+	h.Want(h.Do("sam@acme", "PUT", "/rules/"+id, edited, `If-Match: *`), 200)
+	got := h.Want(h.Do("sam@acme", "PUT", "/rules/"+id, strings.Replace(edited, id, "another", 1)), 422)
+	if got.At(t, "errors/0/pointer") != "/id" {
+		t.Errorf("got %s", got.Text)
 	}
 }
 
@@ -99,18 +99,18 @@ func TestChangeThatWaitsForApprovalIsAccepted(t *testing.T) {
 		{"POST", "/rules", good}, {"PUT", "/rules/" + id, good}, {"POST", "/rules/" + id + "/disable", ""}, {"POST", "/rules/" + id + "/enable", ""},
 		{"POST", "/runs/" + run + "/rerun", ""}, {"POST", "/runs/" + run + "/cancel", ""},
 	} {
-		got := h.want(h.do("dana@acme", c.method, c.path, c.body), 202)
-		if got.body["status"] != "awaiting_approval" || got.body["request_id"] != "req-1" {
-			t.Errorf("%s %s: got %s", c.method, c.path, got.text)
+		got := h.Want(h.Do("dana@acme", c.method, c.path, c.body), 202)
+		if got.Body["status"] != "awaiting_approval" || got.Body["request_id"] != "req-1" {
+			t.Errorf("%s %s: got %s", c.method, c.path, got.Text)
 		}
 	}
-	again := []answer{h.do("dana@acme", "POST", "/rules", good, "Idempotency-Key: k"), h.do("dana@acme", "POST", "/rules", good, "Idempotency-Key: k")}
-	if again[0].status != 202 || again[0].text != again[1].text {
+	again := []httpapitest.Answer{h.Do("dana@acme", "POST", "/rules", good, "Idempotency-Key: k"), h.Do("dana@acme", "POST", "/rules", good, "Idempotency-Key: k")}
+	if again[0].Status != 202 || again[0].Text != again[1].Text {
 		t.Errorf("got %+v", again)
 	}
-	page := h.want(h.do("sam@acme", "GET", "/rules", ""), 200)
-	if items := page.body["items"].([]any); len(items) != 1 || items[0].(map[string]any)["version"] != 1.0 || items[0].(map[string]any)["enabled"] != true {
-		t.Errorf("something was changed: %s", page.text)
+	page := h.Want(h.Do("sam@acme", "GET", "/rules", ""), 200)
+	if items := page.Body["items"].([]any); len(items) != 1 || items[0].(map[string]any)["version"] != 1.0 || items[0].(map[string]any)["enabled"] != true {
+		t.Errorf("something was changed: %s", page.Text)
 	}
 	if got := h.until("limit=5"); got["status"] != "waiting" {
 		t.Errorf("something was changed: %v", got)
@@ -120,17 +120,17 @@ func TestChangeThatWaitsForApprovalIsAccepted(t *testing.T) {
 func TestListsArePaged(t *testing.T) {
 	h := newHost(t, eachtest.Memory(t))
 	for range 5 {
-		h.want(h.do("sam@acme", "POST", "/rules", good), 201)
+		h.Want(h.Do("sam@acme", "POST", "/rules", good), 201)
 	}
 	seen := map[string]bool{}
 	path := "/rules?limit=2"
 	for range 3 {
-		page := h.want(h.do("sam@acme", "GET", path, ""), 200)
-		for _, item := range page.body["items"].([]any) {
+		page := h.Want(h.Do("sam@acme", "GET", path, ""), 200)
+		for _, item := range page.Body["items"].([]any) {
 			seen[item.(map[string]any)["id"].(string)] = true
 		}
-		link := page.header.Get("Link")
-		if next := page.body["next"]; next == "" {
+		link := page.Header.Get("Link")
+		if next := page.Body["next"]; next == "" {
 			if link != "" {
 				t.Errorf("the last page links on: %s", link)
 			}
@@ -142,8 +142,8 @@ func TestListsArePaged(t *testing.T) {
 		t.Errorf("saw %d of 5", len(seen))
 	}
 	for _, path := range []string{"/rules", "/runs"} {
-		other := h.want(h.do("nina@bloom", "GET", path, ""), 200)
-		if n := len(other.body["items"].([]any)); n != 0 {
+		other := h.Want(h.Do("nina@bloom", "GET", path, ""), 200)
+		if n := len(other.Body["items"].([]any)); n != 0 {
 			t.Errorf("another tenant sees %d of %s", n, path)
 		}
 	}
@@ -151,22 +151,22 @@ func TestListsArePaged(t *testing.T) {
 
 func TestRepeatedCreationIsOneRule(t *testing.T) {
 	h := newHost(t, eachtest.Memory(t))
-	first := h.want(h.do("sam@acme", "POST", "/rules", good, "Idempotency-Key: k1"), 201)
-	again := h.want(h.do("sam@acme", "POST", "/rules", good, "Idempotency-Key: k1"), 201)
-	if first.text != again.text || again.header.Get("ETag") != `"1"` {
-		t.Errorf("got %s, then %s", first.text, again.text)
+	first := h.Want(h.Do("sam@acme", "POST", "/rules", good, "Idempotency-Key: k1"), 201)
+	again := h.Want(h.Do("sam@acme", "POST", "/rules", good, "Idempotency-Key: k1"), 201)
+	if first.Text != again.Text || again.Header.Get("ETag") != `"1"` {
+		t.Errorf("got %s, then %s", first.Text, again.Text)
 	}
-	h.want(h.do("sam@acme", "POST", "/rules", strings.Replace(good, "Large", "Small", 1), "Idempotency-Key: k1"), 409)
-	page := h.want(h.do("sam@acme", "GET", "/rules", ""), 200)
-	if n := len(page.body["items"].([]any)); n != 1 {
+	h.Want(h.Do("sam@acme", "POST", "/rules", strings.Replace(good, "Large", "Small", 1), "Idempotency-Key: k1"), 409)
+	page := h.Want(h.Do("sam@acme", "GET", "/rules", ""), 200)
+	if n := len(page.Body["items"].([]any)); n != 1 {
 		t.Errorf("there are %d rules", n)
 	}
 }
 
 func TestRefusalsOverHTTP(t *testing.T) {
 	h := newHost(t, eachtest.Memory(t))
-	id := h.want(h.do("sam@acme", "POST", "/rules", good), 201).body["id"].(string)
-	draft := h.want(h.do("sam@acme", "POST", "/rules", strings.Replace(good, `"prod"`, `"draft"`, 1)), 201).body["id"].(string)
+	id := h.Want(h.Do("sam@acme", "POST", "/rules", good), 201).Body["id"].(string)
+	draft := h.Want(h.Do("sam@acme", "POST", "/rules", strings.Replace(good, `"prod"`, `"draft"`, 1)), 201).Body["id"].(string)
 	with := func(old, new string) string { return strings.Replace(good, old, new, 1) }
 	for _, c := range []struct {
 		name, who, method, path, body string
@@ -237,18 +237,18 @@ func TestRefusalsOverHTTP(t *testing.T) {
 		{"an unknown field of an action", "sam@acme", "POST", "/rules/" + id + "/disable", `{"why":"x"}`, 400, "/why"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got := h.do(c.who, c.method, c.path, c.body)
-			if got.status != c.status || !strings.HasPrefix(got.header.Get("Content-Type"), "application/problem+json") {
-				t.Fatalf("got %d %s, want %d", got.status, got.text, c.status)
+			got := h.Do(c.who, c.method, c.path, c.body)
+			if got.Status != c.status || !strings.HasPrefix(got.Header.Get("Content-Type"), "application/problem+json") {
+				t.Fatalf("got %d %s, want %d", got.Status, got.Text, c.status)
 			}
-			if c.pointer != "" && !strings.Contains(got.text, `"pointer":"`+c.pointer+`"`) {
-				t.Errorf("got %s, want the pointer %s", got.text, c.pointer)
+			if c.pointer != "" && !strings.Contains(got.Text, `"pointer":"`+c.pointer+`"`) {
+				t.Errorf("got %s, want the pointer %s", got.Text, c.pointer)
 			}
 		})
 	}
-	page := h.want(h.do("sam@acme", "GET", "/rules", ""), 200)
-	if n := len(page.body["items"].([]any)); n != 2 || page.at(t, "items/0/revision") != 1.0 {
-		t.Errorf("something was changed: %s", page.text)
+	page := h.Want(h.Do("sam@acme", "GET", "/rules", ""), 200)
+	if n := len(page.Body["items"].([]any)); n != 2 || page.At(t, "items/0/revision") != 1.0 {
+		t.Errorf("something was changed: %s", page.Text)
 	}
 }
 
@@ -274,15 +274,15 @@ func TestNewNeedsItsParts(t *testing.T) {
 
 func TestQuotaIsShownAndNamedWhereItIsReached(t *testing.T) {
 	h := newHost(t, eachtest.Memory(t))
-	h.want(h.do("sam@tiny", "POST", "/rules", good), 201)
-	full := h.want(h.do("sam@tiny", "POST", "/rules", good), 409)
-	if !strings.HasSuffix(full.body["type"].(string), ":limit") || !strings.Contains(full.text, `"limit":{"what":"rules","limit":1}`) {
-		t.Errorf("got %s", full.text)
+	h.Want(h.Do("sam@tiny", "POST", "/rules", good), 201)
+	full := h.Want(h.Do("sam@tiny", "POST", "/rules", good), 409)
+	if !strings.HasSuffix(full.Body["type"].(string), ":limit") || !strings.Contains(full.Text, `"limit":{"what":"rules","limit":1}`) {
+		t.Errorf("got %s", full.Text)
 	}
-	shown := h.want(h.do("sam@tiny", "GET", "/quotas", ""), 200)
-	if want := `{"items":[{"what":"rules","limit":1,"used":1}],"next":""}`; strings.TrimSpace(shown.text) != want {
-		t.Errorf("got %s, want %s", shown.text, want)
+	shown := h.Want(h.Do("sam@tiny", "GET", "/quotas", ""), 200)
+	if want := `{"items":[{"what":"rules","limit":1,"used":1}],"next":""}`; strings.TrimSpace(shown.Text) != want {
+		t.Errorf("got %s, want %s", shown.Text, want)
 	}
-	h.want(h.do("mallory@tiny", "GET", "/quotas", ""), 403)
-	h.want(h.do("sam@tiny", "GET", "/quotas?what=1", ""), 400)
+	h.Want(h.Do("mallory@tiny", "GET", "/quotas", ""), 403)
+	h.Want(h.Do("sam@tiny", "GET", "/quotas?what=1", ""), 400)
 }

@@ -35,23 +35,23 @@ func TestTheDetailOfAFailedRunIsGolden(t *testing.T) {
 			},
 			func() (automation.Output, error) { panic("broken gear") },
 		}
-		id := h.want(h.do("sam@acme", "POST", "/rules", `{"name":"Pay back","automation_environment":"prod","trigger":{"type":"order.refunded"},
+		id := h.Want(h.Do("sam@acme", "POST", "/rules", `{"name":"Pay back","automation_environment":"prod","trigger":{"type":"order.refunded"},
 			"steps":[
 				{"name":"lookup","action":"test.probe","with":{"order":{"$ref":"/subject"}}},
 				{"name":"large","if":{"path":"/data/amount","op":"gte","value":100},"then":[
 					{"name":"pay","action":"test.probe","with":{"id":{"$ref":"/steps/lookup/output/id"},"key":"SECRET"},"retry":"twice"}]},
 				{"name":"tell","action":"test.probe"}],
-			"on_failure":[{"name":"sorry","action":"test.probe","with":{"text":"{{ /error/step }}: {{ /error/message }}"}}]}`), 201).body["id"].(string)
-		h.want(h.do("sam@acme", "POST", "/rules/"+id+"/enable", ""), 200)
+			"on_failure":[{"name":"sorry","action":"test.probe","with":{"text":"{{ /error/step }}: {{ /error/message }}"}}]}`), 201).Body["id"].(string)
+		h.Want(h.Do("sam@acme", "POST", "/rules/"+id+"/enable", ""), 200)
 		e := h.happens("orders.refund", "1001", `{"amount":150,"note":"SECRET"}`)
 		run := h.until("status=failed")["id"].(string)
-		detail := h.want(h.do("olivia@acme", "GET", "/runs/"+run, ""), 200)
+		detail := h.Want(h.Do("olivia@acme", "GET", "/runs/"+run, ""), 200)
 		entries, err := correlation.Timeline(t.Context(), "acme", e.Trace.TraceID, h.service)
 		must(t, err)
 		timeline, err := json.Marshal(entries)
 		must(t, err)
 		var got bytes.Buffer
-		must(t, json.Indent(&got, []byte(`{"run":`+detail.text+`,"timeline":`+string(timeline)+`}`), "", "\t"))
+		must(t, json.Indent(&got, []byte(`{"run":`+detail.Text+`,"timeline":`+string(timeline)+`}`), "", "\t"))
 		got.WriteByte('\n')
 		if masked := masked(t, got.String(), run, id, e.ID, e.Trace.TraceID); masked != runDetail {
 			t.Errorf("testdata/run_detail.json says otherwise of:\n%s", masked)

@@ -4,11 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -39,9 +36,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // A host is the surface over one Service, with a client whose every answer is held
 // against the OpenAPI document.
 type host struct {
+	*httpapitest.Client
 	t        *testing.T
-	url      string
-	client   *http.Client
 	handler  http.Handler
 	governor *audit.Governor
 	service  *automation.Service
@@ -114,17 +110,13 @@ func newHost(t *testing.T, b eachtest.Backend) *host {
 	must(t, err)
 	mux := http.NewServeMux()
 	mux.Handle(prefix+"/", http.StripPrefix(prefix, h.handler))
-	server := httptest.NewServer(httpapi.Edge(nil, mux))
 	t.Cleanup(func() {
-		server.Close()
-		server.Client().CloseIdleConnections()
 		ctx := context.WithoutCancel(t.Context())
 		if err := worker.Close(ctx); err != nil {
 			t.Errorf("close the worker: %v", err)
 		}
 	})
-	h.url = server.URL + prefix
-	h.client = &http.Client{Transport: httpapitest.Load(t, automationadmin.OpenAPI()).Transport(t, server.Client().Transport)}
+	h.Client = httpapitest.Serve(t, mux, prefix, automationadmin.OpenAPI())
 	return h
 }
 
@@ -158,14 +150,11 @@ func redact(document json.RawMessage) json.RawMessage {
 	return json.RawMessage(strings.ReplaceAll(string(document), "SECRET", "(redacted)"))
 }
 
-// identify reads "Bearer person@tenant".
+// identify knows more of people than anybody is to see.
 func identify(r *http.Request) (httpapi.Identity, error) {
-	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	person, tenant, _ := strings.Cut(token, "@")
-	if !ok {
-		return httpapi.Identity{}, httpapi.ErrUnauthenticated
-	}
-	return httpapi.Identity{Tenant: tenant, Actor: audit.Actor{Type: audit.User, ID: person, Authn: &audit.Authn{ACR: "HIDDEN"}}}, nil
+	who, err := httpapitest.Identify(r)
+	who.Actor.Authn = &audit.Authn{ACR: "HIDDEN"}
+	return who, err
 }
 
 // A probe is an action that answers what it is told and fails in between.
@@ -198,54 +187,12 @@ func must(t *testing.T, err error) {
 	}
 }
 
-type answer struct {
-	status int
-	header http.Header
-	body   map[string]any
-	text   string
-}
-
-// do sends a request as who, "" for nobody, with header lines "Name: value".
-func (h *host) do(who, method, path, body string, header ...string) answer {
-	h.t.Helper()
-	req, err := http.NewRequestWithContext(h.t.Context(), method, h.url+path, strings.NewReader(body))
-	must(h.t, err)
-	if who != "" {
-		req.Header.Set("Authorization", "Bearer "+who)
-	}
-	if body != "" {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	for _, line := range header {
-		name, value, _ := strings.Cut(line, ": ")
-		req.Header.Set(name, value)
-	}
-	resp, err := h.client.Do(req)
-	must(h.t, err)
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	must(h.t, err)
-	a := answer{status: resp.StatusCode, header: resp.Header, text: string(text)}
-	if len(text) > 0 {
-		must(h.t, json.Unmarshal(text, &a.body))
-	}
-	return a
-}
-
-func (h *host) want(a answer, status int) answer {
-	h.t.Helper()
-	if a.status != status {
-		h.t.Fatalf("got %d %s, want %d", a.status, a.text, status)
-	}
-	return a
-}
-
 // rule writes a rule of steps as sam and enables it.
 func (h *host) rule(steps string) (id string) {
 	h.t.Helper()
 	body := `{"name":"a rule","automation_environment":"prod","trigger":{"type":"order.refunded"},"steps":[` + steps + `]}`
-	id = h.want(h.do("sam@acme", "POST", "/rules", body), 201).body["id"].(string)
-	h.want(h.do("sam@acme", "POST", "/rules/"+id+"/enable", ""), 200)
+	id = h.Want(h.Do("sam@acme", "POST", "/rules", body), 201).Body["id"].(string)
+	h.Want(h.Do("sam@acme", "POST", "/rules/"+id+"/enable", ""), 200)
 	return id
 }
 
@@ -274,7 +221,7 @@ func (h *host) runs(query string, n int) []map[string]any {
 	defer tick.Stop()
 	for {
 		var items []map[string]any
-		for _, item := range h.want(h.do("sam@acme", "GET", "/runs?"+query, ""), 200).body["items"].([]any) {
+		for _, item := range h.Want(h.Do("sam@acme", "GET", "/runs?"+query, ""), 200).Body["items"].([]any) {
 			items = append(items, item.(map[string]any))
 		}
 		if len(items) == n {
@@ -283,28 +230,7 @@ func (h *host) runs(query string, n int) []map[string]any {
 		select {
 		case <-tick.C:
 		case <-deadline:
-			h.t.Fatalf("there never are %d runs of %q: %s", n, query, h.do("sam@acme", "GET", "/runs", "").text)
+			h.t.Fatalf("there never are %d runs of %q: %s", n, query, h.Do("sam@acme", "GET", "/runs", "").Text)
 		}
 	}
-}
-
-// at follows a path such as "steps/0/attempts" into an answer.
-func (a answer) at(t *testing.T, path string) any {
-	t.Helper()
-	var v any = a.body
-	for name := range strings.SplitSeq(path, "/") {
-		switch inside := v.(type) {
-		case map[string]any:
-			v = inside[name]
-		case []any:
-			var i int
-			if _, err := fmt.Sscan(name, &i); err != nil || i >= len(inside) {
-				t.Fatalf("%s leads nowhere in %s", path, a.text)
-			}
-			v = inside[i]
-		default:
-			t.Fatalf("%s leads nowhere in %s", path, a.text)
-		}
-	}
-	return v
 }

@@ -2,7 +2,6 @@ package automationadmin_test
 
 import (
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -20,14 +19,6 @@ import (
 )
 
 var day = time.Date(2026, 11, 1, 9, 0, 0, 123_456_000, time.UTC)
-
-// as returns what sends requests of who.
-func (h *host) as(who string) func(r *http.Request) (*http.Response, error) {
-	return func(r *http.Request) (*http.Response, error) {
-		r.Header.Set("Authorization", "Bearer "+who)
-		return h.client.Do(r)
-	}
-}
 
 // fill gives a tenant rules and runs, of which several have one time, and returns the runs.
 func fill(t *testing.T, s automation.Store, tenant string, n int) (runs []automation.Run) {
@@ -76,7 +67,7 @@ func TestListsAreAsTheyAreDeclared(t *testing.T) {
 		} {
 			t.Run(strings.TrimPrefix(l.path, "/"), func(t *testing.T) {
 				httpapitest.List(t, httpapitest.ListUnderTest{
-					Fields: l.fields, Sort: l.sort, URL: h.url + l.path, Own: h.as("audra@acme"), Stranger: h.as("nina@bloom"),
+					Fields: l.fields, Sort: l.sort, URL: h.URL + l.path, Own: h.As("audra@acme"), Stranger: h.As("nina@bloom"),
 					Document: httpapitest.Load(t, automationadmin.OpenAPI()), Path: l.path,
 					Saved: h.saved, Name: l.name, Person: httpapi.Identity{Tenant: "acme", Actor: audit.Actor{Type: audit.User, ID: "audra"}},
 				})
@@ -142,8 +133,8 @@ func TestManyRulesAndRunsAreChangedEachAsIfItStoodAlone(t *testing.T) {
 		}
 		told := func(who, path, body string) (lines []string) {
 			t.Helper()
-			got := h.want(h.do(who, "POST", path, body), 200)
-			for _, i := range got.body["items"].([]any) {
+			got := h.Want(h.Do(who, "POST", path, body), 200)
+			for _, i := range got.Body["items"].([]any) {
 				item := i.(map[string]any)
 				line := fmt.Sprint(item["id"], " ", item["status"])
 				if p, ok := item["problem"].(map[string]any); ok {
@@ -177,8 +168,8 @@ func TestManyRulesAndRunsAreChangedEachAsIfItStoodAlone(t *testing.T) {
 				t.Errorf("%s is %s (%v), want %s", id, r.Status, err, want)
 			}
 		}
-		rule := h.want(h.do("sam@acme", "POST", "/rules", bulkRule), 201)
-		id := rule.body["id"].(string)
+		rule := h.Want(h.Do("sam@acme", "POST", "/rules", bulkRule), 201)
+		id := rule.Body["id"].(string)
 		for _, c := range []struct {
 			action string
 			want   bool
@@ -187,8 +178,8 @@ func TestManyRulesAndRunsAreChangedEachAsIfItStoodAlone(t *testing.T) {
 			if got := told("sam@acme", "/rules/bulk", body); !slices.Equal(got, []string{id + " done"}) {
 				t.Errorf("got %q", got)
 			}
-			if got := h.want(h.do("sam@acme", "GET", "/rules/"+id, ""), 200); got.body["enabled"] != c.want {
-				t.Errorf("after %s: %s", c.action, got.text)
+			if got := h.Want(h.Do("sam@acme", "GET", "/rules/"+id, ""), 200); got.Body["enabled"] != c.want {
+				t.Errorf("after %s: %s", c.action, got.Text)
 			}
 		}
 	})

@@ -20,7 +20,7 @@ func TestTestHasNoEffect(t *testing.T) {
 		t.Error("an action was called")
 		return automation.Output{}, nil
 	}}
-	id := h.want(h.do("sam@acme", "POST", "/rules", good), 201).body["id"].(string)
+	id := h.Want(h.Do("sam@acme", "POST", "/rules", good), 201).Body["id"].(string)
 	for _, c := range []struct{ name, path, body, status, input, output string }{
 		{"with samples alone", "/rules/" + id + "/test", ``, "succeeded", `{"key":"(redacted)","order":"order/7"}`, `{"id":"sample"}`},
 		{"with an event", "/rules/" + id + "/test", `{"event":{"type":"` + refunded + `","subject":"order/9","data":{"amount":100}},"outputs":{"tell":{"id":1}}}`,
@@ -29,15 +29,15 @@ func TestTestHasNoEffect(t *testing.T) {
 		{"with an event that is filtered", "/rules/" + id + "/test", `{"event":{"type":"` + refunded + `","data":{"amount":99}}}`, "filtered", `null`, `null`},
 		{"of a definition", "/rules/test", `{"definition":` + strings.Replace(good, "tell", "say", 1) + `}`, "succeeded", `{"key":"(redacted)","order":"order/7"}`, `{"id":"sample"}`},
 	} {
-		got := h.want(h.do("audra@acme", "POST", c.path, c.body), 200)
-		input, _ := json.Marshal(got.at(t, "steps/0/input"))
-		output, _ := json.Marshal(got.at(t, "steps/0/output"))
-		if got.body["status"] != c.status || string(input) != c.input || string(output) != c.output {
-			t.Errorf("%s: got %s, want %s from %s to %s", c.name, got.text, c.status, c.input, c.output)
+		got := h.Want(h.Do("audra@acme", "POST", c.path, c.body), 200)
+		input, _ := json.Marshal(got.At(t, "steps/0/input"))
+		output, _ := json.Marshal(got.At(t, "steps/0/output"))
+		if got.Body["status"] != c.status || string(input) != c.input || string(output) != c.output {
+			t.Errorf("%s: got %s, want %s from %s to %s", c.name, got.Text, c.status, c.input, c.output)
 		}
 	}
-	page := h.want(h.do("sam@acme", "GET", "/runs", ""), 200)
-	if n := len(page.body["items"].([]any)); n != 0 {
+	page := h.Want(h.Do("sam@acme", "GET", "/runs", ""), 200)
+	if n := len(page.Body["items"].([]any)); n != 0 {
 		t.Errorf("%d runs were stored", n)
 	}
 }
@@ -57,49 +57,49 @@ func runOverHTTP(t *testing.T, b eachtest.Backend) {
 		failed["level"] != "error" || failed["automation_environment"] != "prod" {
 		t.Errorf("got %v", failed)
 	}
-	detail := h.want(h.do("sam@acme", "GET", "/runs/"+failed["id"].(string), ""), 200)
-	if detail.at(t, "error/step") != "tell" || detail.at(t, "steps/0/error/class") != "transient" || detail.at(t, "steps/0/status") != "failed" ||
-		detail.at(t, "steps/1/status") != "skipped" || detail.at(t, "event/data/amount") != 150.0 {
-		t.Errorf("got %s", detail.text)
+	detail := h.Want(h.Do("sam@acme", "GET", "/runs/"+failed["id"].(string), ""), 200)
+	if detail.At(t, "error/step") != "tell" || detail.At(t, "steps/0/error/class") != "transient" || detail.At(t, "steps/0/status") != "failed" ||
+		detail.At(t, "steps/1/status") != "skipped" || detail.At(t, "event/data/amount") != 150.0 {
+		t.Errorf("got %s", detail.Text)
 	}
-	if input := detail.at(t, "steps/0/input"); !reflect.DeepEqual(input, map[string]any{"order": "thing/1001", "key": "(redacted)"}) {
+	if input := detail.At(t, "steps/0/input"); !reflect.DeepEqual(input, map[string]any{"order": "thing/1001", "key": "(redacted)"}) {
 		t.Errorf("the input is %v", input)
 	}
-	attempts := detail.at(t, "steps/0/attempts").([]any)
-	if len(attempts) != 2 || detail.at(t, "steps/0/attempts/1/n") != 2.0 || detail.at(t, "steps/0/attempts/0/error") != "nobody answered" ||
-		detail.at(t, "steps/0/attempts/0/class") != "transient" || detail.at(t, "steps/0/attempts/0/logs/0/text") != "called" ||
-		detail.at(t, "steps/0/attempts/0/logs/0/level") != "warn" || detail.at(t, "steps/0/attempts/0/trace_id") != e.Trace.TraceID {
-		t.Errorf("got %s", detail.text)
+	attempts := detail.At(t, "steps/0/attempts").([]any)
+	if len(attempts) != 2 || detail.At(t, "steps/0/attempts/1/n") != 2.0 || detail.At(t, "steps/0/attempts/0/error") != "nobody answered" ||
+		detail.At(t, "steps/0/attempts/0/class") != "transient" || detail.At(t, "steps/0/attempts/0/logs/0/text") != "called" ||
+		detail.At(t, "steps/0/attempts/0/logs/0/level") != "warn" || detail.At(t, "steps/0/attempts/0/trace_id") != e.Trace.TraceID {
+		t.Errorf("got %s", detail.Text)
 	}
 	for _, hidden := range []string{"SECRET", "10.0.0.7", "HIDDEN"} {
-		if strings.Contains(detail.text, hidden) {
-			t.Errorf("%s is shown: %s", hidden, detail.text)
+		if strings.Contains(detail.Text, hidden) {
+			t.Errorf("%s is shown: %s", hidden, detail.Text)
 		}
 	}
-	told := h.want(h.do("olivia@acme", "GET", "/runs/"+failed["id"].(string), ""), 200)
-	if s, _ := told.at(t, "steps/0/attempts/0/detail").(string); !strings.Contains(s, "10.0.0.7") {
-		t.Errorf("an operator does not see the cause: %s", told.text)
+	told := h.Want(h.Do("olivia@acme", "GET", "/runs/"+failed["id"].(string), ""), 200)
+	if s, _ := told.At(t, "steps/0/attempts/0/detail").(string); !strings.Contains(s, "10.0.0.7") {
+		t.Errorf("an operator does not see the cause: %s", told.Text)
 	}
 
-	h.want(h.do("nina@bloom", "GET", "/runs/"+failed["id"].(string), ""), 404)
-	h.want(h.do("nina@bloom", "POST", "/runs/"+failed["id"].(string)+"/rerun", ""), 404)
-	h.want(h.do("audra@acme", "POST", "/runs/"+failed["id"].(string)+"/rerun", ""), 403)
-	again := h.want(h.do("sam@acme", "POST", "/runs/"+failed["id"].(string)+"/rerun", `{"reason":"it is back"}`, "Idempotency-Key: r1"), 201)
-	twice := h.want(h.do("sam@acme", "POST", "/runs/"+failed["id"].(string)+"/rerun", `{"reason":"it is back"}`, "Idempotency-Key: r1"), 201)
-	if again.body["parent_id"] != failed["id"] || again.body["trigger"] != "rerun" || again.text != twice.text {
-		t.Errorf("got %s, then %s", again.text, twice.text)
+	h.Want(h.Do("nina@bloom", "GET", "/runs/"+failed["id"].(string), ""), 404)
+	h.Want(h.Do("nina@bloom", "POST", "/runs/"+failed["id"].(string)+"/rerun", ""), 404)
+	h.Want(h.Do("audra@acme", "POST", "/runs/"+failed["id"].(string)+"/rerun", ""), 403)
+	again := h.Want(h.Do("sam@acme", "POST", "/runs/"+failed["id"].(string)+"/rerun", `{"reason":"it is back"}`, "Idempotency-Key: r1"), 201)
+	twice := h.Want(h.Do("sam@acme", "POST", "/runs/"+failed["id"].(string)+"/rerun", `{"reason":"it is back"}`, "Idempotency-Key: r1"), 201)
+	if again.Body["parent_id"] != failed["id"] || again.Body["trigger"] != "rerun" || again.Text != twice.Text {
+		t.Errorf("got %s, then %s", again.Text, twice.Text)
 	}
 	done := h.until("trigger=rerun&status=succeeded")
-	if done["id"] != again.body["id"] {
+	if done["id"] != again.Body["id"] {
 		t.Errorf("got %v", done)
 	}
-	repeated := h.want(h.do("sam@acme", "GET", "/runs/"+done["id"].(string), ""), 200)
-	if !reflect.DeepEqual(repeated.body["event"], detail.body["event"]) || !reflect.DeepEqual(repeated.at(t, "steps/0/input"), detail.at(t, "steps/0/input")) {
-		t.Errorf("the inputs changed: %s", repeated.text)
+	repeated := h.Want(h.Do("sam@acme", "GET", "/runs/"+done["id"].(string), ""), 200)
+	if !reflect.DeepEqual(repeated.Body["event"], detail.Body["event"]) || !reflect.DeepEqual(repeated.At(t, "steps/0/input"), detail.At(t, "steps/0/input")) {
+		t.Errorf("the inputs changed: %s", repeated.Text)
 	}
-	ended := h.want(h.do("sam@acme", "POST", "/runs/"+done["id"].(string)+"/cancel", ""), 409)
-	if !strings.HasSuffix(ended.body["type"].(string), ":run_ended") {
-		t.Errorf("got %s", ended.text)
+	ended := h.Want(h.Do("sam@acme", "POST", "/runs/"+done["id"].(string)+"/cancel", ""), 409)
+	if !strings.HasSuffix(ended.Body["type"].(string), ":run_ended") {
+		t.Errorf("got %s", ended.Text)
 	}
 }
 
@@ -108,10 +108,10 @@ func TestRerunTakesTheLatestVersionWhereAsked(t *testing.T) {
 	id := h.rule(`{"name":"tell","action":"test.probe"}`)
 	h.happens("orders.refund", "1", `{"amount":1}`)
 	run := h.until("status=succeeded")["id"].(string)
-	h.want(h.do("sam@acme", "PUT", "/rules/"+id, good), 200)
+	h.Want(h.Do("sam@acme", "PUT", "/rules/"+id, good), 200)
 	for body, want := range map[string]float64{``: 1, `{"latest":true}`: 2} {
-		if got := h.want(h.do("sam@acme", "POST", "/runs/"+run+"/rerun", body), 201); got.body["rule_version"] != want {
-			t.Errorf("%s: got %s, want version %v", body, got.text, want)
+		if got := h.Want(h.Do("sam@acme", "POST", "/runs/"+run+"/rerun", body), 201); got.Body["rule_version"] != want {
+			t.Errorf("%s: got %s, want version %v", body, got.Text, want)
 		}
 	}
 }
@@ -128,21 +128,21 @@ func waitingRunOverHTTP(t *testing.T, b eachtest.Backend) {
 	if wait["kind"] != "approval" || wait["key"] != "req-9" || wait["due_at"] == nil || waiting["step"] != "ask" || waiting["ended_at"] != nil {
 		t.Errorf("got %v", waiting)
 	}
-	h.want(h.do("nina@bloom", "POST", "/runs/"+waiting["id"].(string)+"/cancel", ""), 404)
-	h.want(h.do("audra@acme", "POST", "/runs/"+waiting["id"].(string)+"/cancel", ""), 403)
-	h.want(h.do("sam@acme", "POST", "/runs/"+waiting["id"].(string)+"/cancel", `{"reason":"\u0000"}`), 422)
-	cancelled := h.want(h.do("sam@acme", "POST", "/runs/"+waiting["id"].(string)+"/cancel", `{"reason":"by mistake"}`), 200)
-	if cancelled.body["status"] != "cancelled" || cancelled.body["reason"] != "by mistake" || cancelled.body["wait"] != nil {
-		t.Errorf("got %s", cancelled.text)
+	h.Want(h.Do("nina@bloom", "POST", "/runs/"+waiting["id"].(string)+"/cancel", ""), 404)
+	h.Want(h.Do("audra@acme", "POST", "/runs/"+waiting["id"].(string)+"/cancel", ""), 403)
+	h.Want(h.Do("sam@acme", "POST", "/runs/"+waiting["id"].(string)+"/cancel", `{"reason":"\u0000"}`), 422)
+	cancelled := h.Want(h.Do("sam@acme", "POST", "/runs/"+waiting["id"].(string)+"/cancel", `{"reason":"by mistake"}`), 200)
+	if cancelled.Body["status"] != "cancelled" || cancelled.Body["reason"] != "by mistake" || cancelled.Body["wait"] != nil {
+		t.Errorf("got %s", cancelled.Text)
 	}
 
-	h.want(h.do("sam@acme", "POST", "/runs/"+waiting["id"].(string)+"/rerun", ""), 201)
+	h.Want(h.Do("sam@acme", "POST", "/runs/"+waiting["id"].(string)+"/rerun", ""), 201)
 	h.until("status=waiting")
 	decided := h.happens("approvals.request.approved", "req-9", `{}`)
 	done := h.until("rule_id=" + id + "&status=succeeded")
-	detail := h.want(h.do("sam@acme", "GET", "/runs/"+done["id"].(string), ""), 200)
-	if detail.at(t, "steps/0/wait_key") != "req-9" || detail.at(t, "steps/0/link_id") != decided.Trace.TraceID || detail.at(t, "steps/0/output/decision") != "approved" {
-		t.Errorf("got %s", detail.text)
+	detail := h.Want(h.Do("sam@acme", "GET", "/runs/"+done["id"].(string), ""), 200)
+	if detail.At(t, "steps/0/wait_key") != "req-9" || detail.At(t, "steps/0/link_id") != decided.Trace.TraceID || detail.At(t, "steps/0/output/decision") != "approved" {
+		t.Errorf("got %s", detail.Text)
 	}
 }
 
@@ -199,23 +199,23 @@ func TestRunWithAnOutputThatIsNoIJSONIsShown(t *testing.T) {
 	h.rule(`{"name":"tell","action":"test.probe"}`)
 	h.happens("orders.refund", "1", `{"amount":1}`)
 	run := h.until("status=succeeded")["id"].(string)
-	got := h.want(h.do("sam@acme", "GET", "/runs/"+run, ""), 200)
-	if !strings.Contains(got.text, `"output":{"a":12345678901234567890,"b":"`+"\uFFFD"+`"}`) {
-		t.Errorf("got %s", got.text)
+	got := h.Want(h.Do("sam@acme", "GET", "/runs/"+run, ""), 200)
+	if !strings.Contains(got.Text, `"output":{"a":12345678901234567890,"b":"`+"\uFFFD"+`"}`) {
+		t.Errorf("got %s", got.Text)
 	}
 }
 
 func TestCatalogOverHTTP(t *testing.T) {
 	h := newHost(t, eachtest.Memory(t))
-	got := h.want(h.do("audra@acme", "GET", "/catalog", ""), 200)
-	if fmt.Sprint(got.body["environments"]) != "[draft staging prod]" || got.at(t, "retries/twice/attempts") != 2.0 || got.at(t, "timeouts/patient/step") != "1h0m0s" {
-		t.Errorf("got %s", got.text)
+	got := h.Want(h.Do("audra@acme", "GET", "/catalog", ""), 200)
+	if fmt.Sprint(got.Body["environments"]) != "[draft staging prod]" || got.At(t, "retries/twice/attempts") != 2.0 || got.At(t, "timeouts/patient/step") != "1h0m0s" {
+		t.Errorf("got %s", got.Text)
 	}
-	if got.at(t, "triggers/0/name") != "order.refunded" || got.at(t, "triggers/0/schema/required/0") != "amount" {
-		t.Errorf("got %s", got.text)
+	if got.At(t, "triggers/0/name") != "order.refunded" || got.At(t, "triggers/0/schema/required/0") != "amount" {
+		t.Errorf("got %s", got.Text)
 	}
 	var names []any
-	for _, a := range got.body["actions"].([]any) {
+	for _, a := range got.Body["actions"].([]any) {
 		names = append(names, a.(map[string]any)["name"])
 	}
 	if fmt.Sprint(names) != "[approval.request notify.log stop test.probe wait]" {
@@ -223,16 +223,16 @@ func TestCatalogOverHTTP(t *testing.T) {
 	}
 	// Every sample fires: a rule on the trigger, with the action and its sample input,
 	// goes to its end.
-	for _, a := range got.body["actions"].([]any) {
+	for _, a := range got.Body["actions"].([]any) {
 		action := a.(map[string]any)
 		with, err := json.Marshal(action["sample_input"])
 		must(t, err)
-		sample, err := json.Marshal(got.at(t, "triggers/0/sample"))
+		sample, err := json.Marshal(got.At(t, "triggers/0/sample"))
 		must(t, err)
 		body := fmt.Sprintf(`{"definition":{"name":"x","automation_environment":"prod","trigger":{"type":"order.refunded"},"steps":[{"name":"one","action":%q,"with":%s}]},"event":%s}`,
 			action["name"], with, sample)
-		if tested := h.want(h.do("sam@acme", "POST", "/rules/test", body), 200); tested.at(t, "steps/0/status") != "succeeded" {
-			t.Errorf("%v: got %s", action["name"], tested.text)
+		if tested := h.Want(h.Do("sam@acme", "POST", "/rules/test", body), 200); tested.At(t, "steps/0/status") != "succeeded" {
+			t.Errorf("%v: got %s", action["name"], tested.Text)
 		}
 	}
 }

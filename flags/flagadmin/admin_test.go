@@ -2,10 +2,8 @@ package flagadmin_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
 	"maps"
 	"net/http"
@@ -35,10 +33,9 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // A host is the surface over one Service, with a client whose every answer is held
 // against the OpenAPI document.
 type host struct {
+	*httpapitest.Client
 	t       *testing.T
 	saved   *saved.Service
-	url     string
-	client  *http.Client
 	handler http.Handler
 	service *flags.Service
 	log     *audit.Log
@@ -87,7 +84,7 @@ func newHost(t *testing.T) *host {
 	h.saved, err = saved.New(b.SavedFilters(), []saved.List{saved.Of(flags.Flags())}, saved.Config{})
 	must(t, err)
 	h.handler, err = flagadmin.New(h.service, flagadmin.Config{
-		Config: httpapi.Config{Identify: identify, Tx: b, Idempotency: b.Idempotency(), Vault: vault, Saved: h.saved, Now: clock},
+		Config: httpapi.Config{Identify: httpapitest.Identify, Tx: b, Idempotency: b.Idempotency(), Vault: vault, Saved: h.saved, Now: clock},
 		ApprovalID: func(err error) string {
 			p, _ := errors.AsType[pending](err)
 			return p.id
@@ -105,14 +102,10 @@ func newHost(t *testing.T) *host {
 		mux.Handle(root, http.StripPrefix(prefix, h.handler))
 		mux.Handle(root+"/", http.StripPrefix(prefix, h.handler))
 	}
-	server := httptest.NewServer(httpapi.Edge(nil, mux))
 	t.Cleanup(func() {
-		server.Close()
-		server.Client().CloseIdleConnections()
 		b.Close(context.WithoutCancel(t.Context()))
 	})
-	h.url = server.URL + prefix
-	h.client = &http.Client{Transport: httpapitest.Load(t, flagadmin.OpenAPI()).Transport(t, server.Client().Transport)}
+	h.Client = httpapitest.Serve(t, mux, prefix, flagadmin.OpenAPI())
 	return h
 }
 
@@ -134,63 +127,11 @@ func (merchants) Subjects(_ context.Context, tenant string) iter.Seq2[*flags.Sub
 	}
 }
 
-// identify reads "Bearer person@tenant".
-func identify(r *http.Request) (httpapi.Identity, error) {
-	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	person, tenant, _ := strings.Cut(token, "@")
-	if !ok {
-		return httpapi.Identity{}, httpapi.ErrUnauthenticated
-	}
-	return httpapi.Identity{Tenant: tenant, Actor: audit.Actor{Type: audit.User, ID: person}}, nil
-}
-
 func must(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
 	}
-}
-
-type answer struct {
-	status int
-	header http.Header
-	body   map[string]any
-	text   string
-}
-
-// do sends a request as who, "" for nobody, with header lines "Name: value".
-func (h *host) do(who, method, path, body string, header ...string) answer {
-	h.t.Helper()
-	req, err := http.NewRequestWithContext(h.t.Context(), method, h.url+path, strings.NewReader(body))
-	must(h.t, err)
-	if who != "" {
-		req.Header.Set("Authorization", "Bearer "+who)
-	}
-	if body != "" {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	for _, line := range header {
-		name, value, _ := strings.Cut(line, ": ")
-		req.Header.Set(name, value)
-	}
-	resp, err := h.client.Do(req)
-	must(h.t, err)
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	must(h.t, err)
-	a := answer{status: resp.StatusCode, header: resp.Header, text: string(text)}
-	if len(text) > 0 {
-		must(h.t, json.Unmarshal(text, &a.body))
-	}
-	return a
-}
-
-func (h *host) want(a answer, status int) answer {
-	h.t.Helper()
-	if a.status != status {
-		h.t.Fatalf("got %d %s, want %d", a.status, a.text, status)
-	}
-	return a
 }
 
 // at returns what stands at a path of names in a document.
@@ -211,28 +152,28 @@ func with(old, new string) string { return strings.Replace(good, old, new, 1) }
 
 func TestFlagOverHTTP(t *testing.T) {
 	h := newHost(t)
-	created := h.want(h.do("sam@acme", "POST", "/flags?reason=ready", good), 201)
-	if created.header.Get("ETag") != `"1"` || created.body["revision"] != 1.0 || at(created.body, "environments", "prod", "enabled") != true {
-		t.Errorf("got %s %v", created.text, created.header)
+	created := h.Want(h.Do("sam@acme", "POST", "/flags?reason=ready", good), 201)
+	if created.Header.Get("ETag") != `"1"` || created.Body["revision"] != 1.0 || at(created.Body, "environments", "prod", "enabled") != true {
+		t.Errorf("got %s %v", created.Text, created.Header)
 	}
-	if taken := h.want(h.do("sam@acme", "POST", "/flags", good), 409); !strings.HasSuffix(taken.body["type"].(string), ":flag_exists") {
-		t.Errorf("got %s", taken.text)
+	if taken := h.Want(h.Do("sam@acme", "POST", "/flags", good), 409); !strings.HasSuffix(taken.Body["type"].(string), ":flag_exists") {
+		t.Errorf("got %s", taken.Text)
 	}
-	shown := h.want(h.do("audra@acme", "GET", "/flags/payouts", ""), 200)
-	if shown.text != created.text || shown.header.Get("ETag") != `"1"` {
-		t.Errorf("got %s, want %s", shown.text, created.text)
+	shown := h.Want(h.Do("audra@acme", "GET", "/flags/payouts", ""), 200)
+	if shown.Text != created.Text || shown.Header.Get("ETag") != `"1"` {
+		t.Errorf("got %s, want %s", shown.Text, created.Text)
 	}
 	next := with(`"default_variant":"off"`, `"default_variant":"on"`)
-	h.want(h.do("sam@acme", "PUT", "/flags/payouts", next, `If-Match: "7"`), 409)
-	h.want(h.do("sam@acme", "PUT", "/flags/payouts", next, `If-Match: 1`), 400)
-	changed := h.want(h.do("sam@acme", "PUT", "/flags/payouts?reason=everybody", next, `If-Match: "1"`), 200)
-	if at(changed.body, "environments", "prod", "default_variant") != "on" || changed.header.Get("ETag") != `"2"` {
-		t.Errorf("got %s", changed.text)
+	h.Want(h.Do("sam@acme", "PUT", "/flags/payouts", next, `If-Match: "7"`), 409)
+	h.Want(h.Do("sam@acme", "PUT", "/flags/payouts", next, `If-Match: 1`), 400)
+	changed := h.Want(h.Do("sam@acme", "PUT", "/flags/payouts?reason=everybody", next, `If-Match: "1"`), 200)
+	if at(changed.Body, "environments", "prod", "default_variant") != "on" || changed.Header.Get("ETag") != `"2"` {
+		t.Errorf("got %s", changed.Text)
 	}
-	h.want(h.do("sam@acme", "DELETE", "/flags/payouts", "", `If-Match: "1"`), 409)
-	h.want(h.do("sam@acme", "DELETE", "/flags/payouts?reason=done", "", `If-Match: "2"`), 204)
-	h.want(h.do("sam@acme", "GET", "/flags/payouts", ""), 404)
-	versions := h.want(h.do("sam@acme", "GET", "/flags/payouts/versions", ""), 200).body["items"].([]any)
+	h.Want(h.Do("sam@acme", "DELETE", "/flags/payouts", "", `If-Match: "1"`), 409)
+	h.Want(h.Do("sam@acme", "DELETE", "/flags/payouts?reason=done", "", `If-Match: "2"`), 204)
+	h.Want(h.Do("sam@acme", "GET", "/flags/payouts", ""), 404)
+	versions := h.Want(h.Do("sam@acme", "GET", "/flags/payouts/versions", ""), 200).Body["items"].([]any)
 	var told []string
 	for _, v := range versions {
 		told = append(told, fmt.Sprint(at(v, "revision"), " ", at(v, "action"), " ", at(v, "reason"), " ", at(v, "author", "id"), " ", at(v, "deleted")))
@@ -250,129 +191,129 @@ func TestFlagOverHTTP(t *testing.T) {
 
 func TestADocumentThatWasReadMayComeBackChanged(t *testing.T) {
 	h := newHost(t)
-	h.want(h.do("sam@acme", "POST", "/flags", good), 201)
-	read := h.want(h.do("sam@acme", "GET", "/flags/payouts", ""), 200)
-	mine := strings.Replace(read.text, `"owner":"finance"`, `"owner":"payments"`, 1)
-	if got := h.want(h.do("sam@acme", "PUT", "/flags/payouts", mine), 200); got.body["owner"] != "payments" {
-		t.Errorf("got %s", got.text)
+	h.Want(h.Do("sam@acme", "POST", "/flags", good), 201)
+	read := h.Want(h.Do("sam@acme", "GET", "/flags/payouts", ""), 200)
+	mine := strings.Replace(read.Text, `"owner":"finance"`, `"owner":"payments"`, 1)
+	if got := h.Want(h.Do("sam@acme", "PUT", "/flags/payouts", mine), 200); got.Body["owner"] != "payments" {
+		t.Errorf("got %s", got.Text)
 	}
 	// Somebody who read the same is too late.
-	h.want(h.do("sam@acme", "PUT", "/flags/payouts", strings.Replace(read.text, "finance", "ops", 1)), 409)
-	h.want(h.do("sam@acme", "PUT", "/flags/payouts", strings.Replace(read.text, "finance", "ops", 1), "If-Match: *"), 200)
+	h.Want(h.Do("sam@acme", "PUT", "/flags/payouts", strings.Replace(read.Text, "finance", "ops", 1)), 409)
+	h.Want(h.Do("sam@acme", "PUT", "/flags/payouts", strings.Replace(read.Text, "finance", "ops", 1), "If-Match: *"), 200)
 
-	h.want(h.do("sam@acme", "PUT", "/audiences/vip", `{"include":["m-1"]}`), 200)
-	read = h.want(h.do("sam@acme", "GET", "/audiences/vip", ""), 200)
-	mine = strings.Replace(read.text, `"m-1"`, `"m-2"`, 1)
-	h.want(h.do("sam@acme", "PUT", "/audiences/vip", mine), 200)
-	h.want(h.do("sam@acme", "PUT", "/audiences/vip", mine), 409)
+	h.Want(h.Do("sam@acme", "PUT", "/audiences/vip", `{"include":["m-1"]}`), 200)
+	read = h.Want(h.Do("sam@acme", "GET", "/audiences/vip", ""), 200)
+	mine = strings.Replace(read.Text, `"m-1"`, `"m-2"`, 1)
+	h.Want(h.Do("sam@acme", "PUT", "/audiences/vip", mine), 200)
+	h.Want(h.Do("sam@acme", "PUT", "/audiences/vip", mine), 409)
 }
 
 func TestVersionsAndTheirDifferences(t *testing.T) {
 	h := newHost(t)
-	h.want(h.do("sam@acme", "POST", "/flags", good), 201)
-	h.want(h.do("sam@acme", "PUT", "/flags/payouts", with(`"enabled":true`, `"enabled":false`)), 200)
-	first := h.want(h.do("sam@acme", "GET", "/flags/payouts/versions/1", ""), 200)
-	if at(first.body, "flag", "environments", "prod", "enabled") != true || first.body["action"] != flags.ActionCreate {
-		t.Errorf("got %s", first.text)
+	h.Want(h.Do("sam@acme", "POST", "/flags", good), 201)
+	h.Want(h.Do("sam@acme", "PUT", "/flags/payouts", with(`"enabled":true`, `"enabled":false`)), 200)
+	first := h.Want(h.Do("sam@acme", "GET", "/flags/payouts/versions/1", ""), 200)
+	if at(first.Body, "flag", "environments", "prod", "enabled") != true || first.Body["action"] != flags.ActionCreate {
+		t.Errorf("got %s", first.Text)
 	}
-	diff := h.want(h.do("sam@acme", "GET", "/flags/payouts/diff?from=1&to=2", ""), 200)
-	if !strings.Contains(diff.text, `{"op":"replace","path":"/environments/prod/enabled","before":true,"after":false}`) {
-		t.Errorf("got %s", diff.text)
+	diff := h.Want(h.Do("sam@acme", "GET", "/flags/payouts/diff?from=1&to=2", ""), 200)
+	if !strings.Contains(diff.Text, `{"op":"replace","path":"/environments/prod/enabled","before":true,"after":false}`) {
+		t.Errorf("got %s", diff.Text)
 	}
 	for path, status := range map[string]int{
 		"/flags/payouts/diff?from=1&to=9": 404, "/flags/payouts/diff?from=1": 400, "/flags/payouts/diff?from=x&to=1": 400,
 		"/flags/payouts/versions/3": 404, "/flags/payouts/versions/x": 404, "/flags/none/versions": 404, "/flags/none/diff?from=1&to=1": 404,
 	} {
-		h.want(h.do("sam@acme", "GET", path, ""), status)
+		h.Want(h.Do("sam@acme", "GET", path, ""), status)
 	}
-	page := h.want(h.do("sam@acme", "GET", "/flags/payouts/versions?limit=1", ""), 200)
-	next := page.body["next"].(string)
-	page = h.want(h.do("sam@acme", "GET", "/flags/payouts/versions?limit=1&after="+next, ""), 200)
-	if at(page.body["items"].([]any)[0], "revision") != 1.0 || page.header.Get("Link") != "" {
-		t.Errorf("got %s", page.text)
+	page := h.Want(h.Do("sam@acme", "GET", "/flags/payouts/versions?limit=1", ""), 200)
+	next := page.Body["next"].(string)
+	page = h.Want(h.Do("sam@acme", "GET", "/flags/payouts/versions?limit=1&after="+next, ""), 200)
+	if at(page.Body["items"].([]any)[0], "revision") != 1.0 || page.Header.Get("Link") != "" {
+		t.Errorf("got %s", page.Text)
 	}
 }
 
 func TestEvaluationsShowTheirWay(t *testing.T) {
 	h := newHost(t)
-	h.want(h.do("sam@acme", "POST", "/flags", good), 201)
-	ask := func(body string) answer {
-		return h.want(h.do("audra@acme", "POST", "/flags/payouts/evaluate", body), 200)
+	h.Want(h.Do("sam@acme", "POST", "/flags", good), 201)
+	ask := func(body string) httpapitest.Answer {
+		return h.Want(h.Do("audra@acme", "POST", "/flags/payouts/evaluate", body), 200)
 	}
 	pro := ask(`{"environment":"prod","context":{"targetingKey":"m-1","plan":"pro","country":"DE"}}`)
-	if pro.body["value"] != true || pro.body["variant"] != "on" || pro.body["reason"] != "TARGETING_MATCH" || pro.body["rule"] != "pro" || pro.body["version"] != 1.0 {
-		t.Errorf("got %s", pro.text)
+	if pro.Body["value"] != true || pro.Body["variant"] != "on" || pro.Body["reason"] != "TARGETING_MATCH" || pro.Body["rule"] != "pro" || pro.Body["version"] != 1.0 {
+		t.Errorf("got %s", pro.Text)
 	}
-	trace := pro.body["trace"].([]any)
+	trace := pro.Body["trace"].([]any)
 	if last := trace[len(trace)-1]; at(last, "kind") != "rule" || at(last, "name") != "pro" || at(last, "matched") != true {
-		t.Errorf("got %s", pro.text)
+		t.Errorf("got %s", pro.Text)
 	}
 	free := ask(`{"environment":"prod","context":{"targetingKey":"m-1","plan":"free"}}`)
-	if free.body["value"] != false || free.body["reason"] != "DEFAULT" || free.body["rule"] != "" {
-		t.Errorf("got %s", free.text)
+	if free.Body["value"] != false || free.Body["reason"] != "DEFAULT" || free.Body["rule"] != "" {
+		t.Errorf("got %s", free.Text)
 	}
 	elsewhere := ask(`{"environment":"dev","context":{"targetingKey":"m-1"}}`)
-	if elsewhere.body["value"] != nil || elsewhere.body["reason"] != "DISABLED" {
-		t.Errorf("got %s", elsewhere.text)
+	if elsewhere.Body["value"] != nil || elsewhere.Body["reason"] != "DISABLED" {
+		t.Errorf("got %s", elsewhere.Text)
 	}
 	draft := ask(`{"environment":"prod","context":{"targetingKey":"m-1","plan":"free"},"draft":` + with(`"pro","enterprise"`, `"free"`) + `}`)
-	if draft.body["value"] != true {
-		t.Errorf("got %s", draft.text)
+	if draft.Body["value"] != true {
+		t.Errorf("got %s", draft.Text)
 	}
-	if again := ask(`{"environment":"prod","context":{"targetingKey":"m-1","plan":"free"}}`); again.text != free.text {
-		t.Errorf("after a draft was evaluated the flag is %s", again.text)
+	if again := ask(`{"environment":"prod","context":{"targetingKey":"m-1","plan":"free"}}`); again.Text != free.Text {
+		t.Errorf("after a draft was evaluated the flag is %s", again.Text)
 	}
 }
 
 func TestPreviewNamesWhoWouldNotice(t *testing.T) {
 	h := newHost(t)
-	h.want(h.do("sam@acme", "POST", "/flags", good), 201)
+	h.Want(h.Do("sam@acme", "POST", "/flags", good), 201)
 	body := `{"environment":"prod","draft":` + with(`"path":"plan","op":"in","value":["pro","enterprise"]`, `"path":"targetingKey","op":"in","value":["m-3","m-4","m-5"]`) + `}`
-	got := h.want(h.do("audra@acme", "POST", "/flags/payouts/preview", body), 200)
-	if got.body["subjects"] != 10.0 || got.body["before"] != 4.0 || got.body["after"] != 3.0 ||
-		fmt.Sprint(got.body["added"]) != "[m-4 m-5]" || fmt.Sprint(got.body["removed"]) != "[m-0 m-1 m-2]" || fmt.Sprint(got.body["changed"]) != "[]" {
-		t.Errorf("got %s", got.text)
+	got := h.Want(h.Do("audra@acme", "POST", "/flags/payouts/preview", body), 200)
+	if got.Body["subjects"] != 10.0 || got.Body["before"] != 4.0 || got.Body["after"] != 3.0 ||
+		fmt.Sprint(got.Body["added"]) != "[m-4 m-5]" || fmt.Sprint(got.Body["removed"]) != "[m-0 m-1 m-2]" || fmt.Sprint(got.Body["changed"]) != "[]" {
+		t.Errorf("got %s", got.Text)
 	}
 }
 
 func TestKillAndRestore(t *testing.T) {
 	h := newHost(t)
-	h.want(h.do("sam@acme", "POST", "/flags", good), 201)
-	killed := h.want(h.do("sam@acme", "POST", "/flags/payouts/kill", `{"environment":"prod","reason":"refunds fail"}`), 200)
-	if at(killed.body, "environments", "prod", "killed", "by") != "sam" || at(killed.body, "environments", "prod", "killed", "reason") != "refunds fail" {
-		t.Errorf("got %s", killed.text)
+	h.Want(h.Do("sam@acme", "POST", "/flags", good), 201)
+	killed := h.Want(h.Do("sam@acme", "POST", "/flags/payouts/kill", `{"environment":"prod","reason":"refunds fail"}`), 200)
+	if at(killed.Body, "environments", "prod", "killed", "by") != "sam" || at(killed.Body, "environments", "prod", "killed", "reason") != "refunds fail" {
+		t.Errorf("got %s", killed.Text)
 	}
 	// An edit does not take it back.
-	h.want(h.do("sam@acme", "PUT", "/flags/payouts", good), 200)
-	off := h.want(h.do("sam@acme", "POST", "/flags/payouts/evaluate", `{"environment":"prod","context":{"targetingKey":"m-1","plan":"pro"}}`), 200)
-	if off.body["value"] != false || off.body["reason"] != "DISABLED" {
-		t.Errorf("got %s", off.text)
+	h.Want(h.Do("sam@acme", "PUT", "/flags/payouts", good), 200)
+	off := h.Want(h.Do("sam@acme", "POST", "/flags/payouts/evaluate", `{"environment":"prod","context":{"targetingKey":"m-1","plan":"pro"}}`), 200)
+	if off.Body["value"] != false || off.Body["reason"] != "DISABLED" {
+		t.Errorf("got %s", off.Text)
 	}
-	h.want(h.do("dana@acme", "POST", "/flags/payouts/restore", `{"environment":"prod","reason":"fixed"}`), 202)
-	restored := h.want(h.do("sam@acme", "POST", "/flags/payouts/restore", `{"environment":"prod","reason":"fixed"}`), 200)
-	if at(restored.body, "environments", "prod", "killed") != nil {
-		t.Errorf("got %s", restored.text)
+	h.Want(h.Do("dana@acme", "POST", "/flags/payouts/restore", `{"environment":"prod","reason":"fixed"}`), 202)
+	restored := h.Want(h.Do("sam@acme", "POST", "/flags/payouts/restore", `{"environment":"prod","reason":"fixed"}`), 200)
+	if at(restored.Body, "environments", "prod", "killed") != nil {
+		t.Errorf("got %s", restored.Text)
 	}
 }
 
 func TestOverridesComeAndGo(t *testing.T) {
 	h := newHost(t)
-	h.want(h.do("sam@acme", "POST", "/flags", good), 201)
+	h.Want(h.Do("sam@acme", "POST", "/flags", good), 201)
 	body := `{"environment":"prod","attribute":"actor","subject":"tess","variant":"on","until":"2026-03-02T12:00:00Z","reason":"release test"}`
-	set := h.want(h.do("sam@acme", "POST", "/flags/payouts/overrides", body), 200)
-	overrides := at(set.body, "environments", "prod", "overrides").([]any)
+	set := h.Want(h.Do("sam@acme", "POST", "/flags/payouts/overrides", body), 200)
+	overrides := at(set.Body, "environments", "prod", "overrides").([]any)
 	if len(overrides) != 1 || at(overrides[0], "kind") != "qa" || at(overrides[0], "by") != "sam" {
-		t.Fatalf("got %s", set.text)
+		t.Fatalf("got %s", set.Text)
 	}
 	ask := func() any {
-		return h.want(h.do("sam@acme", "POST", "/flags/payouts/evaluate", `{"environment":"prod","context":{"targetingKey":"x","actor":"tess"}}`), 200).body["value"]
+		return h.Want(h.Do("sam@acme", "POST", "/flags/payouts/evaluate", `{"environment":"prod","context":{"targetingKey":"x","actor":"tess"}}`), 200).Body["value"]
 	}
 	if ask() != true {
 		t.Error("the override does not hold")
 	}
 	id := at(overrides[0], "id").(string)
-	h.want(h.do("sam@acme", "DELETE", "/flags/payouts/overrides/none?environment=prod", ""), 404)
-	h.want(h.do("sam@acme", "DELETE", "/flags/payouts/overrides/"+id+"?environment=prod&reason=done", ""), 200)
+	h.Want(h.Do("sam@acme", "DELETE", "/flags/payouts/overrides/none?environment=prod", ""), 404)
+	h.Want(h.Do("sam@acme", "DELETE", "/flags/payouts/overrides/"+id+"?environment=prod&reason=done", ""), 200)
 	if ask() != false {
 		t.Error("the override holds on")
 	}
@@ -380,28 +321,28 @@ func TestOverridesComeAndGo(t *testing.T) {
 
 func TestAudienceOverHTTP(t *testing.T) {
 	h := newHost(t)
-	saved := h.want(h.do("sam@acme", "PUT", "/audiences/vip?reason=launch", `{"description":"the best","include":["m-7"],"when":{"path":"plan","op":"eq","value":"pro"}}`), 200)
-	if saved.body["key"] != "vip" || saved.header.Get("ETag") != `"1"` {
-		t.Errorf("got %s", saved.text)
+	saved := h.Want(h.Do("sam@acme", "PUT", "/audiences/vip?reason=launch", `{"description":"the best","include":["m-7"],"when":{"path":"plan","op":"eq","value":"pro"}}`), 200)
+	if saved.Body["key"] != "vip" || saved.Header.Get("ETag") != `"1"` {
+		t.Errorf("got %s", saved.Text)
 	}
-	h.want(h.do("sam@acme", "POST", "/flags", with(`{"path":"plan","op":"in","value":["pro","enterprise"]}`, `{"audience":"vip"}`)), 201)
-	shown := h.want(h.do("audra@acme", "GET", "/audiences/vip", ""), 200)
-	if fmt.Sprint(shown.body["users"]) != "[flag payouts]" || at(shown.body, "when", "path") != "plan" {
-		t.Errorf("got %s", shown.text)
+	h.Want(h.Do("sam@acme", "POST", "/flags", with(`{"path":"plan","op":"in","value":["pro","enterprise"]}`, `{"audience":"vip"}`)), 201)
+	shown := h.Want(h.Do("audra@acme", "GET", "/audiences/vip", ""), 200)
+	if fmt.Sprint(shown.Body["users"]) != "[flag payouts]" || at(shown.Body, "when", "path") != "plan" {
+		t.Errorf("got %s", shown.Text)
 	}
-	inUse := h.want(h.do("sam@acme", "DELETE", "/audiences/vip", ""), 409)
-	if !strings.HasSuffix(inUse.body["type"].(string), ":audience_in_use") || !strings.Contains(inUse.text, "flag payouts") {
-		t.Errorf("got %s", inUse.text)
+	inUse := h.Want(h.Do("sam@acme", "DELETE", "/audiences/vip", ""), 409)
+	if !strings.HasSuffix(inUse.Body["type"].(string), ":audience_in_use") || !strings.Contains(inUse.Text, "flag payouts") {
+		t.Errorf("got %s", inUse.Text)
 	}
-	list := h.want(h.do("audra@acme", "GET", "/audiences?limit=1", ""), 200)
-	if n := len(list.body["items"].([]any)); n != 1 {
-		t.Errorf("got %s", list.text)
+	list := h.Want(h.Do("audra@acme", "GET", "/audiences?limit=1", ""), 200)
+	if n := len(list.Body["items"].([]any)); n != 1 {
+		t.Errorf("got %s", list.Text)
 	}
-	h.want(h.do("nina@bloom", "GET", "/audiences/vip", ""), 404)
-	h.want(h.do("sam@acme", "DELETE", "/flags/payouts", ""), 204)
-	h.want(h.do("sam@acme", "DELETE", "/audiences/vip?reason=over", "", `If-Match: "9"`), 409)
-	h.want(h.do("sam@acme", "DELETE", "/audiences/vip?reason=over", "", `If-Match: "1"`), 204)
-	h.want(h.do("sam@acme", "GET", "/audiences/vip", ""), 404)
+	h.Want(h.Do("nina@bloom", "GET", "/audiences/vip", ""), 404)
+	h.Want(h.Do("sam@acme", "DELETE", "/flags/payouts", ""), 204)
+	h.Want(h.Do("sam@acme", "DELETE", "/audiences/vip?reason=over", "", `If-Match: "9"`), 409)
+	h.Want(h.Do("sam@acme", "DELETE", "/audiences/vip?reason=over", "", `If-Match: "1"`), 204)
+	h.Want(h.Do("sam@acme", "GET", "/audiences/vip", ""), 404)
 }
 
 // pending is the answer of a gate that asks others.
@@ -423,22 +364,22 @@ var changes = []struct{ method, path, body string }{
 // prepared is a host that all of [changes] could change.
 func prepared(t *testing.T) *host {
 	h := newHost(t)
-	h.want(h.do("sam@acme", "POST", "/flags", good), 201)
-	h.want(h.do("sam@acme", "POST", "/flags/payouts/overrides", `{"environment":"prod","id":"o","kind":"tenant","attribute":"merchantId","subject":"m-1","variant":"on"}`), 200)
-	h.want(h.do("sam@acme", "PUT", "/audiences/vip", `{"include":["m-1"]}`), 200)
+	h.Want(h.Do("sam@acme", "POST", "/flags", good), 201)
+	h.Want(h.Do("sam@acme", "POST", "/flags/payouts/overrides", `{"environment":"prod","id":"o","kind":"tenant","attribute":"merchantId","subject":"m-1","variant":"on"}`), 200)
+	h.Want(h.Do("sam@acme", "PUT", "/audiences/vip", `{"include":["m-1"]}`), 200)
 	return h
 }
 
 func TestChangeThatWaitsForApprovalIsAccepted(t *testing.T) {
 	h := prepared(t)
-	before := h.do("sam@acme", "GET", "/flags", "").text + h.do("sam@acme", "GET", "/audiences", "").text
+	before := h.Do("sam@acme", "GET", "/flags", "").Text + h.Do("sam@acme", "GET", "/audiences", "").Text
 	for _, c := range changes {
-		got := h.want(h.do("dana@acme", c.method, c.path, c.body), 202)
-		if got.body["status"] != "awaiting_approval" || got.body["request_id"] != "req-1" {
-			t.Errorf("%s %s: got %s", c.method, c.path, got.text)
+		got := h.Want(h.Do("dana@acme", c.method, c.path, c.body), 202)
+		if got.Body["status"] != "awaiting_approval" || got.Body["request_id"] != "req-1" {
+			t.Errorf("%s %s: got %s", c.method, c.path, got.Text)
 		}
 	}
-	if after := h.do("sam@acme", "GET", "/flags", "").text + h.do("sam@acme", "GET", "/audiences", "").text; after != before {
+	if after := h.Do("sam@acme", "GET", "/flags", "").Text + h.Do("sam@acme", "GET", "/audiences", "").Text; after != before {
 		t.Errorf("something was changed:\n%s\n%s", before, after)
 	}
 }
@@ -446,28 +387,28 @@ func TestChangeThatWaitsForApprovalIsAccepted(t *testing.T) {
 func TestWhoeverMayNotChangesNothing(t *testing.T) {
 	h := prepared(t)
 	for _, c := range changes {
-		denied := h.want(h.do("audra@acme", c.method, c.path, c.body), 403)
-		if at(denied.body, "reason", "code") != "read_only" {
-			t.Errorf("%s %s: got %s", c.method, c.path, denied.text)
+		denied := h.Want(h.Do("audra@acme", c.method, c.path, c.body), 403)
+		if at(denied.Body, "reason", "code") != "read_only" {
+			t.Errorf("%s %s: got %s", c.method, c.path, denied.Text)
 		}
-		h.want(h.do("", c.method, c.path, c.body), 401)
+		h.Want(h.Do("", c.method, c.path, c.body), 401)
 	}
 	for _, path := range []string{"/flags", "/flags/payouts", "/flags/payouts/versions", "/flags/payouts/versions/1", "/flags/payouts/diff?from=1&to=2", "/audiences", "/audiences/vip"} {
-		h.want(h.do("mallory@acme", "GET", path, ""), 403)
-		h.want(h.do("", "GET", path, ""), 401)
-		h.want(h.do("audra@acme", "GET", path, ""), 200)
+		h.Want(h.Do("mallory@acme", "GET", path, ""), 403)
+		h.Want(h.Do("", "GET", path, ""), 401)
+		h.Want(h.Do("audra@acme", "GET", path, ""), 200)
 		if path != "/flags" && path != "/audiences" {
-			h.want(h.do("nina@bloom", "GET", path, ""), 404)
+			h.Want(h.Do("nina@bloom", "GET", path, ""), 404)
 		}
 	}
 	for _, path := range []string{"/flags/payouts/evaluate", "/flags/payouts/preview"} {
 		body := `{"environment":"prod","draft":` + good + `}`
-		h.want(h.do("mallory@acme", "POST", path, body), 403)
-		h.want(h.do("audra@acme", "POST", path, body), 200)
+		h.Want(h.Do("mallory@acme", "POST", path, body), 403)
+		h.Want(h.Do("audra@acme", "POST", path, body), 200)
 	}
 	for _, c := range changes {
 		if c.path != "/flags" && c.path != "/audiences/vip" {
-			h.want(h.do("nina@bloom", c.method, c.path, c.body), 404)
+			h.Want(h.Do("nina@bloom", c.method, c.path, c.body), 404)
 		}
 	}
 }
@@ -475,26 +416,26 @@ func TestWhoeverMayNotChangesNothing(t *testing.T) {
 func TestListsArePaged(t *testing.T) {
 	h := newHost(t)
 	for i := range 5 {
-		h.want(h.do("sam@acme", "POST", "/flags", with("payouts", fmt.Sprintf("flag-%d", i))), 201)
+		h.Want(h.Do("sam@acme", "POST", "/flags", with("payouts", fmt.Sprintf("flag-%d", i))), 201)
 	}
 	seen := map[string]bool{}
 	path := "/flags?limit=2"
 	for range 3 {
-		page := h.want(h.do("sam@acme", "GET", path, ""), 200)
-		for _, item := range page.body["items"].([]any) {
+		page := h.Want(h.Do("sam@acme", "GET", path, ""), 200)
+		for _, item := range page.Body["items"].([]any) {
 			seen[at(item, "key").(string)] = true
 		}
-		if page.body["next"] == "" {
+		if page.Body["next"] == "" {
 			break
 		}
-		link := strings.TrimSuffix(strings.TrimPrefix(page.header.Get("Link"), "<"), `>; rel="next"`)
+		link := strings.TrimSuffix(strings.TrimPrefix(page.Header.Get("Link"), "<"), `>; rel="next"`)
 		path = strings.TrimPrefix(link, prefix)
 	}
 	if len(seen) != 5 {
 		t.Errorf("the pages hold %v", maps.Keys(seen))
 	}
-	h.want(h.do("sam@acme", "GET", "/flags?after=x", ""), 400)
-	h.want(h.do("sam@acme", "GET", "/flags?limt=2", ""), 400)
+	h.Want(h.Do("sam@acme", "GET", "/flags?after=x", ""), 400)
+	h.Want(h.Do("sam@acme", "GET", "/flags?limt=2", ""), 400)
 }
 
 func TestWhatIsWrongIsNamed(t *testing.T) {
@@ -546,12 +487,12 @@ func TestWhatIsWrongIsNamed(t *testing.T) {
 			if c.path == "/flags" { // one that is not there yet
 				c.body = strings.Replace(c.body, `"key":"payouts"`, `"key":"other"`, 1)
 			}
-			got := h.do("sam@acme", c.method, c.path, c.body, "Content-Type: application/json")
-			if got.status != c.status || !strings.HasPrefix(got.header.Get("Content-Type"), "application/problem+json") {
-				t.Fatalf("got %d %s, want %d", got.status, got.text, c.status)
+			got := h.Do("sam@acme", c.method, c.path, c.body, "Content-Type: application/json")
+			if got.Status != c.status || !strings.HasPrefix(got.Header.Get("Content-Type"), "application/problem+json") {
+				t.Fatalf("got %d %s, want %d", got.Status, got.Text, c.status)
 			}
-			if c.pointer != "" && !strings.Contains(got.text, `"pointer":"`+c.pointer+`"`) {
-				t.Errorf("got %s, want the pointer %s", got.text, c.pointer)
+			if c.pointer != "" && !strings.Contains(got.Text, `"pointer":"`+c.pointer+`"`) {
+				t.Errorf("got %s, want the pointer %s", got.Text, c.pointer)
 			}
 		})
 	}
@@ -559,32 +500,32 @@ func TestWhatIsWrongIsNamed(t *testing.T) {
 
 func TestARevisionOfWhatIsNotThereIs404(t *testing.T) {
 	h := prepared(t)
-	h.do("sam@acme", "PUT", "/audiences/gone", `{}`, "Content-Type: application/json")
-	h.do("sam@acme", "DELETE", "/audiences/gone", "")
+	h.Do("sam@acme", "PUT", "/audiences/gone", `{}`, "Content-Type: application/json")
+	h.Do("sam@acme", "DELETE", "/audiences/gone", "")
 	for _, c := range []struct{ method, path, body string }{
 		{"PUT", "/flags/none", with("payouts", "none")},
 		{"DELETE", "/flags/none", ""},
 		{"DELETE", "/audiences/none", ""},
 		{"DELETE", "/audiences/gone", ""},
 	} {
-		if got := h.do("sam@acme", c.method, c.path, c.body, "Content-Type: application/json", `If-Match: "7"`); got.status != 404 {
-			t.Errorf("%s %s: got %d %s, want 404", c.method, c.path, got.status, got.text)
+		if got := h.Do("sam@acme", c.method, c.path, c.body, "Content-Type: application/json", `If-Match: "7"`); got.Status != 404 {
+			t.Errorf("%s %s: got %d %s, want 404", c.method, c.path, got.Status, got.Text)
 		}
 	}
-	if got := h.do("sam@acme", "DELETE", "/flags/payouts", "", `If-Match: "7"`); got.status != 409 {
-		t.Errorf("a flag that is at another revision: got %d %s, want 409", got.status, got.text)
+	if got := h.Do("sam@acme", "DELETE", "/flags/payouts", "", `If-Match: "7"`); got.Status != 409 {
+		t.Errorf("a flag that is at another revision: got %d %s, want 409", got.Status, got.Text)
 	}
 }
 
 func TestRepeatedCreationIsOneFlag(t *testing.T) {
 	h := newHost(t)
-	first := h.want(h.do("sam@acme", "POST", "/flags", good, "Idempotency-Key: k1"), 201)
-	again := h.want(h.do("sam@acme", "POST", "/flags", good, "Idempotency-Key: k1"), 201)
-	if first.text != again.text {
-		t.Errorf("got %s, then %s", first.text, again.text)
+	first := h.Want(h.Do("sam@acme", "POST", "/flags", good, "Idempotency-Key: k1"), 201)
+	again := h.Want(h.Do("sam@acme", "POST", "/flags", good, "Idempotency-Key: k1"), 201)
+	if first.Text != again.Text {
+		t.Errorf("got %s, then %s", first.Text, again.Text)
 	}
-	h.want(h.do("sam@acme", "POST", "/flags", with("finance", "ops"), "Idempotency-Key: k1"), 409)
-	h.want(h.do("sam@acme", "POST", "/flags?reason=other", good, "Idempotency-Key: k1"), 409)
+	h.Want(h.Do("sam@acme", "POST", "/flags", with("finance", "ops"), "Idempotency-Key: k1"), 409)
+	h.Want(h.Do("sam@acme", "POST", "/flags?reason=other", good, "Idempotency-Key: k1"), 409)
 }
 
 func TestDocumentCoversTheSurface(t *testing.T) {
@@ -608,15 +549,15 @@ func TestNewNeedsItsParts(t *testing.T) {
 
 func TestQuotaIsShownAndNamedWhereItIsReached(t *testing.T) {
 	h := newHost(t)
-	h.want(h.do("sam@tiny", "POST", "/flags", good), 201)
-	full := h.want(h.do("sam@tiny", "POST", "/flags", strings.Replace(good, "payouts", "refunds", 1)), 409)
-	if !strings.HasSuffix(full.body["type"].(string), ":limit") || !strings.Contains(full.text, `"limit":{"what":"flags","limit":1}`) {
-		t.Errorf("got %s", full.text)
+	h.Want(h.Do("sam@tiny", "POST", "/flags", good), 201)
+	full := h.Want(h.Do("sam@tiny", "POST", "/flags", strings.Replace(good, "payouts", "refunds", 1)), 409)
+	if !strings.HasSuffix(full.Body["type"].(string), ":limit") || !strings.Contains(full.Text, `"limit":{"what":"flags","limit":1}`) {
+		t.Errorf("got %s", full.Text)
 	}
-	shown := h.want(h.do("sam@tiny", "GET", "/flags/-/quotas", ""), 200)
-	if want := `{"items":[{"what":"flags","limit":1,"used":1},{"what":"audiences","limit":1000,"used":0}],"next":""}`; strings.TrimSpace(shown.text) != want {
-		t.Errorf("got %s, want %s", shown.text, want)
+	shown := h.Want(h.Do("sam@tiny", "GET", "/flags/-/quotas", ""), 200)
+	if want := `{"items":[{"what":"flags","limit":1,"used":1},{"what":"audiences","limit":1000,"used":0}],"next":""}`; strings.TrimSpace(shown.Text) != want {
+		t.Errorf("got %s, want %s", shown.Text, want)
 	}
-	h.want(h.do("mallory@tiny", "GET", "/flags/-/quotas", ""), 403)
-	h.want(h.do("sam@tiny", "GET", "/flags/-/quotas?what=1", ""), 400)
+	h.Want(h.Do("mallory@tiny", "GET", "/flags/-/quotas", ""), 403)
+	h.Want(h.Do("sam@tiny", "GET", "/flags/-/quotas?what=1", ""), 400)
 }

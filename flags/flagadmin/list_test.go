@@ -2,7 +2,6 @@ package flagadmin_test
 
 import (
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -13,14 +12,6 @@ import (
 	"github.com/lumelle/adminkit/flags"
 	"github.com/lumelle/adminkit/flags/flagadmin"
 )
-
-// as returns what sends requests of who.
-func (h *host) as(who string) func(r *http.Request) (*http.Response, error) {
-	return func(r *http.Request) (*http.Response, error) {
-		r.Header.Set("Authorization", "Bearer "+who)
-		return h.client.Do(r)
-	}
-}
 
 // fill gives a tenant flags.
 func (h *host) fill(tenant string, n int) {
@@ -46,7 +37,7 @@ func TestFlagsAreListedAsTheyAreDeclared(t *testing.T) {
 	h.fill("acme", 13)
 	h.fill("bloom", 3)
 	httpapitest.List(t, httpapitest.ListUnderTest{
-		Fields: flags.Flags().Info(), Sort: flags.Flags().Sort, URL: h.url + "/flags", Own: h.as("audra@acme"), Stranger: h.as("nina@bloom"),
+		Fields: flags.Flags().Info(), Sort: flags.Flags().Sort, URL: h.URL + "/flags", Own: h.As("audra@acme"), Stranger: h.As("nina@bloom"),
 		Document: httpapitest.Load(t, flagadmin.OpenAPI()), Path: "/flags", ID: "key",
 		Saved: h.saved, Name: flags.Flags().Name, Person: httpapi.Identity{Tenant: "acme", Actor: audit.Actor{Type: audit.User, ID: "audra"}},
 	})
@@ -58,8 +49,8 @@ func TestManyFlagsAreDeletedEachAsIfItStoodAlone(t *testing.T) {
 	h.fill("bloom", 3)
 	told := func(who, body string) (lines []string) {
 		t.Helper()
-		got := h.want(h.do(who, "POST", "/flags/bulk", body), 200)
-		for _, i := range got.body["items"].([]any) {
+		got := h.Want(h.Do(who, "POST", "/flags/bulk", body), 200)
+		for _, i := range got.Body["items"].([]any) {
 			item := i.(map[string]any)
 			line := fmt.Sprint(item["id"], " ", item["status"])
 			if p, ok := item["problem"].(map[string]any); ok {
@@ -83,7 +74,7 @@ func TestManyFlagsAreDeletedEachAsIfItStoodAlone(t *testing.T) {
 			t.Errorf("%s %s: got %q, want %q", c.who, c.body, got, c.want)
 		}
 	}
-	if got := h.want(h.do("nina@bloom", "GET", "/flags", ""), 200); len(got.body["items"].([]any)) != 3 {
-		t.Errorf("got %s", got.text)
+	if got := h.Want(h.Do("nina@bloom", "GET", "/flags", ""), 200); len(got.Body["items"].([]any)) != 3 {
+		t.Errorf("got %s", got.Text)
 	}
 }

@@ -2,10 +2,8 @@ package webhookadmin_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -37,9 +35,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // A host is the surface over one Service, with a client whose every answer is held
 // against the OpenAPI document.
 type host struct {
+	*httpapitest.Client
 	t        *testing.T
-	url      string
-	client   *http.Client
 	handler  http.Handler
 	governor *audit.Governor
 	log      *audit.Log
@@ -94,7 +91,7 @@ func newHost(t *testing.T) *host {
 	h.saved, err = saved.New(b.SavedFilters(), []saved.List{saved.Of(webhooks.Endpoints()), saved.Of(webhooks.Deliveries())}, saved.Config{})
 	must(t, err)
 	h.handler, err = webhookadmin.New(service, webhookadmin.Config{
-		Config: httpapi.Config{Identify: identify, Tx: b, Idempotency: b.Idempotency(), Vault: vault, Saved: h.saved},
+		Config: httpapi.Config{Identify: httpapitest.Identify, Tx: b, Idempotency: b.Idempotency(), Vault: vault, Saved: h.saved},
 		ApprovalID: func(err error) string {
 			p, _ := errors.AsType[pending](err)
 			return p.id
@@ -109,28 +106,14 @@ func newHost(t *testing.T) *host {
 	must(t, err)
 	mux := http.NewServeMux()
 	mux.Handle(prefix+"/", http.StripPrefix(prefix, h.handler))
-	server := httptest.NewServer(httpapi.Edge(nil, mux))
 	t.Cleanup(func() {
-		server.Close()
-		server.Client().CloseIdleConnections()
 		ctx := context.WithoutCancel(t.Context())
 		worker.Close(ctx)
 		d.Close(ctx)
 		b.Close(ctx)
 	})
-	h.url = server.URL + prefix
-	h.client = &http.Client{Transport: httpapitest.Load(t, webhookadmin.OpenAPI()).Transport(t, server.Client().Transport)}
+	h.Client = httpapitest.Serve(t, mux, prefix, webhookadmin.OpenAPI())
 	return h
-}
-
-// identify reads "Bearer person@tenant".
-func identify(r *http.Request) (httpapi.Identity, error) {
-	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	person, tenant, _ := strings.Cut(token, "@")
-	if !ok {
-		return httpapi.Identity{}, httpapi.ErrUnauthenticated
-	}
-	return httpapi.Identity{Tenant: tenant, Actor: audit.Actor{Type: audit.User, ID: person}}, nil
 }
 
 func must(t *testing.T, err error) {
@@ -140,84 +123,42 @@ func must(t *testing.T, err error) {
 	}
 }
 
-type answer struct {
-	status int
-	header http.Header
-	body   map[string]any
-	text   string
-}
-
-// do sends a request as who, "" for nobody, with header lines "Name: value".
-func (h *host) do(who, method, path, body string, header ...string) answer {
-	h.t.Helper()
-	req, err := http.NewRequestWithContext(h.t.Context(), method, h.url+path, strings.NewReader(body))
-	must(h.t, err)
-	if who != "" {
-		req.Header.Set("Authorization", "Bearer "+who)
-	}
-	if body != "" {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	for _, line := range header {
-		name, value, _ := strings.Cut(line, ": ")
-		req.Header.Set(name, value)
-	}
-	resp, err := h.client.Do(req)
-	must(h.t, err)
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	must(h.t, err)
-	a := answer{status: resp.StatusCode, header: resp.Header, text: string(text)}
-	if len(text) > 0 {
-		must(h.t, json.Unmarshal(text, &a.body))
-	}
-	return a
-}
-
-func (h *host) want(a answer, status int) answer {
-	h.t.Helper()
-	if a.status != status {
-		h.t.Fatalf("got %d %s, want %d", a.status, a.text, status)
-	}
-	return a
-}
-
 const good = `{"url":"https://hooks.example.com/in","event_types":["lumelle.orders.v1.*"],"description":"ERP"}`
 
 func TestEndpointOverHTTP(t *testing.T) {
 	h := newHost(t)
-	created := h.want(h.do("sam@acme", "POST", "/endpoints", good), 201)
-	id := created.body["id"].(string)
-	secret := created.body["secret"].(string)
-	if !strings.HasPrefix(secret, "whsec_") || created.body["status"] != "enabled" || created.header.Get("ETag") != `"1"` || created.header.Get("Cache-Control") != "no-store" {
-		t.Errorf("got %s %v", created.text, created.header)
+	created := h.Want(h.Do("sam@acme", "POST", "/endpoints", good), 201)
+	id := created.Body["id"].(string)
+	secret := created.Body["secret"].(string)
+	if !strings.HasPrefix(secret, "whsec_") || created.Body["status"] != "enabled" || created.Header.Get("ETag") != `"1"` || created.Header.Get("Cache-Control") != "no-store" {
+		t.Errorf("got %s %v", created.Text, created.Header)
 	}
-	shown := h.want(h.do("sam@acme", "GET", "/endpoints/"+id, ""), 200)
-	if strings.Contains(shown.text, "whsec_") || shown.body["description"] != "ERP" {
-		t.Errorf("got %s", shown.text)
+	shown := h.Want(h.Do("sam@acme", "GET", "/endpoints/"+id, ""), 200)
+	if strings.Contains(shown.Text, "whsec_") || shown.Body["description"] != "ERP" {
+		t.Errorf("got %s", shown.Text)
 	}
-	h.want(h.do("sam@acme", "PUT", "/endpoints/"+id, strings.Replace(good, "ERP", "new ERP", 1), `If-Match: "7"`), 409)
-	h.want(h.do("sam@acme", "PUT", "/endpoints/"+id, good, `If-Match: 1`), 400)
-	changed := h.want(h.do("sam@acme", "PUT", "/endpoints/"+id, strings.Replace(good, "ERP", "new ERP", 1), `If-Match: "1"`), 200)
-	if changed.body["description"] != "new ERP" || changed.header.Get("ETag") != `"2"` {
-		t.Errorf("got %s", changed.text)
+	h.Want(h.Do("sam@acme", "PUT", "/endpoints/"+id, strings.Replace(good, "ERP", "new ERP", 1), `If-Match: "7"`), 409)
+	h.Want(h.Do("sam@acme", "PUT", "/endpoints/"+id, good, `If-Match: 1`), 400)
+	changed := h.Want(h.Do("sam@acme", "PUT", "/endpoints/"+id, strings.Replace(good, "ERP", "new ERP", 1), `If-Match: "1"`), 200)
+	if changed.Body["description"] != "new ERP" || changed.Header.Get("ETag") != `"2"` {
+		t.Errorf("got %s", changed.Text)
 	}
-	off := h.want(h.do("sam@acme", "POST", "/endpoints/"+id+"/disable", `{"reason":"moving"}`), 200)
-	if off.body["status"] != "disabled" || off.body["disabled_reason"] != "moving" {
-		t.Errorf("got %s", off.text)
+	off := h.Want(h.Do("sam@acme", "POST", "/endpoints/"+id+"/disable", `{"reason":"moving"}`), 200)
+	if off.Body["status"] != "disabled" || off.Body["disabled_reason"] != "moving" {
+		t.Errorf("got %s", off.Text)
 	}
-	h.want(h.do("sam@acme", "POST", "/endpoints/"+id+"/disable", ""), 200)
-	on := h.want(h.do("sam@acme", "POST", "/endpoints/"+id+"/enable", ""), 200)
-	if on.body["status"] != "enabled" {
-		t.Errorf("got %s", on.text)
+	h.Want(h.Do("sam@acme", "POST", "/endpoints/"+id+"/disable", ""), 200)
+	on := h.Want(h.Do("sam@acme", "POST", "/endpoints/"+id+"/enable", ""), 200)
+	if on.Body["status"] != "enabled" {
+		t.Errorf("got %s", on.Text)
 	}
-	rotated := h.want(h.do("sam@acme", "POST", "/endpoints/"+id+"/rotate-secret", ""), 200)
-	if s := rotated.body["secret"].(string); s == secret || !strings.HasPrefix(s, "whsec_") {
-		t.Errorf("got %s", rotated.text)
+	rotated := h.Want(h.Do("sam@acme", "POST", "/endpoints/"+id+"/rotate-secret", ""), 200)
+	if s := rotated.Body["secret"].(string); s == secret || !strings.HasPrefix(s, "whsec_") {
+		t.Errorf("got %s", rotated.Text)
 	}
-	h.want(h.do("sam@acme", "DELETE", "/endpoints/"+id, "", `If-Match: "1"`), 409)
-	h.want(h.do("sam@acme", "DELETE", "/endpoints/"+id, ""), 204)
-	h.want(h.do("sam@acme", "GET", "/endpoints/"+id, ""), 404)
+	h.Want(h.Do("sam@acme", "DELETE", "/endpoints/"+id, "", `If-Match: "1"`), 409)
+	h.Want(h.Do("sam@acme", "DELETE", "/endpoints/"+id, ""), 204)
+	h.Want(h.Do("sam@acme", "GET", "/endpoints/"+id, ""), 404)
 }
 
 // pending is the answer of a gate that asks others.
@@ -228,41 +169,41 @@ func (pending) Refused() audit.Outcome { return audit.Pending }
 
 func TestChangeThatWaitsForApprovalIsAccepted(t *testing.T) {
 	h := newHost(t)
-	id := h.want(h.do("sam@acme", "POST", "/endpoints", good), 201).body["id"].(string)
+	id := h.Want(h.Do("sam@acme", "POST", "/endpoints", good), 201).Body["id"].(string)
 	for _, c := range []struct{ method, path, body string }{
 		{"POST", "/endpoints", good}, {"PUT", "/endpoints/" + id, good}, {"DELETE", "/endpoints/" + id, ""},
 		{"POST", "/endpoints/" + id + "/disable", ""}, {"POST", "/endpoints/" + id + "/rotate-secret", ""},
 	} {
-		got := h.want(h.do("dana@acme", c.method, c.path, c.body), 202)
-		if got.body["status"] != "awaiting_approval" || got.body["request_id"] != "req-1" {
-			t.Errorf("%s %s: got %s", c.method, c.path, got.text)
+		got := h.Want(h.Do("dana@acme", c.method, c.path, c.body), 202)
+		if got.Body["status"] != "awaiting_approval" || got.Body["request_id"] != "req-1" {
+			t.Errorf("%s %s: got %s", c.method, c.path, got.Text)
 		}
 	}
-	again := []answer{h.do("dana@acme", "POST", "/endpoints", good, "Idempotency-Key: k"), h.do("dana@acme", "POST", "/endpoints", good, "Idempotency-Key: k")}
-	if again[0].status != 202 || again[0].text != again[1].text {
+	again := []httpapitest.Answer{h.Do("dana@acme", "POST", "/endpoints", good, "Idempotency-Key: k"), h.Do("dana@acme", "POST", "/endpoints", good, "Idempotency-Key: k")}
+	if again[0].Status != 202 || again[0].Text != again[1].Text {
 		t.Errorf("got %+v", again)
 	}
-	page := h.want(h.do("sam@acme", "GET", "/endpoints", ""), 200)
-	items := page.body["items"].([]any)
+	page := h.Want(h.Do("sam@acme", "GET", "/endpoints", ""), 200)
+	items := page.Body["items"].([]any)
 	if len(items) != 1 || items[0].(map[string]any)["revision"] != 1.0 {
-		t.Errorf("something was changed: %s", page.text)
+		t.Errorf("something was changed: %s", page.Text)
 	}
 }
 
 func TestListsArePaged(t *testing.T) {
 	h := newHost(t)
 	for range 5 {
-		h.want(h.do("sam@acme", "POST", "/endpoints", good), 201)
+		h.Want(h.Do("sam@acme", "POST", "/endpoints", good), 201)
 	}
 	seen := map[string]bool{}
 	path := "/endpoints?limit=2"
 	for range 3 {
-		page := h.want(h.do("sam@acme", "GET", path, ""), 200)
-		for _, item := range page.body["items"].([]any) {
+		page := h.Want(h.Do("sam@acme", "GET", path, ""), 200)
+		for _, item := range page.Body["items"].([]any) {
 			seen[item.(map[string]any)["id"].(string)] = true
 		}
-		link := page.header.Get("Link")
-		if next := page.body["next"]; next == "" {
+		link := page.Header.Get("Link")
+		if next := page.Body["next"]; next == "" {
 			if link != "" {
 				t.Errorf("the last page links on: %s", link)
 			}
@@ -273,15 +214,15 @@ func TestListsArePaged(t *testing.T) {
 	if len(seen) != 5 {
 		t.Errorf("saw %d of 5", len(seen))
 	}
-	other := h.want(h.do("nina@bloom", "GET", "/endpoints", ""), 200)
-	if n := len(other.body["items"].([]any)); n != 0 {
+	other := h.Want(h.Do("nina@bloom", "GET", "/endpoints", ""), 200)
+	if n := len(other.Body["items"].([]any)); n != 0 {
 		t.Errorf("another tenant sees %d endpoints", n)
 	}
 }
 
 func TestRefusalsOverHTTP(t *testing.T) {
 	h := newHost(t)
-	id := h.want(h.do("sam@acme", "POST", "/endpoints", good), 201).body["id"].(string)
+	id := h.Want(h.Do("sam@acme", "POST", "/endpoints", good), 201).Body["id"].(string)
 	with := func(old, new string) string { return strings.Replace(good, old, new, 1) }
 	for _, c := range []struct {
 		name, who, method, path, body string
@@ -322,31 +263,31 @@ func TestRefusalsOverHTTP(t *testing.T) {
 		{"an endless reason", "sam@acme", "POST", "/endpoints/" + id + "/disable", `{"reason":"` + strings.Repeat("x", 300) + `"}`, 422, "/reason"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got := h.do(c.who, c.method, c.path, c.body)
-			if got.status != c.status || !strings.HasPrefix(got.header.Get("Content-Type"), "application/problem+json") {
-				t.Fatalf("got %d %s, want %d", got.status, got.text, c.status)
+			got := h.Do(c.who, c.method, c.path, c.body)
+			if got.Status != c.status || !strings.HasPrefix(got.Header.Get("Content-Type"), "application/problem+json") {
+				t.Fatalf("got %d %s, want %d", got.Status, got.Text, c.status)
 			}
-			if c.pointer != "" && !strings.Contains(got.text, `"pointer":"`+c.pointer+`"`) {
-				t.Errorf("got %s, want the pointer %s", got.text, c.pointer)
+			if c.pointer != "" && !strings.Contains(got.Text, `"pointer":"`+c.pointer+`"`) {
+				t.Errorf("got %s, want the pointer %s", got.Text, c.pointer)
 			}
 		})
 	}
-	page := h.want(h.do("sam@acme", "GET", "/endpoints", ""), 200)
-	if n := len(page.body["items"].([]any)); n != 1 {
+	page := h.Want(h.Do("sam@acme", "GET", "/endpoints", ""), 200)
+	if n := len(page.Body["items"].([]any)); n != 1 {
 		t.Errorf("there are %d endpoints, want the one that was made", n)
 	}
 }
 
 func TestRepeatedCreationIsOneEndpoint(t *testing.T) {
 	h := newHost(t)
-	first := h.want(h.do("sam@acme", "POST", "/endpoints", good, "Idempotency-Key: k1"), 201)
-	again := h.want(h.do("sam@acme", "POST", "/endpoints", good, "Idempotency-Key: k1"), 201)
-	if first.text != again.text {
-		t.Errorf("got %s, then %s", first.text, again.text)
+	first := h.Want(h.Do("sam@acme", "POST", "/endpoints", good, "Idempotency-Key: k1"), 201)
+	again := h.Want(h.Do("sam@acme", "POST", "/endpoints", good, "Idempotency-Key: k1"), 201)
+	if first.Text != again.Text {
+		t.Errorf("got %s, then %s", first.Text, again.Text)
 	}
-	h.want(h.do("sam@acme", "POST", "/endpoints", strings.Replace(good, "ERP", "x", 1), "Idempotency-Key: k1"), 409)
-	page := h.want(h.do("sam@acme", "GET", "/endpoints", ""), 200)
-	if n := len(page.body["items"].([]any)); n != 1 {
+	h.Want(h.Do("sam@acme", "POST", "/endpoints", strings.Replace(good, "ERP", "x", 1), "Idempotency-Key: k1"), 409)
+	page := h.Want(h.Do("sam@acme", "GET", "/endpoints", ""), 200)
+	if n := len(page.Body["items"].([]any)); n != 1 {
 		t.Errorf("there are %d endpoints", n)
 	}
 }
@@ -355,19 +296,19 @@ func TestDeliveryOverHTTP(t *testing.T) {
 	h := newHost(t)
 	r := webhookstest.NewReceiver(t)
 	r.Reply(webhookstest.Reply{Status: 500, Body: "SECRET"}, webhookstest.Reply{Status: 500})
-	created := h.want(h.do("sam@acme", "POST", "/endpoints", strings.Replace(good, "https://hooks.example.com/in", r.URL(), 1)), 201)
+	created := h.Want(h.Do("sam@acme", "POST", "/endpoints", strings.Replace(good, "https://hooks.example.com/in", r.URL(), 1)), 201)
 	ctx := correlation.With(audit.WithActor(t.Context(), audit.Actor{Type: audit.User, ID: "sam"}), correlation.New())
 	e, err := h.governor.Change(ctx, audit.Event{Tenant: "acme", Action: "orders.refund", Resource: audit.Resource{Type: "order", ID: "1"}},
 		func(context.Context, *audit.Event) error { return nil })
 	must(t, err)
-	filter := fmt.Sprintf("/deliveries?endpoint_id=%s&event_type=lumelle.orders.v1.refunded&trace_id=%s", created.body["id"], e.Trace.TraceID)
+	filter := fmt.Sprintf("/deliveries?endpoint_id=%s&event_type=lumelle.orders.v1.refunded&trace_id=%s", created.Body["id"], e.Trace.TraceID)
 	status := func(want string) map[string]any {
 		t.Helper()
 		deadline := time.After(time.Minute)
 		tick := time.NewTicker(5 * time.Millisecond)
 		defer tick.Stop()
 		for {
-			items := h.want(h.do("sam@acme", "GET", filter+"&status="+want, ""), 200).body["items"].([]any)
+			items := h.Want(h.Do("sam@acme", "GET", filter+"&status="+want, ""), 200).Body["items"].([]any)
 			if len(items) == 1 {
 				return items[0].(map[string]any)
 			}
@@ -383,33 +324,33 @@ func TestDeliveryOverHTTP(t *testing.T) {
 		t.Errorf("got %v", failed)
 	}
 	id := failed["id"].(string)
-	detail := h.want(h.do("sam@acme", "GET", "/deliveries/"+id, ""), 200)
-	attempts := detail.body["attempts"].([]any)
+	detail := h.Want(h.Do("sam@acme", "GET", "/deliveries/"+id, ""), 200)
+	attempts := detail.Body["attempts"].([]any)
 	first := attempts[0].(map[string]any)
 	if len(attempts) != 2 || first["n"] != 1.0 || first["status_code"] != 500.0 || first["class"] != "status" || first["error"] == "" ||
 		first["trace_id"] != e.Trace.TraceID || first["trace_url"] != "https://traces.example.com/"+e.Trace.TraceID {
-		t.Errorf("got %s", detail.text)
+		t.Errorf("got %s", detail.Text)
 	}
-	if strings.Contains(detail.text, "SECRET") {
-		t.Errorf("the answer of the receiver is shown: %s", detail.text)
+	if strings.Contains(detail.Text, "SECRET") {
+		t.Errorf("the answer of the receiver is shown: %s", detail.Text)
 	}
-	h.want(h.do("nina@bloom", "GET", "/deliveries/"+id, ""), 404)
-	h.want(h.do("nina@bloom", "POST", "/deliveries/"+id+"/redeliver", ""), 404)
-	h.want(h.do("audra@acme", "POST", "/deliveries/"+id+"/redeliver", ""), 403)
-	h.want(h.do("sam@acme", "POST", "/endpoints/"+created.body["id"].(string)+"/disable", ""), 200)
-	refused := h.want(h.do("sam@acme", "POST", "/deliveries/"+id+"/redeliver", ""), 409)
-	if !strings.HasSuffix(refused.body["type"].(string), ":endpoint_disabled") {
-		t.Errorf("got %s", refused.text)
+	h.Want(h.Do("nina@bloom", "GET", "/deliveries/"+id, ""), 404)
+	h.Want(h.Do("nina@bloom", "POST", "/deliveries/"+id+"/redeliver", ""), 404)
+	h.Want(h.Do("audra@acme", "POST", "/deliveries/"+id+"/redeliver", ""), 403)
+	h.Want(h.Do("sam@acme", "POST", "/endpoints/"+created.Body["id"].(string)+"/disable", ""), 200)
+	refused := h.Want(h.Do("sam@acme", "POST", "/deliveries/"+id+"/redeliver", ""), 409)
+	if !strings.HasSuffix(refused.Body["type"].(string), ":endpoint_disabled") {
+		t.Errorf("got %s", refused.Text)
 	}
-	h.want(h.do("sam@acme", "POST", "/endpoints/"+created.body["id"].(string)+"/enable", ""), 200)
-	h.want(h.do("sam@acme", "POST", "/deliveries/"+id+"/redeliver", `{"reason":"fixed"}`, "Idempotency-Key: r1"), 202)
-	h.want(h.do("sam@acme", "POST", "/deliveries/"+id+"/redeliver", `{"reason":"fixed"}`, "Idempotency-Key: r1"), 202)
+	h.Want(h.Do("sam@acme", "POST", "/endpoints/"+created.Body["id"].(string)+"/enable", ""), 200)
+	h.Want(h.Do("sam@acme", "POST", "/deliveries/"+id+"/redeliver", `{"reason":"fixed"}`, "Idempotency-Key: r1"), 202)
+	h.Want(h.Do("sam@acme", "POST", "/deliveries/"+id+"/redeliver", `{"reason":"fixed"}`, "Idempotency-Key: r1"), 202)
 	done := status("succeeded")
 	if done["attempts"] != 3.0 || done["message_id"] != failed["message_id"] {
 		t.Errorf("got %v", done)
 	}
 	for _, q := range r.Requests() {
-		must(t, q.Verify(created.body["secret"].(string)))
+		must(t, q.Verify(created.Body["secret"].(string)))
 		if q.Header.Get("webhook-id") != failed["message_id"] {
 			t.Errorf("the receiver saw the id %s", q.Header.Get("webhook-id"))
 		}
@@ -434,15 +375,15 @@ func TestNewNeedsItsParts(t *testing.T) {
 
 func TestQuotaIsShownAndNamedWhereItIsReached(t *testing.T) {
 	h := newHost(t)
-	h.want(h.do("sam@tiny", "POST", "/endpoints", good), 201)
-	full := h.want(h.do("sam@tiny", "POST", "/endpoints", good), 409)
-	if !strings.HasSuffix(full.body["type"].(string), ":limit") || !strings.Contains(full.text, `"limit":{"what":"endpoints","limit":1}`) {
-		t.Errorf("got %s", full.text)
+	h.Want(h.Do("sam@tiny", "POST", "/endpoints", good), 201)
+	full := h.Want(h.Do("sam@tiny", "POST", "/endpoints", good), 409)
+	if !strings.HasSuffix(full.Body["type"].(string), ":limit") || !strings.Contains(full.Text, `"limit":{"what":"endpoints","limit":1}`) {
+		t.Errorf("got %s", full.Text)
 	}
-	shown := h.want(h.do("sam@tiny", "GET", "/quotas", ""), 200)
-	if want := `{"items":[{"what":"endpoints","limit":1,"used":1}],"next":""}`; strings.TrimSpace(shown.text) != want {
-		t.Errorf("got %s, want %s", shown.text, want)
+	shown := h.Want(h.Do("sam@tiny", "GET", "/quotas", ""), 200)
+	if want := `{"items":[{"what":"endpoints","limit":1,"used":1}],"next":""}`; strings.TrimSpace(shown.Text) != want {
+		t.Errorf("got %s, want %s", shown.Text, want)
 	}
-	h.want(h.do("mallory@tiny", "GET", "/quotas", ""), 403)
-	h.want(h.do("sam@tiny", "GET", "/quotas?what=1", ""), 400)
+	h.Want(h.Do("mallory@tiny", "GET", "/quotas", ""), 403)
+	h.Want(h.Do("sam@tiny", "GET", "/quotas?what=1", ""), 400)
 }

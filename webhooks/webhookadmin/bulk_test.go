@@ -9,6 +9,7 @@ import (
 
 	"github.com/lumelle/adminkit/audit"
 	"github.com/lumelle/adminkit/audit/httpapi"
+	"github.com/lumelle/adminkit/audit/httpapi/httpapitest"
 	"github.com/lumelle/adminkit/storage/listing"
 	"github.com/lumelle/adminkit/storage/listing/saved"
 	"github.com/lumelle/adminkit/webhooks"
@@ -16,9 +17,9 @@ import (
 
 // told returns what a bulk request answered: an id, a status and the type of a problem a
 // line.
-func told(t *testing.T, a answer) (lines []string) {
+func told(t *testing.T, a httpapitest.Answer) (lines []string) {
 	t.Helper()
-	for _, i := range a.body["items"].([]any) {
+	for _, i := range a.Body["items"].([]any) {
 		item := i.(map[string]any)
 		line := fmt.Sprint(item["id"], " ", item["status"])
 		if id, ok := item["request_id"]; ok {
@@ -32,9 +33,9 @@ func told(t *testing.T, a answer) (lines []string) {
 	return lines
 }
 
-func (h *host) wantTold(a answer, want ...string) {
+func (h *host) wantTold(a httpapitest.Answer, want ...string) {
 	h.t.Helper()
-	if got := told(h.t, h.want(a, 200)); !slices.Equal(got, want) {
+	if got := told(h.t, h.Want(a, 200)); !slices.Equal(got, want) {
 		h.t.Errorf("got %q, want %q", got, want)
 	}
 }
@@ -72,8 +73,8 @@ func TestABulkRequestGoesByASavedFilter(t *testing.T) {
 		`{"saved":"` + own + `","ids":["acme-e0"],"action":"disable"}`:                "",
 		`{"saved":"` + own + `","filter":{"id":{"eq":"acme-e0"}},"action":"disable"}`: "",
 	} {
-		if a := h.want(h.do("sam@acme", "POST", "/endpoints/bulk", body), 422); !strings.Contains(a.text, `"pointer":"`+pointer+`"`) {
-			t.Errorf("%s: got %s, want a complaint about %q", body, a.text, pointer)
+		if a := h.Want(h.Do("sam@acme", "POST", "/endpoints/bulk", body), 422); !strings.Contains(a.Text, `"pointer":"`+pointer+`"`) {
+			t.Errorf("%s: got %s, want a complaint about %q", body, a.Text, pointer)
 		}
 	}
 	want := []string{}
@@ -85,8 +86,8 @@ func TestABulkRequestGoesByASavedFilter(t *testing.T) {
 	if len(want) < 2 {
 		t.Fatalf("%d endpoints are enabled", len(want))
 	}
-	h.wantTold(h.do("sam@acme", "POST", "/endpoints/bulk", `{"saved":"`+own+`","action":"disable"}`), want...)
-	h.wantTold(h.do("sam@acme", "POST", "/endpoints/bulk", `{"saved":"`+own+`","action":"disable"}`))
+	h.wantTold(h.Do("sam@acme", "POST", "/endpoints/bulk", `{"saved":"`+own+`","action":"disable"}`), want...)
+	h.wantTold(h.Do("sam@acme", "POST", "/endpoints/bulk", `{"saved":"`+own+`","action":"disable"}`))
 }
 
 func TestManyEndpointsAreChangedEachAsIfItStoodAlone(t *testing.T) {
@@ -94,21 +95,21 @@ func TestManyEndpointsAreChangedEachAsIfItStoodAlone(t *testing.T) {
 	h.fill("acme", 4)
 	h.fill("bloom", 3)
 	body := `{"ids":["acme-e0","nobody","bloom-e1","acme-e1"],"action":"disable","reason":"moving"}`
-	h.wantTold(h.do("sam@acme", "POST", "/endpoints/bulk", body),
+	h.wantTold(h.Do("sam@acme", "POST", "/endpoints/bulk", body),
 		"acme-e0 done", "nobody refused not_found", "bloom-e1 refused not_found", "acme-e1 done")
 	for _, id := range []string{"acme-e0", "acme-e1"} {
-		shown := h.want(h.do("sam@acme", "GET", "/endpoints/"+id, ""), 200)
-		if shown.body["status"] != "disabled" {
-			t.Errorf("got %s", shown.text)
+		shown := h.Want(h.Do("sam@acme", "GET", "/endpoints/"+id, ""), 200)
+		if shown.Body["status"] != "disabled" {
+			t.Errorf("got %s", shown.Text)
 		}
 	}
-	if got := h.want(h.do("nina@bloom", "GET", "/endpoints/bloom-e0", ""), 200); got.body["disabled_reason"] == "moving" {
-		t.Errorf("another tenant's endpoint was changed: %s", got.text)
+	if got := h.Want(h.Do("nina@bloom", "GET", "/endpoints/bloom-e0", ""), 200); got.Body["disabled_reason"] == "moving" {
+		t.Errorf("another tenant's endpoint was changed: %s", got.Text)
 	}
 	// Each is asked for at the gate, and each refusal is on record.
-	h.wantTold(h.do("audra@acme", "POST", "/endpoints/bulk", `{"ids":["acme-e0","acme-e1"],"action":"enable"}`),
+	h.wantTold(h.Do("audra@acme", "POST", "/endpoints/bulk", `{"ids":["acme-e0","acme-e1"],"action":"enable"}`),
 		"acme-e0 refused denied", "acme-e1 refused denied")
-	h.wantTold(h.do("dana@acme", "POST", "/endpoints/bulk", `{"ids":["acme-e0"],"action":"delete"}`), "acme-e0 awaiting_approval req-1")
+	h.wantTold(h.Do("dana@acme", "POST", "/endpoints/bulk", `{"ids":["acme-e0"],"action":"delete"}`), "acme-e0 awaiting_approval req-1")
 	got := h.actions("acme-e0")
 	slices.Sort(got)
 	if want := []string{
@@ -116,8 +117,8 @@ func TestManyEndpointsAreChangedEachAsIfItStoodAlone(t *testing.T) {
 	}; !slices.Equal(got, want) {
 		t.Errorf("the log has %q, want %q", got, want)
 	}
-	h.wantTold(h.do("sam@acme", "POST", "/endpoints/bulk", `{"ids":["acme-e1","acme-e0"],"action":"delete"}`), "acme-e1 done", "acme-e0 done")
-	h.want(h.do("sam@acme", "GET", "/endpoints/acme-e1", ""), 404)
+	h.wantTold(h.Do("sam@acme", "POST", "/endpoints/bulk", `{"ids":["acme-e1","acme-e0"],"action":"delete"}`), "acme-e1 done", "acme-e0 done")
+	h.Want(h.Do("sam@acme", "GET", "/endpoints/acme-e1", ""), 404)
 }
 
 func TestAFilterChangesWhatItChoosesInPages(t *testing.T) {
@@ -128,17 +129,17 @@ func TestAFilterChangesWhatItChoosesInPages(t *testing.T) {
 		return fmt.Sprintf(`{"filter":%s,"after":%q,"action":"disable"}`, filter, after)
 	}
 	const filter = `{"status":{"in":["enabled","disabled"]},"created_at":{"gte":"2026-11-01T09:00:00Z"}}`
-	first := h.want(h.do("sam@acme", "POST", "/endpoints/bulk", in("", filter)), 200)
-	if got := len(told(t, first)); got != httpapi.MaxBulk || first.body["next"] == "" {
-		t.Fatalf("changed %d endpoints, and next is %q", got, first.body["next"])
+	first := h.Want(h.Do("sam@acme", "POST", "/endpoints/bulk", in("", filter)), 200)
+	if got := len(told(t, first)); got != httpapi.MaxBulk || first.Body["next"] == "" {
+		t.Fatalf("changed %d endpoints, and next is %q", got, first.Body["next"])
 	}
-	h.want(h.do("sam@acme", "POST", "/endpoints/bulk", in(first.body["next"], `{"status":{"eq":"enabled"}}`)), 400)
-	second := h.want(h.do("sam@acme", "POST", "/endpoints/bulk", in(first.body["next"], filter)), 200)
-	if got := len(told(t, second)); got != 3 || second.body["next"] != "" {
-		t.Fatalf("then %d, and next is %q", got, second.body["next"])
+	h.Want(h.Do("sam@acme", "POST", "/endpoints/bulk", in(first.Body["next"], `{"status":{"eq":"enabled"}}`)), 400)
+	second := h.Want(h.Do("sam@acme", "POST", "/endpoints/bulk", in(first.Body["next"], filter)), 200)
+	if got := len(told(t, second)); got != 3 || second.Body["next"] != "" {
+		t.Fatalf("then %d, and next is %q", got, second.Body["next"])
 	}
-	left := h.want(h.do("sam@acme", "GET", "/endpoints?filter[status][eq]=enabled", ""), 200)
-	if items := left.body["items"].([]any); len(items) != 0 {
+	left := h.Want(h.Do("sam@acme", "GET", "/endpoints?filter[status][eq]=enabled", ""), 200)
+	if items := left.Body["items"].([]any); len(items) != 0 {
 		t.Errorf("%d endpoints are enabled", len(items))
 	}
 }
@@ -158,7 +159,7 @@ func TestManyMessagesAreDeliveredAgain(t *testing.T) {
 		must(t, err)
 	}
 	body := `{"filter":{"status":{"eq":"failed"},"held":{"eq":false}},"action":"redeliver","reason":"repaired"}`
-	got := told(t, h.want(h.do("sam@acme", "POST", "/deliveries/bulk", body), 200))
+	got := told(t, h.Want(h.Do("sam@acme", "POST", "/deliveries/bulk", body), 200))
 	slices.Sort(got)
 	if want := []string{"d0 done", "d1 refused not_found", "d2 refused message_too_old"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
@@ -169,13 +170,13 @@ func TestARepeatedBulkRequestIsOneChange(t *testing.T) {
 	h := newHost(t)
 	h.fill("acme", 2)
 	body := `{"ids":["acme-e0","nobody"],"action":"delete"}`
-	first := h.do("sam@acme", "POST", "/endpoints/bulk", body, "Idempotency-Key: b1")
+	first := h.Do("sam@acme", "POST", "/endpoints/bulk", body, "Idempotency-Key: b1")
 	h.wantTold(first, "acme-e0 done", "nobody refused not_found")
-	again := h.want(h.do("sam@acme", "POST", "/endpoints/bulk", body, "Idempotency-Key: b1"), 200)
-	if again.text != first.text {
-		t.Errorf("got %s, then %s", first.text, again.text)
+	again := h.Want(h.Do("sam@acme", "POST", "/endpoints/bulk", body, "Idempotency-Key: b1"), 200)
+	if again.Text != first.Text {
+		t.Errorf("got %s, then %s", first.Text, again.Text)
 	}
-	h.want(h.do("sam@acme", "POST", "/endpoints/bulk", strings.Replace(body, "nobody", "x", 1), "Idempotency-Key: b1"), 409)
+	h.Want(h.Do("sam@acme", "POST", "/endpoints/bulk", strings.Replace(body, "nobody", "x", 1), "Idempotency-Key: b1"), 409)
 	if got, want := h.actions("acme-e0"), []string{"webhooks.endpoint.deleted success"}; !slices.Equal(got, want) {
 		t.Errorf("the log has %q, want %q", got, want)
 	}
@@ -214,13 +215,13 @@ func TestABulkRequestThatCannotBeReadChangesNothing(t *testing.T) {
 		{"an unknown member", "sam@acme", `{"ids":["acme-e0"],"action":"delete","force":true}`, 400, "/force"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got := h.do(c.who, "POST", "/endpoints/bulk", c.body)
-			if got.status != c.status || c.pointer != "" && !strings.Contains(got.text, `"pointer":"`+c.pointer+`"`) {
-				t.Errorf("got %d %s, want %d and %q", got.status, got.text, c.status, c.pointer)
+			got := h.Do(c.who, "POST", "/endpoints/bulk", c.body)
+			if got.Status != c.status || c.pointer != "" && !strings.Contains(got.Text, `"pointer":"`+c.pointer+`"`) {
+				t.Errorf("got %d %s, want %d and %q", got.Status, got.Text, c.status, c.pointer)
 			}
 		})
 	}
-	if left := h.want(h.do("sam@acme", "GET", "/endpoints", ""), 200); len(left.body["items"].([]any)) != 3 {
-		t.Errorf("got %s", left.text)
+	if left := h.Want(h.Do("sam@acme", "GET", "/endpoints", ""), 200); len(left.Body["items"].([]any)) != 3 {
+		t.Errorf("got %s", left.Text)
 	}
 }

@@ -2,7 +2,6 @@ package webhookadmin_test
 
 import (
 	"fmt"
-	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -16,14 +15,6 @@ import (
 )
 
 var day = time.Date(2026, 11, 1, 9, 0, 0, 123_456_000, time.UTC)
-
-// as returns what sends requests of who.
-func (h *host) as(who string) func(r *http.Request) (*http.Response, error) {
-	return func(r *http.Request) (*http.Response, error) {
-		r.Header.Set("Authorization", "Bearer "+who)
-		return h.client.Do(r)
-	}
-}
 
 // fill gives a tenant endpoints and deliveries, of which several have one time.
 func (h *host) fill(tenant string, n int) {
@@ -70,24 +61,24 @@ func TestListsAreAsTheyAreDeclared(t *testing.T) {
 	} {
 		t.Run(strings.TrimPrefix(l.path, "/"), func(t *testing.T) {
 			httpapitest.List(t, httpapitest.ListUnderTest{
-				Fields: l.fields, Sort: l.sort, URL: h.url + l.path, Own: h.as("audra@acme"), Stranger: h.as("nina@bloom"),
+				Fields: l.fields, Sort: l.sort, URL: h.URL + l.path, Own: h.As("audra@acme"), Stranger: h.As("nina@bloom"),
 				Document: httpapitest.Load(t, webhookadmin.OpenAPI()), Path: l.path,
 				Saved: h.saved, Name: l.name, Person: httpapi.Identity{Tenant: "acme", Actor: audit.Actor{Type: audit.User, ID: "audra"}},
 			})
 		})
 	}
 	// The parameters of the list of deliveries are filters that go with others.
-	page := h.want(h.do("sam@acme", "GET", "/deliveries?status=failed&filter[created_at][gt]="+day.Format(time.RFC3339Nano)+"&limit=1000", ""), 200)
-	for _, i := range page.body["items"].([]any) {
+	page := h.Want(h.Do("sam@acme", "GET", "/deliveries?status=failed&filter[created_at][gt]="+day.Format(time.RFC3339Nano)+"&limit=1000", ""), 200)
+	for _, i := range page.Body["items"].([]any) {
 		if d := i.(map[string]any); d["status"] != "failed" || d["created_at"] == day.Format(time.RFC3339Nano) {
 			t.Errorf("got %v", d)
 		}
 	}
-	if n := len(page.body["items"].([]any)); n != 2 {
+	if n := len(page.Body["items"].([]any)); n != 2 {
 		t.Errorf("got %d failed deliveries of later, want 2", n)
 	}
-	twice := h.want(h.do("sam@acme", "GET", "/deliveries?status=failed&filter[status][eq]=failed", ""), 400)
-	if !strings.Contains(twice.text, `"pointer":"filter[status][eq]"`) {
-		t.Errorf("got %s", twice.text)
+	twice := h.Want(h.Do("sam@acme", "GET", "/deliveries?status=failed&filter[status][eq]=failed", ""), 400)
+	if !strings.Contains(twice.Text, `"pointer":"filter[status][eq]"`) {
+		t.Errorf("got %s", twice.Text)
 	}
 }

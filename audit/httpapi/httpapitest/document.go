@@ -8,6 +8,11 @@
 // and its lists to what the domain declares:
 //
 //	httpapitest.List(t, httpapitest.ListUnderTest{Fields: webhooks.Endpoints().Info(), ...})
+//
+// A [Client] asks it as people do, who are known by [Identify]:
+//
+//	c := httpapitest.Serve(t, mux, "/api/v1/webhooks", webhookadmin.OpenAPI())
+//	c.Want(c.Do("sam@acme", "DELETE", "/endpoints/"+id, "", `If-Match: "1"`), 204)
 package httpapitest
 
 import (

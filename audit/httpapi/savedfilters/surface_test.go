@@ -2,10 +2,8 @@ package savedfilters_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -57,8 +55,8 @@ func (p pending) Refused() audit.Outcome { return audit.Pending }
 // A host is the surface, and the list of orders, over one Service.
 type host struct {
 	t       *testing.T
-	url     string
-	client  *http.Client
+	surface *httpapitest.Client
+	lists   *httpapitest.Client
 	handler http.Handler
 	log     *audit.Log
 	store   saved.Store
@@ -99,7 +97,7 @@ func newHost(t *testing.T, list listing.List[order]) *host {
 	must(t, err)
 	vault, err := secrets.New(keys)
 	must(t, err)
-	cfg := httpapi.Config{Identify: identify, Tx: b, Idempotency: b.Idempotency(), Vault: vault, Saved: service}
+	cfg := httpapi.Config{Identify: httpapitest.Identify, Tx: b, Idempotency: b.Idempotency(), Vault: vault, Saved: service}
 	h.handler, err = savedfilters.New(service, savedfilters.Config{
 		Config: cfg,
 		ApprovalID: func(err error) string {
@@ -132,21 +130,8 @@ func newHost(t *testing.T, list listing.List[order]) *host {
 		}))
 		return httpapi.WriteJSON(w, http.StatusOK, httpapi.ListOf(page, func(o order) map[string]string { return map[string]string{"id": o.ID} }))
 	})
-	server := httptest.NewServer(httpapi.Edge(nil, mux))
-	t.Cleanup(server.Close)
-	h.url = server.URL
-	h.client = &http.Client{Transport: httpapitest.Load(t, savedfilters.OpenAPI()).Transport(t, server.Client().Transport)}
+	h.surface, h.lists = httpapitest.Serve(t, mux, "", savedfilters.OpenAPI()), httpapitest.Serve(t, mux, "", nil)
 	return h
-}
-
-// identify reads "Bearer person@tenant".
-func identify(r *http.Request) (httpapi.Identity, error) {
-	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	person, tenant, _ := strings.Cut(token, "@")
-	if !ok {
-		return httpapi.Identity{}, httpapi.ErrUnauthenticated
-	}
-	return httpapi.Identity{Tenant: tenant, Actor: audit.Actor{Type: audit.User, ID: person}}, nil
 }
 
 func must(t *testing.T, err error) {
@@ -156,59 +141,27 @@ func must(t *testing.T, err error) {
 	}
 }
 
-type answer struct {
-	status int
-	header http.Header
-	body   map[string]any
-	text   string
-}
-
-// do sends a request as who, "" for nobody, with header lines "Name: value", and wants a
-// status.
-func (h *host) do(want int, who, method, path, body string, header ...string) answer {
+// do sends a request as who and wants a status. The host's own list is in no document.
+func (h *host) do(want int, who, method, path, body string, header ...string) httpapitest.Answer {
 	h.t.Helper()
-	req, err := http.NewRequestWithContext(h.t.Context(), method, h.url+path, strings.NewReader(body))
-	must(h.t, err)
-	if who != "" {
-		req.Header.Set("Authorization", "Bearer "+who)
+	client := h.surface
+	if !strings.HasPrefix(path, prefix) {
+		client = h.lists
 	}
-	if body != "" {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	for _, line := range header {
-		name, value, _ := strings.Cut(line, ": ")
-		req.Header.Set(name, value)
-	}
-	client := h.client
-	if !strings.HasPrefix(path, prefix) { // the host's own list is in no document
-		client = http.DefaultClient
-	}
-	resp, err := client.Do(req)
-	must(h.t, err)
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	must(h.t, err)
-	a := answer{status: resp.StatusCode, header: resp.Header, text: string(text)}
-	if len(text) > 0 {
-		must(h.t, json.Unmarshal(text, &a.body))
-	}
-	if a.status != want {
-		h.t.Fatalf("%s %s: got %d %s, want %d", method, path, a.status, a.text, want)
-	}
-	return a
+	return client.Want(client.Do(who, method, path, body, header...), want)
 }
 
 // items returns a member of each item of a list.
-func (a answer) items(member string) (all []string) {
-	for _, i := range a.body["items"].([]any) {
+func items(a httpapitest.Answer, member string) (all []string) {
+	for _, i := range a.Body["items"].([]any) {
 		all = append(all, fmt.Sprint(i.(map[string]any)[member]))
 	}
 	return all
 }
 
 // pointers returns the fields that a problem names.
-func (a answer) pointers() (all []string) {
-	errs, _ := a.body["errors"].([]any)
+func pointers(a httpapitest.Answer) (all []string) {
+	errs, _ := a.Body["errors"].([]any)
 	for _, e := range errs {
 		all = append(all, e.(map[string]any)["pointer"].(string))
 	}
@@ -225,26 +178,26 @@ func TestAFilterIsKeptOverHTTP(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, orders)
 	created := h.do(201, "sam@acme", "POST", filters, open, "Idempotency-Key: k")
-	id := created.body["id"].(string)
-	if created.header.Get("ETag") != `"1"` || created.body["shared"] != false || created.body["sort"] != "-at" ||
-		fmt.Sprint(created.body["filter"]) != "map[status:map[in:[open]] total:map[gte:40]]" {
-		t.Errorf("got %s", created.text)
+	id := created.Body["id"].(string)
+	if created.Header.Get("ETag") != `"1"` || created.Body["shared"] != false || created.Body["sort"] != "-at" ||
+		fmt.Sprint(created.Body["filter"]) != "map[status:map[in:[open]] total:map[gte:40]]" {
+		t.Errorf("got %s", created.Text)
 	}
-	if again := h.do(201, "sam@acme", "POST", filters, open, "Idempotency-Key: k"); again.text != created.text {
-		t.Errorf("the request again: got %s", again.text)
+	if again := h.do(201, "sam@acme", "POST", filters, open, "Idempotency-Key: k"); again.Text != created.Text {
+		t.Errorf("the request again: got %s", again.Text)
 	}
 	h.do(409, "sam@acme", "POST", filters, open)
-	if got := h.do(200, "sam@acme", "GET", filters+"/"+id, ""); got.text != created.text {
-		t.Errorf("got %s, want %s", got.text, created.text)
+	if got := h.do(200, "sam@acme", "GET", filters+"/"+id, ""); got.Text != created.Text {
+		t.Errorf("got %s, want %s", got.Text, created.Text)
 	}
 	renamed := strings.Replace(open, "Open", "Mine", 1)
 	h.do(409, "sam@acme", "PUT", filters+"/"+id, renamed, `If-Match: "7"`)
 	h.do(400, "sam@acme", "PUT", filters+"/"+id, renamed, `If-Match: 1`)
-	if a := h.do(422, "sam@acme", "PUT", filters+"/"+id, strings.Replace(renamed, `"name"`, `"shared":true,"name"`, 1)); !slices.Equal(a.pointers(), []string{"/shared"}) {
-		t.Errorf("got %s", a.text)
+	if a := h.do(422, "sam@acme", "PUT", filters+"/"+id, strings.Replace(renamed, `"name"`, `"shared":true,"name"`, 1)); !slices.Equal(pointers(a), []string{"/shared"}) {
+		t.Errorf("got %s", a.Text)
 	}
-	if changed := h.do(200, "sam@acme", "PUT", filters+"/"+id, renamed, `If-Match: "1"`); changed.body["name"] != "Mine" || changed.header.Get("ETag") != `"2"` {
-		t.Errorf("got %s", changed.text)
+	if changed := h.do(200, "sam@acme", "PUT", filters+"/"+id, renamed, `If-Match: "1"`); changed.Body["name"] != "Mine" || changed.Header.Get("ETag") != `"2"` {
+		t.Errorf("got %s", changed.Text)
 	}
 	h.do(409, "sam@acme", "DELETE", filters+"/"+id, "", `If-Match: "1"`)
 	h.do(204, "sam@acme", "DELETE", filters+"/"+id, "", `If-Match: "2"`)
@@ -270,8 +223,8 @@ func TestWhatCannotBeAFilterIsRefusedByItsField(t *testing.T) {
 		{`{"name":"x","sort":"at","sort":"-at"}`, "/sort", 400},
 		{`{"name":1,"sort":"at"}`, "/name", 400},
 	} {
-		if a := h.do(c.status, "sam@acme", "POST", filters, c.body); !slices.Equal(a.pointers(), []string{c.pointer}) {
-			t.Errorf("%s: got %s, want a complaint about %s", c.body, a.text, c.pointer)
+		if a := h.do(c.status, "sam@acme", "POST", filters, c.body); !slices.Equal(pointers(a), []string{c.pointer}) {
+			t.Errorf("%s: got %s, want a complaint about %s", c.body, a.Text, c.pointer)
 		}
 	}
 	h.do(404, "sam@acme", "POST", prefix+"/shop.cats/filters", open)
@@ -284,19 +237,19 @@ func TestWhatCannotBeAFilterIsRefusedByItsField(t *testing.T) {
 func TestFiltersAreSeenByWhomTheyAreFor(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, orders)
-	own := h.do(201, "sam@acme", "POST", filters, open).body["id"].(string)
-	shared := h.do(201, "olivia@acme", "POST", filters, public).body["id"].(string)
+	own := h.do(201, "sam@acme", "POST", filters, open).Body["id"].(string)
+	shared := h.do(201, "olivia@acme", "POST", filters, public).Body["id"].(string)
 	for who, want := range map[string][]string{"sam@acme": {"Open", "Paid"}, "olivia@acme": {"Paid"}, "sam@bloom": nil} {
-		if got := h.do(200, who, "GET", filters, "").items("name"); !slices.Equal(got, want) {
+		if got := items(h.do(200, who, "GET", filters, ""), "name"); !slices.Equal(got, want) {
 			t.Errorf("%s sees %q, want %q", who, got, want)
 		}
 	}
 	page := h.do(200, "sam@acme", "GET", filters+"?limit=1", "")
-	if link := page.header.Get("Link"); !strings.Contains(link, "limit=1") {
+	if link := page.Header.Get("Link"); !strings.Contains(link, "limit=1") {
 		t.Errorf("the Link is %q", link)
 	}
-	if rest := h.do(200, "sam@acme", "GET", filters+"?limit=1&after="+page.body["next"].(string), ""); !slices.Equal(rest.items("name"), []string{"Paid"}) || rest.body["next"] != "" {
-		t.Errorf("got %s", rest.text)
+	if rest := h.do(200, "sam@acme", "GET", filters+"?limit=1&after="+page.Body["next"].(string), ""); !slices.Equal(items(rest, "name"), []string{"Paid"}) || rest.Body["next"] != "" {
+		t.Errorf("got %s", rest.Text)
 	}
 	for _, who := range []string{"olivia@acme", "sam@bloom"} {
 		h.do(404, who, "GET", filters+"/"+own, "")
@@ -312,24 +265,24 @@ func TestFiltersAreSeenByWhomTheyAreFor(t *testing.T) {
 func TestChangesOfSharedFiltersAreDecidedAndRecorded(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, orders)
-	id := h.do(201, "sam@acme", "POST", filters, public).body["id"].(string)
+	id := h.do(201, "sam@acme", "POST", filters, public).Body["id"].(string)
 	h.do(200, "olivia@acme", "PUT", filters+"/"+id, strings.Replace(public, "Paid", "Done", 1))
 	h.do(403, "audra@acme", "PUT", filters+"/"+id, public)
 	h.do(403, "audra@acme", "DELETE", filters+"/"+id, "")
-	if a := h.do(202, "dana@acme", "DELETE", filters+"/"+id, ""); a.body["request_id"] != id {
-		t.Errorf("got %s", a.text)
+	if a := h.do(202, "dana@acme", "DELETE", filters+"/"+id, ""); a.Body["request_id"] != id {
+		t.Errorf("got %s", a.Text)
 	}
 	h.do(202, "dana@acme", "PUT", filters+"/"+id, public)
 	for _, name := range []string{"More", "Less"} {
 		body := strings.Replace(public, "Paid", name, 1)
 		first, again := h.do(202, "dana@acme", "POST", filters, body), h.do(202, "dana@acme", "POST", filters, body)
-		if request := first.body["request_id"].(string); request != again.body["request_id"] || !strings.HasPrefix(request, "shop.orders/"+name+"{") {
-			t.Errorf("waits for %s, and sent again for %s", first.text, again.text)
+		if request := first.Body["request_id"].(string); request != again.Body["request_id"] || !strings.HasPrefix(request, "shop.orders/"+name+"{") {
+			t.Errorf("waits for %s, and sent again for %s", first.Text, again.Text)
 		}
 	}
 	h.do(403, "audra@acme", "POST", filters, strings.Replace(public, "Paid", "More", 1))
 	// What is one's own is nobody's business.
-	own := h.do(201, "audra@acme", "POST", filters, open).body["id"].(string)
+	own := h.do(201, "audra@acme", "POST", filters, open).Body["id"].(string)
 	h.do(204, "audra@acme", "DELETE", filters+"/"+own, "")
 	h.do(204, "sam@acme", "DELETE", filters+"/"+id, "")
 
@@ -359,20 +312,20 @@ func TestChangesOfSharedFiltersAreDecidedAndRecorded(t *testing.T) {
 func TestAListIsAskedByASavedFilter(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, orders)
-	own := h.do(201, "sam@acme", "POST", filters, open).body["id"].(string)
-	shared := h.do(201, "olivia@acme", "POST", filters, public).body["id"].(string)
+	own := h.do(201, "sam@acme", "POST", filters, open).Body["id"].(string)
+	shared := h.do(201, "olivia@acme", "POST", filters, public).Body["id"].(string)
 	for query, want := range map[string][]string{"saved=" + own: {"3", "1"}, "saved=" + shared: {"2"}, "saved=" + own + "&limit=1": {"3"}} {
-		if got := h.do(200, "sam@acme", "GET", "/orders?"+query, "").items("id"); !slices.Equal(got, want) {
+		if got := items(h.do(200, "sam@acme", "GET", "/orders?"+query, ""), "id"); !slices.Equal(got, want) {
 			t.Errorf("%s: got %q, want %q", query, got, want)
 		}
 	}
-	if a := h.do(400, "sam@acme", "GET", "/orders?status=open&saved="+shared, ""); !slices.Equal(a.pointers(), []string{"status"}) {
-		t.Errorf("got %s", a.text)
+	if a := h.do(400, "sam@acme", "GET", "/orders?status=open&saved="+shared, ""); !slices.Equal(pointers(a), []string{"status"}) {
+		t.Errorf("got %s", a.Text)
 	}
-	payouts := h.do(201, "olivia@acme", "POST", prefix+"/shop.payouts/filters", `{"name":"x","shared":true,"sort":"at"}`).body["id"].(string)
+	payouts := h.do(201, "olivia@acme", "POST", prefix+"/shop.payouts/filters", `{"name":"x","shared":true,"sort":"at"}`).Body["id"].(string)
 	for who, id := range map[string]string{"olivia@acme": own, "sam@acme": payouts, "sam@bloom": shared} {
-		if a := h.do(400, who, "GET", "/orders?saved="+id, ""); !slices.Equal(a.pointers(), []string{"saved"}) {
-			t.Errorf("%s: got %s", who, a.text)
+		if a := h.do(400, who, "GET", "/orders?saved="+id, ""); !slices.Equal(pointers(a), []string{"saved"}) {
+			t.Errorf("%s: got %s", who, a.Text)
 		}
 	}
 }
@@ -384,13 +337,13 @@ func TestAnOutdatedFilterIsToldAndListsNothing(t *testing.T) {
 		ID: "old", List: "shop.orders", Owner: "user:sam", Name: "Open", Filters: []listing.Filter{listing.Is("status", "open")}, Revision: 1,
 	}, storage.Unlimited))
 	a := h.do(409, "sam@acme", "GET", "/orders?saved=old", "")
-	if !strings.HasSuffix(a.body["type"].(string), ":saved_filter_outdated") || !slices.Equal(a.pointers(), []string{"/filter/status/eq"}) {
-		t.Errorf("got %s", a.text)
+	if !strings.HasSuffix(a.Body["type"].(string), ":saved_filter_outdated") || !slices.Equal(pointers(a), []string{"/filter/status/eq"}) {
+		t.Errorf("got %s", a.Text)
 	}
 	// It is shown, so that it can be mended.
 	h.do(200, "sam@acme", "GET", filters+"/old", "")
 	h.do(200, "sam@acme", "PUT", filters+"/old", `{"name":"Open","filter":{"total":{"gt":50}}}`)
-	if got := h.do(200, "sam@acme", "GET", "/orders?saved=old", "").items("id"); !slices.Equal(got, []string{"2", "3"}) {
+	if got := items(h.do(200, "sam@acme", "GET", "/orders?saved=old", ""), "id"); !slices.Equal(got, []string{"2", "3"}) {
 		t.Errorf("got %q", got)
 	}
 }
@@ -400,12 +353,12 @@ func TestAQuotaIsShownAndNamedWhereItIsReached(t *testing.T) {
 	h := newHost(t, orders)
 	h.do(201, "sam@tiny", "POST", filters, open)
 	full := h.do(409, "olivia@tiny", "POST", filters, open)
-	if !strings.Contains(full.text, `"limit":{"what":"saved filters","limit":1}`) {
-		t.Errorf("got %s", full.text)
+	if !strings.Contains(full.Text, `"limit":{"what":"saved filters","limit":1}`) {
+		t.Errorf("got %s", full.Text)
 	}
 	shown := h.do(200, "sam@tiny", "GET", prefix+"/quotas", "")
-	if want := `{"items":[{"what":"saved filters","limit":1,"used":1}],"next":""}`; strings.TrimSpace(shown.text) != want {
-		t.Errorf("got %s, want %s", shown.text, want)
+	if want := `{"items":[{"what":"saved filters","limit":1,"used":1}],"next":""}`; strings.TrimSpace(shown.Text) != want {
+		t.Errorf("got %s, want %s", shown.Text, want)
 	}
 }
 
@@ -422,7 +375,7 @@ func TestDocumentCoversTheSurface(t *testing.T) {
 
 func TestNewNeedsItsParts(t *testing.T) {
 	t.Parallel()
-	if _, err := savedfilters.New(nil, savedfilters.Config{Config: httpapi.Config{Identify: identify}}); err == nil {
+	if _, err := savedfilters.New(nil, savedfilters.Config{Config: httpapi.Config{Identify: httpapitest.Identify}}); err == nil {
 		t.Error("a surface without a service was made")
 	}
 }
