@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -169,6 +170,61 @@ func TestATransactionOpensInTheRoundTripOfItsFirstStatement(t *testing.T) {
 		if statements.n != c.n || statements.trips != c.trips {
 			t.Errorf("%s is %d statements in %d round trips, want %d in %d", c.name, statements.n, statements.trips, c.n, c.trips)
 		}
+	}
+}
+
+func TestATransactionOpensInEveryModeOfTheHostsPool(t *testing.T) {
+	dsn := pgtest.DSN(t)
+	tables := openDSN(t, dsn, postgres.Config{})
+	for _, mode := range []pgx.QueryExecMode{
+		pgx.QueryExecModeCacheStatement, pgx.QueryExecModeCacheDescribe, pgx.QueryExecModeDescribeExec,
+		pgx.QueryExecModeExec, pgx.QueryExecModeSimpleProtocol,
+	} {
+		t.Run(mode.String(), func(t *testing.T) {
+			cfg, err := pgxpool.ParseConfig(dsn)
+			if err != nil {
+				t.Fatal(err)
+			}
+			cfg.ConnConfig.DefaultQueryExecMode = mode
+			pool, err := pgxpool.NewWithConfig(t.Context(), cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer pool.Close()
+			b, err := postgres.New(t.Context(), pool, postgres.Config{NoListen: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			count := func(ctx context.Context, id string) (n int) {
+				c, err := b.Conn(ctx)
+				if err == nil {
+					err = storage.QueryRow(ctx, c, `SELECT COUNT(*) FROM t WHERE id = $1`, []any{id}, &n)
+				}
+				if err != nil {
+					t.Error(err)
+				}
+				return n
+			}
+			write := func(ctx context.Context) error { return tabletest.Exec(ctx, b, `INSERT INTO t (id) VALUES ($1)`, "a") }
+			if err := b.InTx(t.Context(), write); err != nil {
+				t.Fatal(err)
+			}
+			if err := b.InTx(t.Context(), write); !errors.Is(err, storage.ErrConflict) {
+				t.Errorf("a key that is taken: %v, want ErrConflict", err)
+			}
+			err = b.InTx(t.Context(), func(ctx context.Context) error {
+				if n := count(ctx, "a"); n != 1 {
+					t.Errorf("there are %d rows, want 1", n)
+				}
+				return tabletest.Exec(ctx, b, `DELETE FROM t`)
+			})
+			if err != nil {
+				t.Error(err)
+			}
+			if got := tabletest.IDs(t, tables); got != "" {
+				t.Errorf("stored %q, want nothing", got)
+			}
+		})
 	}
 }
 
