@@ -162,7 +162,7 @@ func (c *crewing) strike(ctx context.Context, i int) error {
 	if err := c.load(ctx, work); err != nil {
 		return err
 	}
-	err := error(nil)
+	var err error
 	if quiet { // the victim has to have done some work, and to leave some behind
 		err = c.progress(ctx, work-c.random.IntN(work/2))
 	} else {
