@@ -36,6 +36,11 @@
 // A ctx that ends interrupts the statement that is running, and with it the
 // transaction.
 //
+// On connections of pgx a transaction opens in the round trip of its first statement and
+// takes its connection then: one that asks nothing of the database never reaches it. A
+// pgx.QueryTracer of the host sees the first statement in a batch behind BEGIN: let it be a
+// pgx.BatchTracer too.
+//
 // # Durability
 //
 // InTx returns after the change is on the server's disk. Where the role or the database
