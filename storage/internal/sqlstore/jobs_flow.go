@@ -231,17 +231,20 @@ const oneLevel = `
 func fetchBatch(ctx context.Context, c storage.Conn, now time.Time, lanes []jobs.LaneFetch) ([]jobs.Fetched, error) {
 	var tenants, names []string
 	var priorities, due, ids, limits []int64
+	var asked []jobs.Job // what the jobs that are answered have in common
 	for _, f := range lanes {
 		for level, l := range f.Levels {
 			if l.Limit > 0 {
+				priority := jobs.AtLevel(level)
+				asked = append(asked, jobs.Job{Tenant: f.Tenant, Lane: f.Lane, Priority: priority})
 				tenants, names = append(tenants, f.Tenant), append(names, f.Lane)
-				priorities, limits = append(priorities, int64(jobs.AtLevel(level))), append(limits, int64(l.Limit))
+				priorities, limits = append(priorities, int64(priority)), append(limits, int64(l.Limit))
 				due, ids = append(due, micros(l.After.At)), append(ids, l.After.ID)
 			}
 		}
 	}
 	rows, err := c.Query(ctx, `
-		SELECT j.id, j.tenant, j.lane, j.kind, j.key, j.priority, j.due, j.attempt, j.lost, j.trace, j.payload
+		SELECT f.number, j.id, j.kind, j.key, j.due, j.attempt, j.lost, j.trace, j.payload
 		FROM (SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[])
 			WITH ORDINALITY LIMIT cardinality($1::text[])) AS f (tenant, lane, priority, due, id, max, number)
 		CROSS JOIN LATERAL (
@@ -254,7 +257,21 @@ func fetchBatch(ctx context.Context, c storage.Conn, now time.Time, lanes []jobs
 	if err != nil {
 		return nil, fmt.Errorf("read jobs: %w", err)
 	}
-	return scanJobs(rows, nil)
+	defer rows.Close()
+	var list []jobs.Fetched
+	for rows.Next() {
+		var f jobs.Fetched
+		var number int
+		var due int64
+		if err := rows.Scan(&number, &f.ID, &f.Kind, &f.Key, &due, &f.Attempt, &f.Lost, &f.Trace, &f.Payload); err != nil {
+			return nil, fmt.Errorf("read jobs: %w", err)
+		}
+		from := &asked[number-1]
+		f.Tenant, f.Lane, f.Priority = from.Tenant, from.Lane, from.Priority
+		f.Due, f.Payload = fromMicros(due), orNil(f.Payload)
+		list = append(list, f)
+	}
+	return list, rows.Err()
 }
 
 func scanJobs(rows storage.Rows, list []jobs.Fetched) ([]jobs.Fetched, error) {
@@ -276,7 +293,11 @@ func (s jobStore) Settle(ctx context.Context, worker int64, outcomes []jobs.Outc
 	err = s.inTx(ctx, func(ctx context.Context, c storage.Conn) error {
 		missed = nil
 		if s.db.Dialect().Postgres {
-			if missed, err = settleBatch(ctx, c, worker, outcomes); err != nil {
+			settle := settleBatch
+			if alike(outcomes) {
+				settle = completeBatch
+			}
+			if missed, err = settle(ctx, c, worker, outcomes); err != nil {
 				return err
 			}
 			return s.hold(ctx, c, worker, outcomes, missed)
@@ -343,7 +364,8 @@ func settleRow(ctx context.Context, c storage.Conn, worker int64, o jobs.Outcome
 // settleBatch stores outcomes in one statement, in which nothing is joined but the
 // outcomes with their jobs: the planner takes every other part for one row. A statement
 // that waits for the worker's row while the worker is ended finds no row once it has it,
-// so the fence holds although everything else of the statement reads one snapshot.
+// so the fence holds although everything else of the statement reads one snapshot. Rows of
+// jobs are only carried along where they are needed, and ids answered where any is missed.
 func settleBatch(ctx context.Context, c storage.Conn, worker int64, outcomes []jobs.Outcome) (missed []int64, err error) {
 	n := len(outcomes)
 	ids, attempts, losts, due := make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n)
@@ -362,10 +384,13 @@ func settleBatch(ctx context.Context, c storage.Conn, worker int64, outcomes []j
 				$7::text[], $8::bigint[], $9::bigint[], $10::bigint[])
 				AS x (job, tenant, attempt, lost, result, reason, due, started, ended)
 			CROSS JOIN alive LIMIT cardinality($2::bigint[])),
-		removed AS (
+		completed AS (
 			DELETE FROM adminkit_jobs_job j USING x
-			WHERE j.id = x.job AND j.tenant = x.tenant COLLATE "C" AND j.attempt = x.attempt
-				AND x.result IN ('completed', 'buried')
+			WHERE j.id = x.job AND j.tenant = x.tenant COLLATE "C" AND j.attempt = x.attempt AND x.result = 'completed'
+			RETURNING j.id, j.tenant, x.attempt + x.lost AS number, x.result, x.reason, x.started, x.ended),
+		buried AS (
+			DELETE FROM adminkit_jobs_job j USING x
+			WHERE j.id = x.job AND j.tenant = x.tenant COLLATE "C" AND j.attempt = x.attempt AND x.result = 'buried'
 			RETURNING j.id, j.tenant, j.lane, j.kind, j.key, j.priority, j.due, j.trace, j.payload,
 				x.attempt + x.lost AS number, x.result, x.reason, x.started, x.ended),
 		retried AS (
@@ -378,39 +403,87 @@ func settleBatch(ctx context.Context, c storage.Conn, worker int64, outcomes []j
 			RETURNING j.id),
 		dead AS (
 			INSERT INTO adminkit_jobs_dead (id, tenant, lane, kind, key, priority, due, attempt, trace, payload, reason, died)
-			SELECT id, tenant, lane, kind, key, priority, due, number + 1, trace, payload, reason, ended
-			FROM removed WHERE result = 'buried'),
-		settled AS (
-			SELECT id, tenant, number, result, reason, started, ended FROM removed
-			UNION ALL
-			SELECT id, tenant, number, result, reason, started, ended FROM retried),
+			SELECT id, tenant, lane, kind, key, priority, due, number + 1, trace, payload, reason, ended FROM buried),
 		recorded AS (
 			INSERT INTO adminkit_jobs_attempt (tenant, job, number, worker, result, reason, started, ended)
-			SELECT tenant, id, number, $1, result, reason, started, ended FROM settled)
-		SELECT id FROM settled UNION ALL SELECT id FROM begun UNION ALL SELECT 0 FROM alive`,
+			SELECT tenant, id, number, $1, result, reason, started, ended FROM completed
+			UNION ALL
+			SELECT tenant, id, number, $1, result, reason, started, ended FROM buried
+			UNION ALL
+			SELECT tenant, id, number, $1, result, reason, started, ended FROM retried),
+		done AS (
+			SELECT id FROM completed UNION ALL SELECT id FROM buried UNION ALL SELECT id FROM retried UNION ALL SELECT id FROM begun)
+		SELECT 0 FROM alive
+		UNION ALL
+		SELECT job FROM x WHERE (SELECT COUNT(*) FROM done) < cardinality($2::bigint[]) AND job NOT IN (SELECT id FROM done)`,
 		worker, ids, tenants, attempts, losts, results, reasons, due, started, ended)
+	return settled(rows, err)
+}
+
+// alike reports whether outcomes complete jobs and differ in nothing but the jobs and the
+// times, as most batches do.
+func alike(outcomes []jobs.Outcome) bool {
+	for _, o := range outcomes {
+		if o.Result != jobs.Completed || o.Reason != "" || o.Job.Lost != 0 || o.Job.Attempt != outcomes[0].Job.Attempt {
+			return false
+		}
+	}
+	return len(outcomes) > 0
+}
+
+// completeBatch is settleBatch for outcomes that are alike, at less cost. The
+// planner takes the lists for short ones, because they come by way of a query, and so reads
+// no more than their jobs.
+func completeBatch(ctx context.Context, c storage.Conn, worker int64, outcomes []jobs.Outcome) (missed []int64, err error) {
+	n := len(outcomes)
+	ids, tenants, started, ended := make([]int64, n), make([]string, n), make([]int64, n), make([]int64, n)
+	for i, o := range outcomes {
+		ids[i], tenants[i], started[i], ended[i] = o.Job.ID, o.Job.Tenant, micros(o.Started), micros(o.Ended)
+	}
+	rows, err := c.Query(ctx, `
+		WITH alive AS MATERIALIZED (
+			SELECT id FROM adminkit_jobs_worker WHERE id = $1 FOR KEY SHARE),
+		completed AS (
+			DELETE FROM adminkit_jobs_job j USING alive CROSS JOIN
+				unnest((SELECT $2::bigint[]), (SELECT $3::text[]), (SELECT $4::bigint[]), (SELECT $5::bigint[]))
+				AS x (job, tenant, started, ended)
+			WHERE j.id = x.job AND j.tenant = x.tenant COLLATE "C" AND j.attempt = $6
+			RETURNING j.id, j.tenant, x.started, x.ended),
+		recorded AS (
+			INSERT INTO adminkit_jobs_attempt (tenant, job, number, worker, result, reason, started, ended)
+			SELECT tenant, id, $6, $1, 'completed', '', started, ended FROM completed)
+		SELECT 0 FROM alive
+		UNION ALL
+		SELECT x.job FROM unnest($2::bigint[]) AS x (job)
+		WHERE (SELECT COUNT(*) FROM completed) < cardinality($2::bigint[]) AND x.job NOT IN (SELECT id FROM completed)`,
+		worker, ids, tenants, started, ended, outcomes[0].Job.Attempt)
+	return settled(rows, err)
+}
+
+// settled reads the answer of a settlement: zero where the worker was there, and the ids of
+// the jobs that were missed.
+func settled(rows storage.Rows, err error) (missed []int64, _ error) {
 	if err != nil {
 		return nil, fmt.Errorf("settle jobs: %w", err)
 	}
 	defer rows.Close()
-	done := make(map[int64]bool, n+1) // 0 stands for the worker
+	alive := false
 	for rows.Next() {
 		var id int64
 		if err := rows.Scan(&id); err != nil {
 			return nil, fmt.Errorf("settle jobs: %w", err)
 		}
-		done[id] = true
+		if id == 0 {
+			alive = true
+		} else {
+			missed = append(missed, id)
+		}
 	}
 	if err := rows.Err(); err != nil {
 		return nil, fmt.Errorf("settle jobs: %w", err)
 	}
-	if !done[0] {
+	if !alive {
 		return nil, jobs.ErrFenced
-	}
-	for _, id := range ids {
-		if !done[id] {
-			missed = append(missed, id)
-		}
 	}
 	return missed, nil
 }
