@@ -188,13 +188,17 @@ func (b *board) wants(now time.Time) (lanes []*lane, fetches []LaneFetch) {
 			l.behind = true
 			continue
 		}
+		room := b.room(l)
+		if l.rewound.IsZero() { // its handlers, and those of the lanes behind it, wait for the answer
+			room = min(room, windowMin)
+		}
 		if now.Sub(l.rewound) >= rewindAfter {
 			l.after = [Levels]Position{}
 		}
 		if l.after == ([Levels]Position{}) {
 			l.rewound = now
 		}
-		fetch, most := b.want(l)
+		fetch, most := b.want(l, room)
 		if most == 0 {
 			continue
 		}
@@ -207,11 +211,10 @@ func (b *board) wants(now time.Time) (lanes []*lane, fetches []LaneFetch) {
 	return lanes, fetches
 }
 
-// want says what is to be read of a lane: of each level what still fits into the window
+// want says what is to be read of a lane: of each level what still fits into the room
 // behind the jobs that start before it. most is the most of one level.
-func (b *board) want(l *lane) (f LaneFetch, most int) {
+func (b *board) want(l *lane, room int) (f LaneFetch, most int) {
 	f.LaneID = l.id
-	room := b.room(l)
 	l.behind = false
 	for level := range f.Levels {
 		if room -= l.waiting[level]; room <= 0 {
@@ -230,24 +233,34 @@ func (b *board) want(l *lane) (f LaneFetch, most int) {
 // deliver takes the answer of a fetch.
 func (b *board) deliver(lanes []*lane, fetches []LaneFetch, jobs []Fetched, now time.Time) {
 	byLane := make(map[LaneID][]Fetched, len(lanes))
-	for _, j := range jobs {
-		id := LaneID{j.Tenant, j.Lane}
-		byLane[id] = append(byLane[id], j)
+	for len(jobs) > 0 { // those of a lane mostly stand together
+		id, n := LaneID{jobs[0].Tenant, jobs[0].Lane}, 1
+		for n < len(jobs) && jobs[n].Lane == id.Lane && jobs[n].Tenant == id.Tenant {
+			n++
+		}
+		if byLane[id] == nil {
+			byLane[id] = jobs[:n:n]
+		} else {
+			byLane[id] = append(byLane[id], jobs[:n]...)
+		}
+		jobs = jobs[n:]
 	}
 	for i, l := range lanes {
+		l.fetching = false
 		if l.stale {
 			l.stale = false
 			b.soil(l)
 		} else if b.owns(l) {
 			b.receive(l, byLane[l.id], fetches[i], now)
 		}
-		l.fetching, l.gone = false, nil
+		l.gone = nil
 	}
 }
 
 func (b *board) receive(l *lane, jobs []Fetched, f LaneFetch, now time.Time) {
 	var got [Levels]int
 	var last [Levels]Position
+	l.ready = slices.Grow(l.ready, len(jobs))
 	for _, j := range jobs {
 		level := j.Priority.Level()
 		got[level]++
@@ -297,8 +310,11 @@ func (b *board) dismiss(lanes []*lane) {
 }
 
 // refill has a lane read again when it runs low, or one of its levels does, and the store
-// has more.
+// has more. While it is being read nobody knows that: the answer tells.
 func (b *board) refill(l *lane) {
+	if l.fetching {
+		return
+	}
 	low := b.room(l) / 2
 	if l.behind && len(l.ready) <= low {
 		b.soil(l)

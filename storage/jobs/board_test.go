@@ -154,6 +154,56 @@ func TestALaneWithABacklogIsReadInPiecesAndFromItsStartAgain(t *testing.T) {
 	}
 }
 
+func TestTheFirstAnswerOfALaneIsSmallAndTheNextFillsItsWindow(t *testing.T) {
+	b := boardWith(32, "a") // a window of 128
+	lanes, fetches := b.wants(noon)
+	if got := fetches[0].Levels[1].Limit; got != windowMin {
+		t.Fatalf("reads %d jobs at first, want %d", got, windowMin)
+	}
+	var first []Fetched
+	for id := int64(1); id <= windowMin; id++ {
+		first = append(first, fetchedJob("a", id))
+	}
+	b.deliver(lanes, fetches, first, noon)
+	if _, fetches = b.wants(noon); len(fetches) != 1 || fetches[0].Levels[1].Limit != 128-windowMin {
+		t.Errorf("reads %+v next, want %d jobs of the normal level", fetches, 128-windowMin)
+	}
+}
+
+func TestALaneIsNotReadAgainForWhatTheFetchUnderWayTells(t *testing.T) {
+	b := boardWith(4, "a") // a window of 16
+	var first []Fetched
+	for id := int64(1); id <= 16; id++ {
+		first = append(first, fetchedJob("a", id))
+	}
+	fill(b, first...)
+	l := b.lanes[laneNamed("a")]
+	work := func(n int) {
+		for range n {
+			_, j, _ := b.next()
+			b.finish(l)
+			b.settled(l, j.ID, noon)
+		}
+	}
+	work(8)
+	lanes, fetches := b.wants(noon)
+	if len(lanes) != 1 {
+		t.Fatal("the lane is not read when it runs low")
+	}
+	work(4)
+	b.deliver(lanes, fetches, []Fetched{fetchedJob("a", 17), fetchedJob("a", 18), fetchedJob("a", 19), fetchedJob("a", 20), fetchedJob("a", 21)}, noon)
+	if lanes, fetches = b.wants(noon); len(lanes) != 0 {
+		t.Errorf("reads %+v, although the store has no more", fetches)
+	}
+	b.hear(l, High)
+	lanes, fetches = b.wants(noon)
+	b.hear(l, High) // a job that the fetch under way perhaps does not see
+	b.deliver(lanes, fetches, nil, noon)
+	if lanes, _ = b.wants(noon); len(lanes) != 1 {
+		t.Error("what is heard of while a fetch is under way is not read")
+	}
+}
+
 func TestALaneThatWasHeardOfWhileItWasFullIsReadWhenItRunsLow(t *testing.T) {
 	b := boardWith(1, "a") // a window of 16
 	var first []Fetched
