@@ -292,7 +292,7 @@ func (w *Worker) fetch(t *tenure) (more, ok bool) {
 func (w *Worker) dispatch(limit time.Duration) time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.dispatchLocked(w.spawn)
+	w.spawn(w.dispatchLocked())
 	if w.tenure == nil {
 		return limit
 	}
@@ -305,11 +305,11 @@ func (w *Worker) dispatch(limit time.Duration) time.Duration {
 	return limit
 }
 
-// dispatchLocked starts jobs, and hands each to begin, which has it worked.
-func (w *Worker) dispatchLocked(begin func(*start)) {
+// dispatchLocked starts jobs, and returns how many.
+func (w *Worker) dispatchLocked() (n int) {
 	t := w.tenure
 	if t == nil {
-		return
+		return 0
 	}
 	now := time.Now()
 	for w.state == stateStarted && now.Before(t.until) &&
@@ -326,10 +326,12 @@ func (w *Worker) dispatchLocked(begin func(*start)) {
 		case l.suspect(job):
 			w.submitLocked(w.unstarted(t, l, job, Begun, ""))
 		default:
-			begin(w.startLocked(t, l, job))
+			w.startLocked(t, l, job)
+			n++
 		}
 	}
 	if len(t.board.dirty) > 0 || t.board.thawSet {
 		signal(w.wake)
 	}
+	return n
 }

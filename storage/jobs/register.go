@@ -132,7 +132,7 @@ func (w *Worker) cancelled(lane LaneID, id int64) {
 	}
 	if l := t.board.lanes[lane]; l != nil {
 		t.board.drop(l, id, time.Now())
-		w.dispatchLocked(w.spawn)
+		w.spawn(w.dispatchLocked())
 		signal(w.wake)
 	}
 }

@@ -25,22 +25,45 @@ type start struct {
 	job    Fetched
 }
 
-// startLocked counts a job as started. The caller has it worked.
-func (w *Worker) startLocked(t *tenure, l *lane, job Fetched) *start {
+// startLocked counts a job as started, and puts it where a goroutine takes it from. The
+// caller has one spawned for it, or takes one itself.
+func (w *Worker) startLocked(t *tenure, l *lane, job Fetched) {
 	ctx, cancel := context.WithCancelCause(t.ctx)
 	t.runs[job.ID] = cancel
 	w.startedLocked(job.Job)
-	return &start{ctx, t, l, job}
+	w.starts = append(w.starts, &start{ctx: ctx, tenure: t, lane: l, job: job})
 }
 
-// spawn has a job worked by a goroutine of its own, and what is started in its place by the
-// same one: its stack has grown to what handlers need.
-func (w *Worker) spawn(s *start) {
-	go func() {
-		for s != nil {
-			s = w.run(s)
-		}
-	}()
+// nextLocked takes the job that was started first off the queue, nil for none.
+func (w *Worker) nextLocked() *start {
+	if len(w.starts) == 0 {
+		return nil
+	}
+	s := w.starts[0]
+	w.starts[0] = nil
+	w.starts = w.starts[1:]
+	return s
+}
+
+// spawn has goroutines work what is started, one for each job. One that is done with its job
+// takes the next, so where handlers are quick most of the others find nothing left, and their
+// stacks need not grow to what handlers need.
+func (w *Worker) spawn(n int) {
+	for range n {
+		go func() {
+			w.mu.Lock()
+			s := w.nextLocked()
+			w.mu.Unlock()
+			w.work(s)
+		}()
+	}
+}
+
+// work works a job, and what is to be worked after it.
+func (w *Worker) work(s *start) {
+	for s != nil {
+		s = w.run(s)
+	}
 }
 
 // run works one job and sees to its outcome. It returns what is to be worked next, nil for
@@ -65,7 +88,7 @@ func (w *Worker) run(s *start) (next *start) {
 		}
 		next = w.ended(t, l, task, err)
 		if err == errExited && next != nil { // this goroutine is not there for it
-			w.spawn(next)
+			go w.work(next)
 		}
 	}()
 	kind := job.Kind
@@ -108,13 +131,13 @@ func (w *Worker) ended(t *tenure, l *lane, task *Task, err error) (next *start) 
 	w.restLocked()
 	// What the host is told may take a while. No job waits for it.
 	quiet := event == nil && turned == nil && len(w.counts.runs) == 0
-	w.dispatchLocked(func(s *start) {
-		if quiet && next == nil {
-			next = s
-		} else {
-			w.spawn(s)
+	n := w.dispatchLocked()
+	if quiet {
+		if next = w.nextLocked(); next != nil && n > 0 {
+			n--
 		}
-	})
+	}
+	w.spawn(n)
 	w.mu.Unlock()
 	if !quiet {
 		w.tell(event)

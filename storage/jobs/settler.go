@@ -158,7 +158,7 @@ func (w *Worker) wrote(batch []*settlement, missed []int64) {
 			events = append(events, e)
 		}
 	}
-	w.dispatchLocked(w.spawn)
+	w.spawn(w.dispatchLocked())
 	w.mu.Unlock()
 	for _, e := range events {
 		w.tell(e)
@@ -193,7 +193,8 @@ func (w *Worker) noteLocked(s *settlement, missed bool) *Event {
 	o := &s.outcome
 	if o.Result == Begun {
 		if !missed {
-			w.spawn(w.startLocked(s.tenure, s.lane, o.Job))
+			w.startLocked(s.tenure, s.lane, o.Job)
+			w.spawn(1)
 			return nil
 		}
 		w.endLocked(s.tenure, s.lane)

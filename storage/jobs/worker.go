@@ -161,6 +161,7 @@ type Worker struct {
 	counts      counts
 	tenure      *tenure
 	running     int           // handlers at work in this process
+	starts      []*start      // jobs that are started and not yet in a handler
 	settlements []*settlement // outcomes to be written
 	settling    int           // outcomes being written
 	alarms      alarms
