@@ -357,7 +357,7 @@ func (b *board) enturn(l *lane) {
 	if l.hasTurn || !l.startable() {
 		return
 	}
-	if ok, again := l.allows(b.now()); !ok {
+	if ok, again := l.allows(b.timeFor(l)); !ok {
 		b.wait(l, again)
 		return
 	}
@@ -378,7 +378,7 @@ func (b *board) next() (l *lane, job Fetched, ok bool) {
 		if !b.owns(l) || !l.startable() {
 			continue
 		}
-		now := b.now()
+		now := b.timeFor(l)
 		if ok, again := l.allows(now); !ok {
 			b.wait(l, again)
 			continue

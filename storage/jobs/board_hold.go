@@ -47,6 +47,15 @@ func (l *lane) parked(now time.Time) bool { return l.paused || now.Before(l.held
 // oneByOne reports whether each job of the lane waits until the last is settled.
 func (l *lane) oneByOne() bool { return l.config.Order == FIFO || l.open }
 
+// timeFor returns the time for a lane that its start may depend on, which mostly is none:
+// to ask the clock for it costs as much as the rest.
+func (b *board) timeFor(l *lane) time.Time {
+	if l.rate == nil && l.heldUntil.IsZero() {
+		return time.Time{}
+	}
+	return b.now()
+}
+
 // allows reports whether the lane may start a job by now, or when it is to be asked again.
 func (l *lane) allows(now time.Time) (ok bool, again time.Time) {
 	switch {

@@ -125,7 +125,7 @@ func (t *tenure) share() (share, slack int) {
 // this worker's share.
 func (w *Worker) giveBackLocked(t *tenure) {
 	t.board.idle(time.Now())
-	if t.peers == 0 {
+	if t.peers == 0 || t.active == 0 {
 		return
 	}
 	share, slack := t.share()

@@ -69,7 +69,7 @@ func (w *Worker) work(s *start) {
 // run works one job and sees to its outcome. It returns what is to be worked next, nil for
 // nothing.
 func (w *Worker) run(s *start) (next *start) {
-	ctx, t, l, job := s.ctx, s.tenure, s.lane, s.job
+	ctx, t, l, job := s.ctx, s.tenure, s.lane, &s.job
 	task := &Task{
 		Job: job.asStarted(), Lost: job.Lost, store: w.store, now: w.queue.now,
 		worker: t.worker, fetched: job, started: w.queue.now(),
@@ -123,7 +123,7 @@ func (w *Worker) ended(t *tenure, l *lane, task *Task, err error) (next *start) 
 	delete(t.runs, task.Job.ID)
 	w.endLocked(t, l)
 	if committed {
-		s := &settlement{tenure: t, lane: l, outcome: outcome}
+		s := &settlement{tenure: t, lane: l, outcome: *outcome}
 		event, turned = w.noteLocked(s, false), s.turned(false)
 	} else {
 		w.submitLocked(w.judge(t, l, task, err))
@@ -156,7 +156,7 @@ func (w *Worker) endLocked(t *tenure, l *lane) {
 // judge decides what becomes of a job by what its handler returned.
 func (w *Worker) judge(t *tenure, l *lane, task *Task, err error) *settlement {
 	s := &settlement{tenure: t, lane: l, outcome: Outcome{
-		Job: task.fetched, Result: Retried, Started: task.started, Ended: w.queue.now(),
+		Job: *task.fetched, Result: Retried, Started: task.started, Ended: w.queue.now(),
 	}}
 	o := &s.outcome
 	o.Due = o.Ended.Add(w.config.Backoff(task.Job.Attempt))
@@ -167,7 +167,7 @@ func (w *Worker) judge(t *tenure, l *lane, task *Task, err error) *settlement {
 	var bury *buryError
 	asked, _ := task.settled()
 	switch {
-	case asked.Result != "" || errors.Is(err, ErrFenced):
+	case asked != nil || errors.Is(err, ErrFenced):
 		// The handler settled in a transaction that is not known to have committed. If
 		// it did commit, this finds the job settled and changes nothing.
 		s.doubtful = true
@@ -184,6 +184,6 @@ func (w *Worker) judge(t *tenure, l *lane, task *Task, err error) *settlement {
 	case errors.As(err, &bury), task.Job.Attempt+1 >= w.config.MaxAttempts:
 		o.Result = Buried
 	}
-	t.board.charge(l, o, asked.Result != "")
+	t.board.charge(l, o, asked != nil)
 	return s
 }

@@ -35,13 +35,13 @@ type Task struct {
 	store   Store
 	now     func() time.Time
 	worker  int64
-	fetched Fetched
+	fetched *Fetched
 	started time.Time
 	charge  func(o *Outcome, counted bool)
 
 	mu        sync.Mutex
-	outcome   Outcome // what was written, with an empty Result for nothing
-	committed bool    // whether its transaction is known to have committed
+	outcome   *Outcome // what was written, nil for nothing
+	committed bool     // whether its transaction is known to have committed
 }
 
 // Complete ends the job: it will not start again.
@@ -61,13 +61,13 @@ func (t *Task) Bury(ctx context.Context, reason string) error {
 }
 
 func (t *Task) settle(ctx context.Context, o Outcome) error {
-	o.Job, o.Reason = t.fetched, clip(o.Reason)
+	o.Job, o.Reason = *t.fetched, clip(o.Reason)
 	o.Started, o.Ended = t.started, t.now()
 	if o.Result == Retried {
 		o.Due = dueAt(o.Due, o.Ended)
 	}
 	before, _ := t.settled()
-	t.charge(&o, before.Result != "")
+	t.charge(&o, before != nil)
 	missed, err := t.store.Settle(ctx, t.worker, []Outcome{o})
 	if err != nil {
 		return err
@@ -76,7 +76,7 @@ func (t *Task) settle(ctx context.Context, o Outcome) error {
 		return ErrFenced
 	}
 	t.mu.Lock()
-	t.outcome = o
+	t.outcome = &o
 	t.mu.Unlock()
 	storage.AfterCommit(ctx, func() {
 		t.mu.Lock()
@@ -86,9 +86,9 @@ func (t *Task) settle(ctx context.Context, o Outcome) error {
 	return nil
 }
 
-// settled returns what the handler settled the task with, and whether that is known to
-// have been committed.
-func (t *Task) settled() (outcome Outcome, committed bool) {
+// settled returns what the handler settled the task with, nil for nothing, and whether that
+// is known to have been committed.
+func (t *Task) settled() (outcome *Outcome, committed bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.outcome, t.committed

@@ -37,7 +37,7 @@ type tenure struct {
 	awaited map[LaneID]struct{} // lanes the next scan is for
 	sync    bool                // ask for all our lanes: a claim's answer was lost, or a cap was set
 	release []LaneID            // lanes given up and not yet given back
-	active  int                 // lanes to share, at the last sync
+	active  int                 // lanes to share, at the last sync, 0 before
 	recount time.Time           // when they may be counted again out of turn
 
 	swept   LaneID    // where the sweep stands
@@ -57,7 +57,7 @@ const (
 
 func newTenure(worker int64, until time.Time, peers int, sweepEvery time.Duration) *tenure {
 	return &tenure{
-		worker: worker, until: until, peers: peers, board: newBoard(), sweepAt: time.Now().Add(sweepEvery), scan: true, sync: true,
+		worker: worker, until: until, peers: peers, board: newBoard(), sweepAt: time.Now().Add(sweepEvery), scan: true, sync: peers > 0,
 		foreign: map[LaneID]struct{}{}, missed: map[LaneID]struct{}{}, again: map[LaneID]struct{}{}, awaited: map[LaneID]struct{}{}, runs: map[int64]context.CancelCauseFunc{},
 	}
 }
