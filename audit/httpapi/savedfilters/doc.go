@@ -27,7 +27,8 @@
 // the tenant; who may make, change and delete it is decided by the Govern of the Service.
 // [Govern] asks a host's audit.Governor: a refusal is 403, a step-up 401, and a change that
 // waits for approval 202 with {"status":"awaiting_approval","request_id":""}; sent again
-// it is the same request. The host adds [Actions] to its catalogue.
+// it is the same request, and [Apply] makes what was approved. The host adds [Actions] to its
+// catalogue.
 //
 // [Config].Authorize is asked before anything is read or kept, with the name of the list:
 // who may not read a list sees no filters of it.

@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"github.com/lumelle/adminkit/audit"
+	"github.com/lumelle/adminkit/storage"
 	"github.com/lumelle/adminkit/storage/listing"
 	"github.com/lumelle/adminkit/storage/listing/saved"
 )
@@ -33,6 +34,11 @@ func Govern(governor *audit.Governor) func(ctx context.Context, c saved.Change, 
 		event, err := eventOf(c)
 		if err != nil {
 			return err
+		}
+		if approved, ok := ctx.Value(approvedKey{}).(audit.Event); ok {
+			approved.Resource, approved.Payload, approved.BaseRevision = event.Resource, event.Payload, event.BaseRevision
+			approved.Before, approved.After = event.Before, event.After
+			event = approved
 		}
 		_, err = governor.Change(ctx, event, func(ctx context.Context, e *audit.Event) error {
 			if c.Before == nil {
@@ -68,4 +74,44 @@ func eventOf(c saved.Change) (e audit.Event, err error) {
 		e.Payload, err = json.Marshal(content{c.After.List, c.After.Name, c.After.Filters, c.After.Sort.String()})
 	}
 	return e, err
+}
+
+// approvedKey is that of the event under which an approved change is made.
+type approvedKey struct{}
+
+// Apply makes a change of a shared filter that was approved, by filters whose Govern is
+// [Govern]: e is the event of the request, whose payload the approval is bound to. A host
+// registers it with the kit's approvals for each of [Actions]:
+//
+//	apply := approvals.ApplierFunc(func(ctx context.Context, a approvals.Approved) (approvals.Result, error) {
+//		return approvals.Result{}, savedfilters.Apply(ctx, filters, a.Event)
+//	})
+//
+// A filter that moved since, and a name that was taken meanwhile, is storage.ErrConflict; a
+// payload that is no filter of the list a *storage.InvalidError. Others are those of the
+// Service.
+func Apply(ctx context.Context, filters *saved.Service, e audit.Event) error {
+	ctx = context.WithValue(ctx, approvedKey{}, e)
+	var in content
+	if e.Action != saved.ActionDelete {
+		if err := json.Unmarshal(e.Payload, &in); err != nil {
+			return storage.Invalid("/payload", "is no change of a saved filter")
+		}
+	}
+	input := saved.Input{Name: in.Name, Filters: in.Filters, Sort: listing.ParseSort(in.Sort)}
+	if e.Action == saved.ActionCreate {
+		_, err := filters.Create(ctx, e.Tenant, "", in.List, input)
+		return err
+	}
+	revision, err := strconv.ParseInt(e.BaseRevision, 10, 64)
+	switch {
+	case err != nil || revision < 1:
+		return storage.Invalid("/base_revision", "is not that of a saved filter")
+	case e.Action == saved.ActionUpdate:
+		_, err = filters.Update(ctx, e.Tenant, "", e.Resource.ID, revision, input)
+		return err
+	case e.Action == saved.ActionDelete:
+		return filters.Delete(ctx, e.Tenant, "", e.Resource.ID, revision)
+	}
+	return storage.Invalid("/action", "is no change of a saved filter")
 }
