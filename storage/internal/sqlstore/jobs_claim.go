@@ -10,17 +10,24 @@ import (
 )
 
 // Claim implements jobs.Store. Most polls find nothing to take; they do not begin a
-// writing transaction for that.
+// writing transaction for that. On SQLite, where such a one waits for all others, those that
+// only ask for the worker's lanes do not either.
 func (s jobStore) Claim(ctx context.Context, claim jobs.Claim) (claimed jobs.Claimed, err error) {
 	var seen sight
-	plain := len(claim.Release) == 0 && !claim.Sync && claim.Sweep == nil
+	plain := len(claim.Release) == 0 && claim.Sweep == nil && !(claim.Sync && s.db.Dialect().Postgres)
 	if plain {
 		c, err := s.db.Reader(ctx)
 		if err != nil {
 			return jobs.Claimed{}, err
 		}
-		if seen, err = s.look(ctx, c, claim); err != nil || len(seen.free)+len(seen.stale) == 0 {
+		if seen, err = s.look(ctx, c, claim); err != nil {
 			return jobs.Claimed{}, err
+		}
+		if len(seen.free)+len(seen.stale) == 0 {
+			if claim.Sync {
+				return s.sync(ctx, c, claim)
+			}
+			return jobs.Claimed{}, nil
 		}
 	}
 	// Where transactions overlap, lanes that were given back are hinted at once more after
@@ -60,17 +67,37 @@ func (s jobStore) Claim(ctx context.Context, claim jobs.Claim) (claimed jobs.Cla
 		if !claim.Sync {
 			return nil
 		}
-		return storage.QueryRow(ctx, c, `
-			SELECT (SELECT COUNT(*) FROM adminkit_jobs_lane WHERE owner <> 0) + (
-				SELECT COUNT(*) FROM (SELECT DISTINCT tenant, lane FROM adminkit_jobs_wake WHERE at <= $1) w
-				JOIN adminkit_jobs_lane l ON l.tenant = w.tenant AND l.lane = w.lane
-				WHERE l.owner = 0 AND NOT l.paused AND l.held_until <= $1 AND `+laneHead+` <= $1)`,
-			[]any{micros(claim.Now)}, &claimed.Active)
+		claimed.Active, err = s.active(ctx, c, claim.Now)
+		return err
 	})
 	if err != nil {
 		return jobs.Claimed{}, err
 	}
 	return claimed, nil
+}
+
+// sync answers a claim that asks for the worker's lanes and has nothing to take.
+func (s jobStore) sync(ctx context.Context, c storage.Conn, claim jobs.Claim) (claimed jobs.Claimed, err error) {
+	if err := s.fence(ctx, c, claim.Worker); err != nil {
+		return jobs.Claimed{}, err
+	}
+	if claimed.Held, err = s.held(ctx, c, claim.Worker); err != nil {
+		return jobs.Claimed{}, err
+	}
+	claimed.Active, err = s.active(ctx, c, claim.Now)
+	return claimed, err
+}
+
+// active counts the lanes that workers share: those with an owner, and those with work for
+// one.
+func (s jobStore) active(ctx context.Context, c storage.Conn, now time.Time) (n int, err error) {
+	err = storage.QueryRow(ctx, c, `
+		SELECT (SELECT COUNT(*) FROM adminkit_jobs_lane WHERE owner <> 0) + (
+			SELECT COUNT(*) FROM (SELECT DISTINCT tenant, lane FROM adminkit_jobs_wake WHERE at <= $1) w
+			JOIN adminkit_jobs_lane l ON l.tenant = w.tenant AND l.lane = w.lane
+			WHERE l.owner = 0 AND NOT l.paused AND l.held_until <= $1 AND `+laneHead+` <= $1)`,
+		[]any{micros(now)}, &n)
+	return n, err
 }
 
 // release gives lanes back. On Postgres it locks them in the order in which the lanes of a
