@@ -289,7 +289,7 @@ func deletionLeavesNothing(e *env) {
 	tenant := e.tenant()
 	e.own(tenant)
 	e.remove(tenant)
-	for _, seen := range e.picture(tenant) {
+	for _, seen := range e.picture(fillings(e.b), tenant) {
 		if strings.Contains(seen, matrixSecret) {
 			e.Errorf("after the deletion the tenant sees %s", seen)
 		}
@@ -306,14 +306,15 @@ func deletionKeepsNeighbours(e *env) {
 	for _, n := range neighbours {
 		before[n] = e.lines(n)
 	}
-	seen := e.picture(base + "x") // with what is not exported
+	all := fillings(e.b)
+	seen := e.picture(all, base+"x") // with what is not exported
 	e.remove(victim)
 	for _, n := range neighbours {
 		if after := e.lines(n); !slices.EqualFunc(before[n], after, func(a, b line) bool { return a.String() == b.String() }) {
 			e.Errorf("the deletion of %s changed %s:\nbefore %v\nafter  %v", victim, n, before[n], after)
 		}
 	}
-	if !slices.Equal(seen, e.picture(base+"x")) {
+	if !slices.Equal(seen, e.picture(all, base+"x")) {
 		e.Errorf("the deletion of %s changed what %s sees", victim, base+"x")
 	}
 }
