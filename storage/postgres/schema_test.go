@@ -66,8 +66,15 @@ func keepsTheRules(t *testing.T, o storagetest.Options) {
 
 func TestABackendInASchemaKeepsTheRules(t *testing.T) {
 	t.Parallel()
+	migrated := pgtest.Stock{Prepare: func(ctx context.Context, dsn string) error {
+		b, err := postgres.Open(ctx, dsn, postgres.Config{Schema: oddSchema})
+		if err != nil {
+			return err
+		}
+		return b.Close(ctx)
+	}}
 	keepsTheRules(t, storagetest.Options{
-		New: func(t *testing.T) storagetest.Backend { return inSchema(t, pgtest.DSN(t), oddSchema) },
+		New: func(t *testing.T) storagetest.Backend { return inSchema(t, migrated.DSN(t), oddSchema) },
 		Shared: func(t *testing.T) func(ctx context.Context) (storagetest.Backend, error) {
 			dsn := pgtest.DSN(t)
 			return func(ctx context.Context) (storagetest.Backend, error) {

@@ -141,7 +141,7 @@ type hostedPostgres struct {
 }
 
 func newHostedPostgres(t *testing.T) storagetest.Backend {
-	pool, err := pgxpool.New(t.Context(), pgtest.DSN(t))
+	pool, err := pgxpool.New(t.Context(), eachtest.MigratedDSN(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,7 +177,7 @@ type hostedSQL struct {
 }
 
 func newHostedSQL(t *testing.T) storagetest.Backend {
-	db, err := sql.Open("pgx", pgtest.DSN(t))
+	db, err := sql.Open("pgx", eachtest.MigratedDSN(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,73 +29,127 @@ import (
 	"github.com/lumelle/adminkit/storage/storagetest/cluster"
 )
 
+// serverVariable names the environment variable that names a server.
+const serverVariable = "ADMINKIT_POSTGRES_DSN"
+
 // DSN returns the data source name of an empty database, as a URL. The database is
 // the test's own until the test has ended.
 func DSN(t testing.TB) string {
 	t.Helper()
-	if server := os.Getenv("ADMINKIT_POSTGRES_DSN"); server != "" {
-		dsn, name := create(t, server)
+	if server := os.Getenv(serverVariable); server != "" {
+		dsn, _ := create(t, server)
 		t.Cleanup(func() {
-			if err := run(server, "DROP DATABASE "+name+" WITH (FORCE)"); err != nil {
+			if err := drop(server, dsn); err != nil {
 				t.Errorf("postgres: drop the database: %v", err)
 			}
 		})
 		return dsn
 	}
-	server, err := shared()
-	if err != nil {
-		Unavailable(t, err)
-	}
-	dsn, ok := idle.take()
-	if !ok {
-		dsn, _ = create(t, server)
-	}
+	dsn := blank(t)
 	t.Cleanup(func() {
-		// To make a database takes six times as long as to empty one. What is left of
-		// them ends with the cluster.
-		if err := run(dsn, empty); err != nil {
-			t.Errorf("postgres: empty the database: %v", err)
-			return
+		if renamed, ok := reclaim(t, dsn); ok {
+			discard(t, renamed)
 		}
-		idle.put(dsn)
 	})
 	return dsn
 }
 
-// empty brings a database back to the state of a new one.
+// blank returns the data source name of an empty database on the shared cluster.
+func blank(t testing.TB) string {
+	t.Helper()
+	server, err := shared()
+	if err != nil {
+		Unavailable(t, err)
+	}
+	d, ok := idle.take()
+	if !ok {
+		d.dsn, _ = create(t, server)
+	}
+	return d.dsn
+}
+
+// discard empties a database, which takes a sixth of the time that it takes to make one, or
+// drops it where something is left. What is left of them ends with the cluster.
+func discard(t testing.TB, dsn string) {
+	t.Helper()
+	if left, err := ask(dsn, empty+whatIsLeft); err == nil && left == "0" {
+		idle.put(database{dsn: dsn})
+		return
+	}
+	server, err := shared()
+	if err == nil {
+		err = drop(server, dsn)
+	}
+	if err != nil {
+		t.Errorf("postgres: drop the database: %v", err)
+	}
+}
+
+// drop drops the database that dsn names, with those who are connected to it.
+func drop(server, dsn string) error {
+	c, err := pgx.ParseConfig(dsn)
+	if err != nil {
+		return err
+	}
+	return run(server, "DROP DATABASE "+c.Database+" WITH (FORCE)")
+}
+
+// empty brings a database back to the state of a new one, but for what belongs to no schema.
 const empty = `
-SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid();
 DO $$ DECLARE name TEXT; BEGIN
 	FOR name IN SELECT nspname FROM pg_namespace WHERE nspname NOT LIKE 'pg\_%' AND nspname <> 'information_schema' LOOP
 		EXECUTE format('DROP SCHEMA %I CASCADE', name);
 	END LOOP;
 END $$;
-CREATE SCHEMA public;
-DO $$ BEGIN EXECUTE format('ALTER DATABASE %I RESET ALL', current_database()); END $$`
+CREATE SCHEMA public AUTHORIZATION pg_database_owner;
+GRANT USAGE ON SCHEMA public TO PUBLIC;
+DO $$ BEGIN EXECUTE format('ALTER DATABASE %I RESET ALL', current_database()); END $$;`
 
-// idle holds the databases of this process that no test uses.
+// whatIsLeft counts what an empty database has that a new one has not: rows of any system
+// catalogue that are not the server's own, and what is said of the database itself.
+const whatIsLeft = `
+DO $$ DECLARE name REGCLASS; more BIGINT; found BIGINT; BEGIN
+	SELECT count(*) INTO found FROM pg_database
+	WHERE datname = current_database() AND (datacl IS NOT NULL OR datconnlimit <> -1 OR datdba <> 10);
+	FOR name IN SELECT attrelid::regclass FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
+		WHERE attname = 'oid' AND relkind = 'r' AND NOT relisshared AND attrelid <> 'pg_namespace'::regclass
+	LOOP
+		EXECUTE 'SELECT count(*) FROM ' || name || ' WHERE oid >= 16384' INTO more;
+		found := found + more;
+	END LOOP;
+	PERFORM set_config('pgtest.left', found::text, false);
+END $$;
+SELECT current_setting('pgtest.left')`
+
+// idle holds the empty databases of this process that no test uses.
 var idle pool
 
+// A database is one that a test may have. The picture, where not empty, is that of its
+// prepared state.
+type database struct{ dsn, picture string }
+
+// A pool holds databases that no test uses.
 type pool struct {
-	mu   sync.Mutex
-	dsns []string
+	mu        sync.Mutex
+	databases []database
 }
 
-func (p *pool) take() (dsn string, ok bool) {
+func (p *pool) take() (d database, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.dsns) == 0 {
-		return "", false
+	if len(p.databases) == 0 {
+		return database{}, false
 	}
-	dsn = p.dsns[len(p.dsns)-1]
-	p.dsns = p.dsns[:len(p.dsns)-1]
-	return dsn, true
+	last := len(p.databases) - 1
+	d = p.databases[last]
+	p.databases = p.databases[:last]
+	return d, true
 }
 
-func (p *pool) put(dsn string) {
+func (p *pool) put(d database) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.dsns = append(p.dsns, dsn)
+	p.databases = append(p.databases, d)
 }
 
 // Unavailable ends a test that cannot have the Postgres, or the pooler, that it needs: it skips, and fails
@@ -115,24 +169,40 @@ func Unavailable(t testing.TB, err error) {
 // create makes a database on the server that dsn names.
 func create(t testing.TB, server string) (dsn, name string) {
 	t.Helper()
-	name = "adminkit_" + strings.ReplaceAll(storage.NewID(), "-", "")
+	name = newName()
 	if err := run(server, "CREATE DATABASE "+name); err != nil {
 		t.Fatalf("postgres: create a database: %v", err)
 	}
 	return withDatabase(server, name), name
 }
 
+// newName returns a name for a database that none has, and that needs no quotes.
+func newName() string { return "adminkit_" + strings.ReplaceAll(storage.NewID(), "-", "") }
+
 // run executes statements on a connection of its own.
 func run(dsn, statements string) error {
+	_, err := ask(dsn, statements)
+	return err
+}
+
+// ask executes statements on a connection of its own and returns the first value of the last
+// one, if there is any.
+func ask(dsn, statements string) (answer string, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	c, err := pgx.Connect(ctx, dsn)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer c.Close(ctx)
-	_, err = c.Exec(ctx, statements)
-	return err
+	results, err := c.PgConn().Exec(ctx, statements).ReadAll()
+	if err != nil {
+		return "", err
+	}
+	if last := results[len(results)-1]; len(last.Rows) > 0 {
+		answer = string(last.Rows[0][0])
+	}
+	return answer, nil
 }
 
 // withDatabase returns dsn, a URL or keywords, with another database.
