@@ -1,14 +1,11 @@
 package main
 
 import (
-	"errors"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"strings"
 	"testing"
 
-	"github.com/lumelle/adminkit/storage/storagetest/cluster"
 	"github.com/lumelle/adminkit/storage/storagetest/eachtest"
 )
 
@@ -22,24 +19,6 @@ func TestALostDatabaseTakesNoFlagAwayAndDeniesNobody(t *testing.T) {
 			loseTheDatabase(t)
 		}
 	}
-}
-
-// ownPostgres returns a server that nobody else works with, so that it can be stopped.
-func ownPostgres(t *testing.T) *cluster.Cluster {
-	t.Helper()
-	c, err := cluster.Start(os.Getpid(), "")
-	if errors.Is(err, cluster.ErrMissing) && os.Getenv("ADMINKIT_STRICT") != "1" {
-		t.Skip(err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := c.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return c
 }
 
 // A shownFlag is an evaluation as OFREP tells it: a reason that the protocol does not
@@ -67,7 +46,7 @@ var outageReads = []string{
 }
 
 func loseTheDatabase(t *testing.T) {
-	server := ownPostgres(t)
+	server := eachtest.PostgresCluster(t)
 	delivered := make(chan struct{}, 100)
 	receiver := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { delivered <- struct{}{} }))
 	t.Cleanup(receiver.Close)

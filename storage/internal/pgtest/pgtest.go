@@ -228,9 +228,9 @@ type Server struct {
 	cluster *cluster.Cluster
 }
 
-// NewServer starts a cluster for t alone, or ends t as DSN does. Unlike DSN it needs
+// Cluster starts a cluster for t alone, or ends t as DSN does. Unlike DSN it needs
 // the binaries: nobody's own server is crashed.
-func NewServer(t testing.TB) *Server {
+func Cluster(t testing.TB) *cluster.Cluster {
 	t.Helper()
 	c, err := cluster.Start(os.Getpid(), "")
 	if err != nil {
@@ -241,6 +241,13 @@ func NewServer(t testing.TB) *Server {
 			t.Errorf("postgres: %v", err)
 		}
 	})
+	return c
+}
+
+// NewServer starts a Cluster as a Server.
+func NewServer(t testing.TB) *Server {
+	t.Helper()
+	c := Cluster(t)
 	return &Server{DSN: c.DSN(), cluster: c}
 }
 

@@ -12,23 +12,11 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/lumelle/adminkit/storage/storagetest/cluster"
+	"github.com/lumelle/adminkit/storage/storagetest/eachtest"
 )
 
-// start starts a cluster, or skips the test where there are no binaries.
-func start(t *testing.T) *cluster.Cluster {
-	t.Helper()
-	c, err := cluster.Start(os.Getpid(), "")
-	if errors.Is(err, cluster.ErrMissing) && os.Getenv("ADMINKIT_STRICT") != "1" {
-		t.Skip(err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
-}
-
 func TestACrashedClusterHasWhatWasCommitted(t *testing.T) {
-	c := start(t)
+	c := eachtest.PostgresCluster(t)
 	query := func(query string, dest ...any) {
 		t.Helper()
 		conn, err := pgx.Connect(t.Context(), c.DSN())
@@ -63,7 +51,7 @@ func TestACrashedClusterHasWhatWasCommitted(t *testing.T) {
 }
 
 func TestAStoppedClusterRefusesUntilItIsRestarted(t *testing.T) {
-	c := start(t)
+	c := eachtest.PostgresCluster(t)
 	ping := func() error {
 		conn, err := pgx.Connect(t.Context(), c.DSN())
 		if err != nil {

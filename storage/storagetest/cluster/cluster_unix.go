@@ -91,11 +91,12 @@ func (c *Cluster) Restart() error {
 	return nil
 }
 
-// Close ends the server, where it is not stopped, and removes all that it has stored.
+// Close ends the server, where it is not stopped, and removes all that it has stored. To
+// close it twice does no harm.
 func (c *Cluster) Close() error {
 	var err error
 	if !c.stopped {
-		err = c.stop()
+		err = c.Stop()
 	}
 	return errors.Join(err, os.RemoveAll(c.dir))
 }

@@ -41,6 +41,7 @@ import (
 	"github.com/lumelle/adminkit/storage/postgres"
 	"github.com/lumelle/adminkit/storage/secrets/credentials"
 	"github.com/lumelle/adminkit/storage/sqlite"
+	"github.com/lumelle/adminkit/storage/storagetest/cluster"
 	"github.com/lumelle/adminkit/storage/tenants"
 	"github.com/lumelle/adminkit/webhooks"
 )
@@ -146,6 +147,14 @@ func PostgresDSN(t testing.TB) string {
 func MigratedDSN(t testing.TB) string {
 	t.Helper()
 	return migrated.DSN(t)
+}
+
+// PostgresCluster starts a Postgres server that nobody else works with, for tests that stop
+// or crash it. It is closed when the test ends. It skips the test where there are no
+// binaries, and takes no server that ADMINKIT_POSTGRES_DSN names.
+func PostgresCluster(t testing.TB) *cluster.Cluster {
+	t.Helper()
+	return pgtest.Cluster(t)
 }
 
 var migrated = pgtest.Stock{Prepare: func(ctx context.Context, dsn string) error {
