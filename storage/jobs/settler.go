@@ -19,7 +19,7 @@ type settlement struct {
 
 const (
 	// maxBatch is how many outcomes are written in one transaction.
-	maxBatch = 1000
+	maxBatch = 2000
 	// minPile is how many outcomes are waiting when a second transaction writes some of
 	// them beside the first.
 	minPile = 500
