@@ -94,8 +94,9 @@ func reclaim(t testing.TB, dsn string) (renamed string, ok bool) {
 // objectInUse is the SQLSTATE of a database that somebody is connected to.
 const objectInUse = "55006"
 
-// reset empties every table that has rows, except the books of the migrations, and lets sequences begin anew. It only has to try: what it has reached is seen in the picture.
-// Triggers that keep evidence do not fire.
+// reset empties every table that has rows, except the books of the migrations, and lets
+// sequences begin anew. Triggers that keep evidence do not fire. It only has to try: what it
+// has reached is seen in the picture.
 const reset = `
 SET synchronous_commit = off;
 SET session_replication_role = replica;
@@ -116,7 +117,7 @@ END $$;`
 // Where both are the same no row was added, removed or replaced: as many rows would have
 // been added as removed, and each by a later transaction than wrote what was there before.
 //
-// TRUNCATE replaces rows of pg_class, and to rename the row of a database, so these are
+// TRUNCATE replaces rows of pg_class, and a new name the row of a database, so these are
 // compared by what they say. Of an index it also forgets how long it is, which nobody minds
 // where there is nothing in it.
 const takePicture = `
