@@ -3,6 +3,7 @@ package pgtest_test
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -152,6 +153,7 @@ func TestWhoeverGetsADatabaseNextFindsItAsItWasPrepared(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			defer runtime.KeepAlive(c) // one that is garbage closes its socket
 			if _, err := c.Exec(t.Context(), dirt); err != nil {
 				t.Fatal(err)
 			}
