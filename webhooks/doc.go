@@ -62,6 +62,18 @@
 // is asked, the change is recorded under one of the [Actions], and a refusal is
 // recorded too. Reads are not gated; the HTTP surface webhookadmin has a hook for them.
 //
+// A gate may have a change wait for approval. Its payload says what was asked for, which is
+// what the approval is bound to, and who asks for the same again asks for one request.
+// [Service.Apply] makes what was approved, exactly as it was asked for or not at all:
+//
+//	apply := approvals.ApplierFunc(func(ctx context.Context, a approvals.Approved) (approvals.Result, error) {
+//		return approvals.Result{}, service.Apply(ctx, a.Event)
+//	})
+//	err := requests.Register(webhooks.ActionCreate, apply) // and for each other that may wait
+//
+// An endpoint that was made so has a secret that nobody was shown: its owner rotates it.
+// A rotation is never made after an approval: a gate asks for a step-up instead.
+//
 // # Secrets
 //
 // A secret is sealed by the [Sealer] before it is stored, bound to tenant and endpoint,

@@ -1,6 +1,8 @@
 package webhooks
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"slices"
 	"time"
@@ -145,30 +147,40 @@ func (in EndpointInput) check() (EndpointInput, error) {
 	return in, nil
 }
 
+// inputJSON is what a caller said of an endpoint, as the payload of an event has it.
+type inputJSON struct {
+	ID          string   `json:"id,omitempty"`
+	URL         string   `json:"url"`
+	EventTypes  []string `json:"event_types"`
+	Description string   `json:"description,omitempty"`
+	TimeoutMS   int64    `json:"timeout_ms,omitempty"`
+}
+
 // endpointJSON is an endpoint as audit events keep it.
 type endpointJSON struct {
-	ID             string   `json:"id,omitempty"`
-	URL            string   `json:"url"`
-	EventTypes     []string `json:"event_types"`
-	Description    string   `json:"description,omitempty"`
-	TimeoutMS      int64    `json:"timeout_ms,omitempty"`
-	Status         string   `json:"status,omitempty"`
-	DisabledReason string   `json:"disabled_reason,omitempty"`
-	Revision       int64    `json:"revision,omitempty"`
+	inputJSON
+	Status         string `json:"status"`
+	DisabledReason string `json:"disabled_reason,omitempty"`
+	Revision       int64  `json:"revision"`
 }
 
 // record returns the endpoint as the before or after of an event.
 func (e Endpoint) record() json.RawMessage {
-	return encode(endpointJSON{
-		ID: e.ID, URL: e.URL, EventTypes: e.EventTypes, Description: e.Description,
-		TimeoutMS: e.Timeout.Milliseconds(), Status: e.Status, DisabledReason: e.DisabledReason, Revision: e.Revision,
-	})
+	said := inputJSON{ID: e.ID, URL: e.URL, EventTypes: e.EventTypes, Description: e.Description, TimeoutMS: e.Timeout.Milliseconds()}
+	return encode(endpointJSON{said, e.Status, e.DisabledReason, e.Revision})
 }
 
 // payload returns the input as the payload of an event: what an approval is bound to.
 func (in EndpointInput) payload() json.RawMessage {
-	return encode(endpointJSON{
-		URL: in.URL, EventTypes: in.EventTypes, Description: in.Description,
-		TimeoutMS: in.Timeout.Milliseconds(),
+	return encode(inputJSON{
+		ID: in.ID, URL: in.URL, EventTypes: in.EventTypes, Description: in.Description, TimeoutMS: in.Timeout.Milliseconds(),
 	})
+}
+
+// unmadeID is the id of the resource of a creation that names none, until it is made: the
+// same for the same URL. A hash, because a URL may be longer than an id, and a secret of
+// its receiver's.
+func unmadeID(url string) string {
+	h := sha256.Sum256([]byte(url))
+	return "url_" + hex.EncodeToString(h[:16])
 }

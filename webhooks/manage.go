@@ -15,6 +15,11 @@ import (
 // Create registers an endpoint, enabled, and returns it with its signing secret. The
 // secret is shown this once; the store keeps it sealed.
 //
+// Where the input names no id, the gate is asked about a resource whose id follows from
+// the URL, so that who asks again for a creation that waits for approval asks for the same.
+// The event that is recorded has the id of the endpoint. How one that was approved is made,
+// and who sees its secret then, is told at [Service.Apply].
+//
 // Errors are those of audit.Governor.Change, a *storage.InvalidError for what is wrong
 // with in, and a *storage.LimitError where the tenant has all it may, see [Quotas].
 func (s *Service) Create(ctx context.Context, tenant string, in EndpointInput) (Endpoint, string, error) {
@@ -22,22 +27,31 @@ func (s *Service) Create(ctx context.Context, tenant string, in EndpointInput) (
 	if err != nil {
 		return Endpoint{}, "", err
 	}
+	event := audit.Event{
+		Tenant: tenant, Action: ActionCreate, Payload: in.payload(),
+		Resource: audit.Resource{Type: ResourceEndpoint, ID: orDefault(in.ID, unmadeID(in.URL))},
+	}
+	return s.create(ctx, event, in)
+}
+
+// create makes the endpoint of a checked input under event, which lacks only what follows
+// from the input.
+func (s *Service) create(ctx context.Context, event audit.Event, in EndpointInput) (Endpoint, string, error) {
 	now := s.now()
-	e := in.onto(Endpoint{
-		ID: orDefault(in.ID, s.cfg.NewID()), Tenant: tenant, Status: Enabled, Revision: 1, CreatedAt: now, UpdatedAt: now,
-	})
+	e := in.onto(Endpoint{ID: in.ID, Tenant: event.Tenant, Status: Enabled, Revision: 1, CreatedAt: now, UpdatedAt: now})
+	event.Resource.Name, event.Before, event.After = e.Description, nil, e.record()
+	e.ID = orDefault(in.ID, s.cfg.NewID())
 	secret := signing.NewSecret()
-	sealed, err := s.seal(ctx, tenant, e.ID, secret, now)
+	sealed, err := s.seal(ctx, e.Tenant, e.ID, secret, now)
 	if err != nil {
 		return Endpoint{}, "", err
 	}
-	event := endpointEvent(ActionCreate, e)
-	event.Payload, event.After = in.payload(), e.record()
-	_, err = s.governor.Change(ctx, event, func(ctx context.Context, _ *audit.Event) error {
-		if err := s.store.InsertEndpoint(ctx, tenant, e, sealed); err != nil {
+	_, err = s.governor.Change(ctx, event, func(ctx context.Context, event *audit.Event) error {
+		event.Resource.ID, event.After = e.ID, e.record()
+		if err := s.store.InsertEndpoint(ctx, e.Tenant, e, sealed); err != nil {
 			return err
 		}
-		return s.withinQuota(ctx, tenant)
+		return s.withinQuota(ctx, e.Tenant)
 	})
 	if err != nil {
 		return Endpoint{}, "", err
@@ -60,6 +74,7 @@ func (s *Service) List(ctx context.Context, tenant string, q EndpointQuery) (sto
 // stay. revision is the one the update was made for, zero for whichever is current; a
 // later one is storage.ErrConflict.
 func (s *Service) Update(ctx context.Context, tenant, id string, revision int64, in EndpointInput) (Endpoint, error) {
+	in.ID = "" // which only creations have a use for
 	in, err := s.checkInput(in)
 	if err != nil {
 		return Endpoint{}, err
@@ -68,8 +83,9 @@ func (s *Service) Update(ctx context.Context, tenant, id string, revision int64,
 	if err != nil {
 		return Endpoint{}, err
 	}
-	after := in.onto(before)
-	return s.change(ctx, ActionUpdate, before, after, audit.Event{Payload: in.payload()}, nil)
+	event := endpointEvent(ActionUpdate, before)
+	event.Payload = in.payload()
+	return s.change(ctx, event, before, in.onto(before), nil)
 }
 
 // Delete removes an endpoint with its secrets. Deliveries that wait are cancelled;
@@ -79,14 +95,18 @@ func (s *Service) Delete(ctx context.Context, tenant, id string, revision int64)
 	if err != nil {
 		return err
 	}
-	event := endpointEvent(ActionDelete, e)
-	event.Before, event.BaseRevision = e.record(), strconv.FormatInt(e.Revision, 10)
-	_, err = s.governor.Change(ctx, event, func(ctx context.Context, event *audit.Event) error {
-		if err := s.store.DeleteEndpoint(ctx, tenant, id, e.Revision); err != nil {
+	return s.remove(ctx, endpointEvent(ActionDelete, e), e)
+}
+
+// remove deletes e under event.
+func (s *Service) remove(ctx context.Context, event audit.Event, e Endpoint) error {
+	event.Resource.Name, event.Before, event.After = e.Description, e.record(), nil
+	_, err := s.governor.Change(ctx, event, func(ctx context.Context, event *audit.Event) error {
+		if err := s.store.DeleteEndpoint(ctx, e.Tenant, e.ID, e.Revision); err != nil {
 			return err
 		}
 		// What is held has no job of its own that would find the endpoint gone.
-		return s.queue.Enqueue(ctx, resumeJob(tenant, id, event.Trace.Traceparent()))
+		return s.queue.Enqueue(ctx, resumeJob(e.Tenant, e.ID, event.Trace.Traceparent()))
 	})
 	return err
 }
@@ -95,20 +115,32 @@ func (s *Service) Delete(ctx context.Context, tenant, id string, revision int64)
 // waiting is held. reason is kept with it, [ReasonManual] where it is empty. Disabling
 // a disabled endpoint does nothing, for those who may.
 func (s *Service) Disable(ctx context.Context, tenant, id, reason string) (Endpoint, error) {
-	if err := storage.CheckText("/reason", reason, storage.MaxID); err != nil {
+	if err := checkReason(reason); err != nil {
 		return Endpoint{}, err
 	}
 	before, err := s.Get(ctx, tenant, id)
 	if err != nil {
 		return Endpoint{}, err
 	}
+	event := endpointEvent(ActionDisable, before)
+	event.Reason = reason
+	after, err := s.switchOff(ctx, event, before)
+	return after, ignoreUnchanged(err)
+}
+
+// switchOff disables an endpoint under event, whose reason was checked. Where it is
+// disabled already the answer is the endpoint as it is and errUnchanged.
+func (s *Service) switchOff(ctx context.Context, event audit.Event, before Endpoint) (Endpoint, error) {
 	if before.Status == Disabled {
-		return s.unchanged(ctx, ActionDisable, before, reason)
+		return s.unchanged(ctx, event, before)
 	}
 	after := before
-	after.Status, after.DisabledReason = Disabled, orDefault(reason, ReasonManual)
-	return s.change(ctx, ActionDisable, before, after, audit.Event{Reason: reason}, nil)
+	after.Status, after.DisabledReason = Disabled, orDefault(event.Reason, ReasonManual)
+	return s.change(ctx, event, before, after, nil)
 }
+
+// checkReason refuses a reason that is longer than one an endpoint keeps.
+func checkReason(reason string) error { return storage.CheckText("/reason", reason, storage.MaxID) }
 
 // Enable switches an endpoint on again with a clean bill of health, and resumes what
 // was held. Messages of the time in between were never made for it. Enabling an
@@ -118,16 +150,23 @@ func (s *Service) Enable(ctx context.Context, tenant, id string) (Endpoint, erro
 	if err != nil {
 		return Endpoint{}, err
 	}
+	after, err := s.switchOn(ctx, endpointEvent(ActionEnable, before), before)
+	return after, ignoreUnchanged(err)
+}
+
+// switchOn enables an endpoint under event. Where it is enabled already the answer is
+// the endpoint as it is and errUnchanged.
+func (s *Service) switchOn(ctx context.Context, event audit.Event, before Endpoint) (Endpoint, error) {
 	if before.Status == Enabled {
-		return s.unchanged(ctx, ActionEnable, before, "")
+		return s.unchanged(ctx, event, before)
 	}
 	after := before
 	after.Status, after.DisabledReason = Enabled, ""
-	return s.change(ctx, ActionEnable, before, after, audit.Event{}, func(ctx context.Context, event *audit.Event) error {
-		if err := s.store.SetHealth(ctx, tenant, id, Health{}); err != nil {
+	return s.change(ctx, event, before, after, func(ctx context.Context, event *audit.Event) error {
+		if err := s.store.SetHealth(ctx, after.Tenant, after.ID, Health{}); err != nil {
 			return err
 		}
-		return s.queue.Enqueue(ctx, resumeJob(tenant, id, event.Trace.Traceparent()))
+		return s.queue.Enqueue(ctx, resumeJob(after.Tenant, after.ID, event.Trace.Traceparent()))
 	})
 }
 
@@ -138,6 +177,9 @@ const maxSecrets = 11
 // RotateSecret gives an endpoint a new signing secret and returns it, this once. The
 // ones before sign beside it for [Config.RotateOverlap], so that the receiver can
 // change over at any moment of that; at most ten of them do.
+//
+// A gate should not ask for approval of it, but for a step-up: whoever asks must be there
+// to get the secret, so [Service.Apply] makes no rotation.
 func (s *Service) RotateSecret(ctx context.Context, tenant, id string) (string, error) {
 	before, err := s.Get(ctx, tenant, id)
 	if err != nil {
@@ -148,7 +190,7 @@ func (s *Service) RotateSecret(ctx context.Context, tenant, id string) (string, 
 	if err != nil {
 		return "", err
 	}
-	_, err = s.change(ctx, ActionRotate, before, before, audit.Event{}, func(ctx context.Context, _ *audit.Event) error {
+	_, err = s.change(ctx, endpointEvent(ActionRotate, before), before, before, func(ctx context.Context, _ *audit.Event) error {
 		// The update of the endpoint's revision holds its row.
 		old, err := s.store.Secrets(ctx, tenant, id)
 		if err != nil {
@@ -169,14 +211,12 @@ func (s *Service) RotateSecret(ctx context.Context, tenant, id string) (string, 
 	return secret, nil
 }
 
-// change takes an endpoint from before to after through the governor. event brings
-// what is particular; also, which may be nil, runs in the same transaction.
-func (s *Service) change(ctx context.Context, action string, before, after Endpoint, event audit.Event,
+// change takes an endpoint from before to after through the governor. event lacks only
+// what follows from the two; also, which may be nil, runs in the same transaction.
+func (s *Service) change(ctx context.Context, event audit.Event, before, after Endpoint,
 	also func(ctx context.Context, event *audit.Event) error) (Endpoint, error) {
 	after.Revision, after.UpdatedAt = before.Revision+1, s.now()
-	named := endpointEvent(action, after)
-	event.Tenant, event.Action, event.Resource = named.Tenant, named.Action, named.Resource
-	event.Before, event.After, event.BaseRevision = before.record(), after.record(), strconv.FormatInt(before.Revision, 10)
+	event.Resource.Name, event.Before, event.After = after.Description, before.record(), after.record()
 	_, err := s.governor.Change(ctx, event, func(ctx context.Context, event *audit.Event) error {
 		if err := s.store.UpdateEndpoint(ctx, after.Tenant, after, before.Revision); err != nil {
 			return err
@@ -192,20 +232,26 @@ func (s *Service) change(ctx context.Context, action string, before, after Endpo
 	return after, nil
 }
 
-// errUnchanged undoes what the gate of a change wrote that turned out to be none.
+// errUnchanged reports a change that makes no difference. It undoes what the gate wrote.
 var errUnchanged = errors.New("nothing to change")
 
-// unchanged answers with e as it is, if the gate allows what was asked: whoever may not
-// switch an endpoint is refused whichever way it stands.
-func (s *Service) unchanged(ctx context.Context, action string, e Endpoint, reason string) (Endpoint, error) {
-	event := endpointEvent(action, e)
-	event.Before, event.After, event.Reason = e.record(), e.record(), reason
-	event.BaseRevision = strconv.FormatInt(e.Revision, 10)
+// ignoreUnchanged takes errUnchanged for no error.
+func ignoreUnchanged(err error) error {
+	if errors.Is(err, errUnchanged) {
+		return nil
+	}
+	return err
+}
+
+// unchanged answers with e as it is and errUnchanged, if the gate allows what was asked:
+// whoever may not switch an endpoint is refused whichever way it stands.
+func (s *Service) unchanged(ctx context.Context, event audit.Event, e Endpoint) (Endpoint, error) {
+	event.Resource.Name, event.Before, event.After = e.Description, e.record(), e.record()
 	_, err := s.governor.Change(ctx, event, func(context.Context, *audit.Event) error { return errUnchanged })
 	if !errors.Is(err, errUnchanged) {
 		return Endpoint{}, err
 	}
-	return e, nil
+	return e, err
 }
 
 // disable switches an endpoint off by the system itself, in the transaction of ctx,
@@ -217,18 +263,19 @@ func (s *Service) disable(ctx context.Context, e Endpoint, reason string, now ti
 	if err := s.store.UpdateEndpoint(ctx, e.Tenant, after, e.Revision); err != nil {
 		return err
 	}
-	event := endpointEvent(ActionDisable, after)
+	event := endpointEvent(ActionDisable, e)
 	event.Category, event.Actor, event.Reason = audit.System, worker, reason
-	event.Before, event.After, event.BaseRevision = e.record(), after.record(), strconv.FormatInt(e.Revision, 10)
+	event.Before, event.After = e.record(), after.record()
 	return s.governor.Record(ctx, event)
 }
 
 // worker is who acts where no person does.
 var worker = audit.Actor{Type: audit.SystemActor, ID: "webhooks"}
 
+// endpointEvent begins the event of a change that is made for e as it is.
 func endpointEvent(action string, e Endpoint) audit.Event {
 	return audit.Event{
-		Tenant: e.Tenant, Action: action,
+		Tenant: e.Tenant, Action: action, BaseRevision: strconv.FormatInt(e.Revision, 10),
 		Resource: audit.Resource{Type: ResourceEndpoint, ID: e.ID, Name: e.Description},
 	}
 }
@@ -254,11 +301,7 @@ func (s *Service) checkInput(in EndpointInput) (EndpointInput, error) {
 	}
 	err = checker.CheckURL(in.URL)
 	if invalid, ok := errors.AsType[*storage.InvalidError](err); ok {
-		var bad *storage.InvalidError
-		for _, f := range invalid.Fields {
-			bad = bad.Add("/url"+f.Pointer, f.Message)
-		}
-		return in, bad.Err()
+		return in, below("/url", invalid)
 	}
 	return in, err
 }

@@ -2,6 +2,7 @@ package webhooks
 
 import (
 	"context"
+	"encoding/json"
 
 	"github.com/lumelle/adminkit/audit"
 	"github.com/lumelle/adminkit/storage"
@@ -35,7 +36,8 @@ type redeliverPayload struct {
 
 // Redeliver sends a message to an endpoint once more, whatever came of it so far:
 // the receiver sees the same webhook-id, attempts go on counting, and the retry
-// schedule begins anew. reason is kept in the audit log.
+// schedule begins anew. reason is kept in the audit log. One that waits for approval is
+// made by [Service.Apply], while the message is young enough.
 //
 // Errors are those of audit.Governor.Change, [ErrTooOld], [ErrDisabled], and
 // storage.ErrNotFound where the delivery or its endpoint is gone.
@@ -44,17 +46,27 @@ func (s *Service) Redeliver(ctx context.Context, tenant, id, reason string) (Del
 	if err != nil {
 		return Delivery{}, err
 	}
+	return s.redeliver(ctx, audit.Event{
+		Tenant: tenant, Action: ActionRedeliver, Reason: reason, Payload: d.redelivery(),
+		Resource: audit.Resource{Type: ResourceDelivery, ID: d.ID, Name: d.EventType},
+	}, d)
+}
+
+// redelivery returns the payload of the event of a redelivery: what an approval is bound
+// to.
+func (d Delivery) redelivery() json.RawMessage {
+	return encode(redeliverPayload{MessageID: d.MessageID, EndpointID: d.EndpointID})
+}
+
+// redeliver sends the message of d once more, under event.
+func (s *Service) redeliver(ctx context.Context, event audit.Event, d Delivery) (Delivery, error) {
+	tenant := event.Tenant
 	m, err := s.store.GetMessage(ctx, tenant, d.MessageID)
 	if err != nil {
 		return Delivery{}, err
 	}
 	if s.now().Sub(m.CreatedAt) > s.cfg.RedeliverWithin {
 		return Delivery{}, ErrTooOld
-	}
-	event := audit.Event{
-		Tenant: tenant, Action: ActionRedeliver, Reason: reason,
-		Resource: audit.Resource{Type: ResourceDelivery, ID: d.ID, Name: d.EventType},
-		Payload:  encode(redeliverPayload{MessageID: d.MessageID, EndpointID: d.EndpointID}),
 	}
 	_, err = s.governor.Change(ctx, event, func(ctx context.Context, _ *audit.Event) error {
 		e, _, err := s.store.GetEndpoint(ctx, tenant, d.EndpointID, true)
@@ -66,7 +78,7 @@ func (s *Service) Redeliver(ctx context.Context, tenant, id, reason string) (Del
 		}
 		// The round makes the job of an earlier one void, so that there is never more
 		// than one that counts.
-		if d, err = s.store.GetDelivery(ctx, tenant, id, true); err != nil {
+		if d, err = s.store.GetDelivery(ctx, tenant, d.ID, true); err != nil {
 			return err
 		}
 		d.Round, d.Tries = d.Round+1, 0
