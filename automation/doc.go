@@ -22,6 +22,16 @@
 // runs act as that person: an action that changes something through a governor may do
 // what its owner may. Actions that reach out or log ask no gate.
 //
+// # Approval
+//
+// A gate may have what people do with rules and runs wait for others to agree: the answer
+// is then its refusal, such as approvals.PendingError, and nothing has changed. The host
+// registers [Service.Apply] with its approvals, which makes what was approved: the
+// definition as it was asked for, or the version that is turned on or run again. A rule
+// that moved meanwhile is storage.ErrConflict. A rule belongs to who asked for it, not to
+// who approved or applied it; so nobody revises a definition that waits, and whoever
+// wants another one asks anew.
+//
 // # From an event to a run
 //
 // The [Outbox] is an audit.AuditSink. When a change appends its event, the outbox looks

@@ -97,13 +97,6 @@ func (s *Service) detail(p *Program, r Run, event TriggerEvent, steps []StepRun,
 	return d
 }
 
-// rerunPayload is what a rerun was asked to do.
-type rerunPayload struct {
-	RunID   string `json:"run_id"`
-	RuleID  string `json:"rule_id"`
-	Version int    `json:"version"`
-}
-
 // Rerun starts a run with the inputs of an earlier one, which stays as it is: of the
 // same version of the rule, or with latest of the current one, which has to be for the
 // same environment and event ([ErrMoved]). It is not asked whether the rule is enabled.
@@ -116,10 +109,6 @@ func (s *Service) Rerun(ctx context.Context, tenant, id string, latest bool, rea
 	if err != nil {
 		return Run{}, err
 	}
-	event, err := s.store.GetEvent(ctx, tenant, parent.EventKey)
-	if err != nil {
-		return Run{}, err
-	}
 	number := parent.RuleVersion
 	if latest {
 		rule, err := s.store.GetRule(ctx, tenant, parent.RuleID, false)
@@ -127,6 +116,15 @@ func (s *Service) Rerun(ctx context.Context, tenant, id string, latest bool, rea
 			return Run{}, err
 		}
 		number = rule.Version
+	}
+	return s.rerun(ctx, audit.Event{Tenant: tenant, Action: ActionRerun, Reason: reason}, parent, number)
+}
+
+// rerun starts a run of a version through the governor, with the inputs of parent.
+func (s *Service) rerun(ctx context.Context, e audit.Event, parent Run, number int) (Run, error) {
+	event, err := s.store.GetEvent(ctx, parent.Tenant, parent.EventKey)
+	if err != nil {
+		return Run{}, err
 	}
 	a := &activation{service: s}
 	fires, err := a.prepare(ctx, s.cfg.NewID(), parent.RuleID, number, event)
@@ -137,14 +135,13 @@ func (s *Service) Rerun(ctx context.Context, tenant, id string, latest bool, rea
 	if p := a.program; !fires || p.definition.Environment != event.Environment || !listens(p.eventTypes, event.Type) {
 		return Run{}, ErrMoved
 	}
-	change := runEvent(ActionRerun, parent)
-	change.Reason, change.Payload = reason, encode(rerunPayload{RunID: id, RuleID: parent.RuleID, Version: number})
-	_, err = s.governor.Change(ctx, change, func(ctx context.Context, _ *audit.Event) error {
+	e.Payload = encode(rerunPayload{RunID: parent.ID, RuleID: parent.RuleID, Version: number})
+	_, err = s.governor.Change(ctx, runEvent(e, parent), func(ctx context.Context, _ *audit.Event) error {
 		// While the parent is there, so are its event and its version.
-		if _, err := s.store.GetRun(ctx, tenant, id, true); err != nil {
+		if _, err := s.store.GetRun(ctx, parent.Tenant, parent.ID, true); err != nil {
 			return err
 		}
-		a.state.Run.Trigger, a.state.Run.ParentID = ByRerun, id
+		a.state.Run.Trigger, a.state.Run.ParentID = ByRerun, parent.ID
 		a.decide(Event{Kind: Begin, At: s.now()})
 		if err := a.save(ctx); err != nil {
 			return err
@@ -152,7 +149,7 @@ func (s *Service) Rerun(ctx context.Context, tenant, id string, latest bool, rea
 		if a.command.Kind != Call {
 			return nil
 		}
-		return s.queue.Enqueue(ctx, startJob(tenant, startTask{Run: a.state.Run.ID, Rule: parent.RuleID, Event: event.Key}, event.Trace.Traceparent()))
+		return s.queue.Enqueue(ctx, startJob(parent.Tenant, startTask{Run: a.state.Run.ID, Rule: parent.RuleID, Event: event.Key}, event.Trace.Traceparent()))
 	})
 	if err != nil {
 		return Run{}, err
@@ -168,13 +165,16 @@ func (s *Service) Cancel(ctx context.Context, tenant, id, reason string) (Run, e
 	if err != nil {
 		return Run{}, err
 	}
+	return s.cancel(ctx, audit.Event{Tenant: tenant, Action: ActionCancel, Reason: reason}, r)
+}
+
+// cancel ends a run through the governor.
+func (s *Service) cancel(ctx context.Context, e audit.Event, r Run) (Run, error) {
 	if r.Status.Ended() {
 		return Run{}, ErrEnded
 	}
-	change := runEvent(ActionCancel, r)
-	change.Reason = reason
-	_, err = s.governor.Change(ctx, change, func(ctx context.Context, _ *audit.Event) error {
-		locked, err := s.store.GetRun(ctx, tenant, id, true)
+	_, err := s.governor.Change(ctx, runEvent(e, r), func(ctx context.Context, _ *audit.Event) error {
+		locked, err := s.store.GetRun(ctx, r.Tenant, r.ID, true)
 		if err != nil {
 			return err
 		}
@@ -183,7 +183,7 @@ func (s *Service) Cancel(ctx context.Context, tenant, id, reason string) (Run, e
 		if err := a.loadState(ctx, locked); err != nil {
 			return err
 		}
-		a.decide(Event{Kind: Cancel, At: s.now(), Reason: reason})
+		a.decide(Event{Kind: Cancel, At: s.now(), Reason: e.Reason})
 		if a.command.Kind != Finish {
 			return ErrEnded
 		}
@@ -198,11 +198,11 @@ func (s *Service) Cancel(ctx context.Context, tenant, id, reason string) (Run, e
 	return r, nil
 }
 
-func runEvent(action string, r Run) audit.Event {
-	return audit.Event{
-		Tenant: r.Tenant, Action: action, Resource: audit.Resource{Type: ResourceRun, ID: r.ID},
-		Metadata: encode(runRecord{RuleID: r.RuleID, Version: r.RuleVersion, Environment: r.Environment}),
-	}
+// runEvent completes the event of a change of r.
+func runEvent(e audit.Event, r Run) audit.Event {
+	e.Resource = audit.Resource{Type: ResourceRun, ID: r.ID}
+	e.Metadata = encode(runRecord{RuleID: r.RuleID, Version: r.RuleVersion, Environment: r.Environment})
+	return e
 }
 
 // The kinds of this package's entries in a timeline.

@@ -4,7 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strconv"
+	"strings"
+	"unicode"
 
 	"github.com/lumelle/adminkit/audit"
 	"github.com/lumelle/adminkit/storage"
@@ -21,6 +24,10 @@ type RuleInput struct {
 // Create writes a rule, disabled, with its first version. Whoever writes it owns it: its
 // runs use that person's rights.
 //
+// Until the rule is made, the resource of the change is the id that is named, else the
+// name of the rule: who asks again for a creation that waits for approval asks for the
+// same.
+//
 // Errors are those of audit.Governor.Change, a *storage.InvalidError for what is wrong
 // with in, and a *storage.LimitError where the tenant has all it may, see [Quotas].
 func (s *Service) Create(ctx context.Context, tenant string, in RuleInput) (Rule, error) {
@@ -29,8 +36,18 @@ func (s *Service) Create(ctx context.Context, tenant string, in RuleInput) (Rule
 			return Rule{}, err
 		}
 	}
-	r := Rule{ID: orDefault(in.ID, s.cfg.NewID()), Tenant: tenant, Revision: 1, CreatedAt: s.now()}
-	return s.write(ctx, ActionCreate, Rule{}, r, in.Definition)
+	d, err := s.draft(ctx, tenant, in.Definition)
+	if err != nil {
+		return Rule{}, err
+	}
+	return s.create(ctx, audit.Event{Tenant: tenant, Action: ActionCreate}, in.ID, d)
+}
+
+// create writes a rule through the governor, under a fresh id where none is named.
+func (s *Service) create(ctx context.Context, e audit.Event, id string, d draft) (Rule, error) {
+	r := Rule{ID: orDefault(id, s.cfg.NewID()), Tenant: e.Tenant, Revision: 1, CreatedAt: s.now()}
+	e.Resource.ID, e.Payload = orDefault(id, d.identity()), d.payload(id)
+	return s.write(ctx, e, Rule{}, r, d)
 }
 
 // Update writes a new version of a rule, which becomes the current one. Whoever writes
@@ -45,43 +62,84 @@ func (s *Service) Update(ctx context.Context, tenant, id string, revision int64,
 	if err != nil {
 		return Rule{}, err
 	}
+	drafted, err := s.draft(ctx, tenant, d)
+	if err != nil {
+		return Rule{}, err
+	}
+	return s.update(ctx, audit.Event{Tenant: tenant, Action: ActionUpdate}, before, drafted)
+}
+
+// update writes a new version of a rule through the governor.
+func (s *Service) update(ctx context.Context, e audit.Event, before Rule, d draft) (Rule, error) {
 	if before.Enabled && d.Environment == Draft {
 		return Rule{}, ErrDraft
 	}
 	after := before
 	after.Revision++
-	return s.write(ctx, ActionUpdate, before, after, d)
+	e.Resource.ID, e.Payload = before.ID, d.payload("")
+	e.Before, e.BaseRevision = before.record(""), strconv.FormatInt(before.Revision, 10)
+	return s.write(ctx, e, before, after, d)
 }
 
-// write stores a new version of a rule through the governor.
-func (s *Service) write(ctx context.Context, action string, before, after Rule, d Definition) (Rule, error) {
+// A draft is a definition that can be written.
+type draft struct {
+	// Definition is resolved.
+	Definition
+	document   json.RawMessage
+	hash       string
+	eventTypes []string
+}
+
+// draft checks a definition for a tenant. What is wrong with it is a
+// *storage.InvalidError.
+func (s *Service) draft(ctx context.Context, tenant string, d Definition) (draft, error) {
 	d, err := s.catalog.Resolve(d)
 	if err != nil {
-		return Rule{}, err
+		return draft{}, err
 	}
 	program, err := s.catalog.Compile(d)
 	if err != nil {
-		return Rule{}, err
+		return draft{}, err
 	}
-	if err := s.knowsAudiences(ctx, after.Tenant, program); err != nil {
-		return Rule{}, err
+	if err := s.knowsAudiences(ctx, tenant, program); err != nil {
+		return draft{}, err
 	}
 	document, hash, err := d.Document()
-	if err != nil {
-		return Rule{}, err
+	return draft{d, document, hash, program.EventTypes()}, err
+}
+
+// identity is what a rule goes by until it is made, where nobody has named an id: who
+// asks again for a creation that waits for approval asks for the same. It is the name,
+// or where that is unfit for an id, what tells the definition from others.
+func (d *draft) identity() string {
+	unfit := func(r rune) bool { return !unicode.IsPrint(r) }
+	if strings.TrimSpace(d.Name) == "" || strings.ContainsFunc(d.Name, unfit) {
+		return d.hash
 	}
-	after.Name, after.Environment, after.EventTypes = d.Name, d.Environment, program.EventTypes()
+	return d.Name
+}
+
+// payload is what a change to d is asked for with: the definition, and for a creation
+// the id that was named.
+func (d *draft) payload(id string) json.RawMessage {
+	if id == "" {
+		return d.document
+	}
+	return slices.Concat([]byte(`{"id":`), encode(id), []byte(`,`), d.document[1:])
+}
+
+// write stores a new version of a rule through the governor. e has the resource's id and
+// what was asked for.
+func (s *Service) write(ctx context.Context, e audit.Event, before, after Rule, d draft) (Rule, error) {
+	after.Name, after.Environment, after.EventTypes = d.Name, d.Environment, d.eventTypes
 	after.Version, after.UpdatedAt = before.Version+1, s.now()
-	event := ruleEvent(action, after)
-	event.Payload, event.After = document, after.record(hash)
-	if before.ID != "" {
-		event.Before, event.BaseRevision = before.record(""), strconv.FormatInt(before.Revision, 10)
-	}
-	_, err = s.governor.Change(ctx, event, func(ctx context.Context, e *audit.Event) error {
+	e.After = after.record(d.hash)
+	_, err := s.governor.Change(ctx, ruleEvent(e, after, d.hash), func(ctx context.Context, e *audit.Event) error {
+		e.Resource.ID = after.ID
 		after.Owner = e.Subject()
 		after.Owner.Authn = nil
 		v := Version{
-			Tenant: after.Tenant, RuleID: after.ID, Number: after.Version, Document: document, Hash: hash,
+			Tenant: after.Tenant, RuleID: after.ID, Number: after.Version, Document: d.document, Hash: d.hash,
 			CreatedBy: after.Owner, CreatedAt: after.UpdatedAt,
 		}
 		if err := s.store.SaveRule(ctx, after.Tenant, after, &v); err != nil || before.ID != "" {
@@ -98,27 +156,39 @@ func (s *Service) write(ctx context.Context, action string, before, after Rule, 
 // Enable has a rule start runs. Events of the time before are gone. Enabling an enabled
 // rule does nothing, for those who may. A rule of the environment draft is [ErrDraft].
 func (s *Service) Enable(ctx context.Context, tenant, id, reason string) (Rule, error) {
-	return s.turn(ctx, tenant, id, ActionEnable, true, reason)
+	return s.turn(ctx, tenant, id, ActionEnable, reason)
 }
 
 // Disable has a rule start no runs any more, those neither that an event has asked for
 // and that have not begun. Runs that go on are not ended. Disabling a disabled rule does
 // nothing, for those who may.
 func (s *Service) Disable(ctx context.Context, tenant, id, reason string) (Rule, error) {
-	return s.turn(ctx, tenant, id, ActionDisable, false, reason)
+	return s.turn(ctx, tenant, id, ActionDisable, reason)
 }
 
 // errUnchanged undoes what the gate of a change wrote that turned out to be none.
 var errUnchanged = errors.New("nothing to change")
 
-func (s *Service) turn(ctx context.Context, tenant, id, action string, on bool, reason string) (Rule, error) {
+// turn enables or disables a rule, whichever version of it is current.
+func (s *Service) turn(ctx context.Context, tenant, id, action, reason string) (Rule, error) {
 	if err := storage.CheckText("/reason", reason, audit.MaxReason); err != nil {
 		return Rule{}, err
 	}
-	before, err := s.store.GetRule(ctx, tenant, id, false)
+	before, err := s.current(ctx, tenant, id, 0)
 	if err != nil {
 		return Rule{}, err
 	}
+	after, err := s.turned(ctx, audit.Event{Tenant: tenant, Action: action, Reason: reason}, before)
+	if errors.Is(err, errUnchanged) {
+		return before, nil
+	}
+	return after, err
+}
+
+// turned enables or disables a rule through the governor. Where it is that already, the
+// answer to those who may is errUnchanged.
+func (s *Service) turned(ctx context.Context, e audit.Event, before Rule) (Rule, error) {
+	on := e.Action == ActionEnable
 	if on && before.Environment == Draft {
 		return Rule{}, ErrDraft
 	}
@@ -127,16 +197,15 @@ func (s *Service) turn(ctx context.Context, tenant, id, action string, on bool, 
 		after.Enabled, after.UpdatedAt = on, s.now()
 		after.Revision++
 	}
-	event := ruleEvent(action, after)
-	event.Before, event.After, event.Reason = before.record(""), after.record(""), reason
-	event.BaseRevision = strconv.FormatInt(before.Revision, 10)
-	_, err = s.governor.Change(ctx, event, func(ctx context.Context, _ *audit.Event) error {
+	e.Resource.ID, e.Payload = before.ID, encode(turnPayload{Version: before.Version})
+	e.Before, e.After, e.BaseRevision = before.record(""), after.record(""), strconv.FormatInt(before.Revision, 10)
+	_, err := s.governor.Change(ctx, ruleEvent(e, after, ""), func(ctx context.Context, _ *audit.Event) error {
 		if before.Enabled == on {
 			return errUnchanged
 		}
-		return s.store.SaveRule(ctx, tenant, after, nil)
+		return s.store.SaveRule(ctx, before.Tenant, after, nil)
 	})
-	if err != nil && !errors.Is(err, errUnchanged) {
+	if err != nil {
 		return Rule{}, err
 	}
 	return after, nil
@@ -184,11 +253,19 @@ func (s *Service) current(ctx context.Context, tenant, id string, revision int64
 	return r, err
 }
 
-func ruleEvent(action string, r Rule) audit.Event {
-	return audit.Event{
-		Tenant: r.Tenant, Action: action, Resource: audit.Resource{Type: ResourceRule, ID: r.ID, Name: r.Name},
-		Metadata: encode(map[string]string{"environment": r.Environment}),
-	}
+// ruleMetadata is what the event of a change says of a rule beside the change. It stays
+// as it was when the change was asked for, whoever revises the request.
+type ruleMetadata struct {
+	Environment string `json:"environment"`
+	// Hash is that of the definition that is written.
+	Hash string `json:"hash,omitempty"`
+}
+
+// ruleEvent completes the event of a change of r, whose resource has its id.
+func ruleEvent(e audit.Event, r Rule, hash string) audit.Event {
+	e.Resource.Type, e.Resource.Name = ResourceRule, r.Name
+	e.Metadata = encode(ruleMetadata{Environment: r.Environment, Hash: hash})
+	return e
 }
 
 // ruleJSON is a rule as audit events keep it.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/lumelle/adminkit/audit"
 	"github.com/lumelle/adminkit/audit/httpapi/httpapitest"
+	"github.com/lumelle/adminkit/automation"
 	"github.com/lumelle/adminkit/automation/automationadmin"
 	"github.com/lumelle/adminkit/storage/storagetest/eachtest"
 )
@@ -107,6 +108,14 @@ func TestChangeThatWaitsForApprovalIsAccepted(t *testing.T) {
 	again := []httpapitest.Answer{h.Do("dana@acme", "POST", "/rules", good, "Idempotency-Key: k"), h.Do("dana@acme", "POST", "/rules", good, "Idempotency-Key: k")}
 	if again[0].Status != 202 || again[0].Text != again[1].Text {
 		t.Errorf("got %+v", again)
+	}
+	// Sent again without a key it is the same change, which approvals take for one request.
+	h.Want(h.Do("dana@acme", "POST", "/rules", good), 202)
+	h.mu.Lock()
+	first, second := h.asked[len(h.asked)-2], h.asked[len(h.asked)-1]
+	h.mu.Unlock()
+	if first.Action != automation.ActionCreate || first.Resource != second.Resource || string(first.Payload) != string(second.Payload) {
+		t.Errorf("asked about %+v, then about %+v", first, second)
 	}
 	page := h.Want(h.Do("sam@acme", "GET", "/rules", ""), 200)
 	if items := page.Body["items"].([]any); len(items) != 1 || items[0].(map[string]any)["version"] != 1.0 || items[0].(map[string]any)["enabled"] != true {

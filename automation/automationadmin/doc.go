@@ -47,6 +47,7 @@
 //
 // Who asks, and for which tenant, comes from the host's Identify. Changes ask the gate
 // of the Service: a refusal is 403, a step-up 401, and a change that waits for approval
-// 202 with {"status":"awaiting_approval","request_id":""}. Reading and testing ask
-// [Config.Authorize]. Objects of another tenant are 404.
+// 202 with {"status":"awaiting_approval","request_id":""}; sent again it is the same
+// request, and [automation.Service.Apply] makes what was approved. Reading and testing
+// ask [Config.Authorize]. Objects of another tenant are 404.
 package automationadmin

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -43,6 +44,9 @@ type host struct {
 	service  *automation.Service
 	saved    *saved.Service
 	probe    *probe
+
+	mu    sync.Mutex
+	asked []audit.Event // what the gate was asked about
 }
 
 func newHost(t *testing.T, b eachtest.Backend) *host {
@@ -61,7 +65,7 @@ func newHost(t *testing.T, b eachtest.Backend) *host {
 	})
 	must(t, err)
 	h := &host{t: t, probe: &probe{}}
-	h.governor, err = audit.NewGovernor(b, audit.GateFunc(gate), audit.Tee(log, outbox), catalog)
+	h.governor, err = audit.NewGovernor(b, audit.GateFunc(h.gate), audit.Tee(log, outbox), catalog)
 	must(t, err)
 	never := 0.0
 	rules, err := automation.NewCatalog(schema.Compile, automation.CatalogConfig{
@@ -129,7 +133,10 @@ func orderRefunded() automation.Trigger {
 }
 
 // gate lets audra read and change nothing, and asks others about what dana does.
-func gate(_ context.Context, e audit.Event) (audit.Verdict, error) {
+func (h *host) gate(_ context.Context, e audit.Event) (audit.Verdict, error) {
+	h.mu.Lock()
+	h.asked = append(h.asked, e)
+	h.mu.Unlock()
 	switch e.Actor.ID {
 	case "dana":
 		return audit.Verdict{}, pending{"req-1"}
