@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/lumelle/adminkit/audit"
+	"github.com/lumelle/adminkit/storage"
 )
 
 // PublishEvent returns the action "publish.event": it records an event of one of the
@@ -67,6 +68,48 @@ func (a publishEvent) Describe() Descriptor {
 		Sample:      json.RawMessage(`{"id":"0198f000-0000-7000-8000-000000000000","type":"lumelle.orders.v1.flagged"}`),
 		Permissions: slices.Clone(a.actions),
 	}
+}
+
+// CheckInput implements [InputChecker].
+func (a publishEvent) CheckInput(with json.RawMessage) error {
+	var in struct {
+		Action   *string `json:"action"`
+		Resource struct {
+			Type *string `json:"type"`
+			ID   *string `json:"id"`
+			Name string  `json:"name"`
+		} `json:"resource"`
+		Reason string `json:"reason"`
+	}
+	if err := json.Unmarshal(with, &in); err != nil {
+		return wrongType(err)
+	}
+	var bad *storage.InvalidError
+	check := func(err error) {
+		if invalid, ok := errors.AsType[*storage.InvalidError](err); ok {
+			bad = below(bad, "", invalid)
+		}
+	}
+	var types []string // of resources, none where the action is not known or takes all
+	if in.Action != nil {
+		if !slices.Contains(a.actions, *in.Action) {
+			bad = bad.Add("/action", "is nothing that rules may publish")
+		}
+		known, _ := a.governor.Catalog().Lookup(*in.Action)
+		types = known.ResourceTypes
+	}
+	if in.Resource.Type != nil {
+		check(storage.CheckID("/resource/type", *in.Resource.Type))
+		if len(types) > 0 && !slices.Contains(types, *in.Resource.Type) {
+			bad = bad.Add("/resource/type", "is no resource of the action")
+		}
+	}
+	if in.Resource.ID != nil {
+		check(storage.CheckID("/resource/id", *in.Resource.ID))
+	}
+	check(storage.CheckText("/resource/name", in.Resource.Name, storage.MaxID))
+	check(storage.CheckText("/reason", in.Reason, audit.MaxReason))
+	return bad.Err()
 }
 
 func (a publishEvent) Run(ctx context.Context, in Input) (Output, error) {

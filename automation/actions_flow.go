@@ -3,7 +3,11 @@ package automation
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/lumelle/adminkit/storage"
 )
@@ -88,18 +92,53 @@ func (stopAction) Describe() Descriptor {
 	}
 }
 
-func (stopAction) Run(_ context.Context, in Input) (Output, error) {
+// readStop reads an input of "stop". The error is a *storage.InvalidError.
+func readStop(raw json.RawMessage) (Stop, error) {
 	var with struct {
-		Status Status `json:"status"`
-		Reason string `json:"reason"`
+		Status *Status `json:"status"`
+		Reason string  `json:"reason"`
 	}
-	if err := json.Unmarshal(in.With, &with); err != nil {
-		return Output{}, Fail(ClassInvalid, "the input cannot be read", err)
+	if err := json.Unmarshal(raw, &with); err != nil {
+		return Stop{}, wrongType(err)
 	}
-	if with.Status == "" {
-		with.Status = Succeeded
+	stop := Stop{Status: Succeeded, Reason: with.Reason}
+	if with.Status != nil {
+		stop.Status = *with.Status
 	}
-	return Output{Stop: &Stop{Status: with.Status, Reason: with.Reason}}, nil
+	var bad *storage.InvalidError
+	if !slices.Contains([]Status{Succeeded, Filtered, Failed}, stop.Status) {
+		bad = bad.Add("/status", "must be succeeded, filtered or failed")
+	}
+	if utf8.RuneCountInString(stop.Reason) > maxStopReason {
+		bad = bad.Add("/reason", "is too long")
+	}
+	return stop, bad.Err()
+}
+
+// maxStopReason is the longest reason of "stop" in characters, as its schema has it.
+const maxStopReason = 1024
+
+// CheckInput implements [InputChecker].
+func (stopAction) CheckInput(with json.RawMessage) error {
+	_, err := readStop(with)
+	return err
+}
+
+func (stopAction) Run(_ context.Context, in Input) (Output, error) {
+	stop, err := readStop(in.With)
+	if err != nil {
+		return Output{}, Fail(ClassInvalid, err.Error(), nil)
+	}
+	return Output{Stop: &stop}, nil
+}
+
+// wrongType says which member of an input made json.Unmarshal fail with err.
+func wrongType(err error) error {
+	pointer := ""
+	if at, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && at.Field != "" {
+		pointer = "/" + strings.ReplaceAll(at.Field, ".", "/")
+	}
+	return storage.Invalid(pointer, "has the wrong type")
 }
 
 // encode marshals values of this package's own plain types, which cannot fail.
