@@ -33,6 +33,8 @@
 //
 // Who asks, and for which tenant, comes from the host's Identify. Changes ask the gate
 // of the Service: a refusal is 403, a step-up 401, and a change that waits for approval
-// 202 with {"status":"awaiting_approval","request_id":""}. Reading asks
+// 202 with {"status":"awaiting_approval","request_id":""}; sent again it is the same
+// request, and webhooks.Service.Apply makes what was approved. The secret of an endpoint
+// that was made so is in no answer: rotate-secret gives one. Reading asks
 // [Config.Authorize]. Objects of another tenant are 404.
 package webhookadmin
