@@ -97,7 +97,6 @@ func (r *jobAttemptRow) attempt() jobs.Attempt {
 }
 
 var jobAttemptTable = table[jobAttemptRow]{
-	func(a, b *jobAttemptRow) int { return cmp.Compare(a.ID, b.ID) },
 	func(a, b *jobAttemptRow) int {
 		return cmp.Or(compareNames(a.tenant, b.tenant), cmp.Compare(a.Job, b.Job), cmp.Compare(a.ID, b.ID))
 	},
@@ -107,8 +106,8 @@ var jobAttemptTable = table[jobAttemptRow]{
 }
 
 const (
-	jobAttemptsByJob = 1
-	jobAttemptsByEnd = 2
+	jobAttemptsByJob = 0
+	jobAttemptsByEnd = 1
 )
 
 type deadJobRow jobs.DeadJob

@@ -224,7 +224,7 @@ var tenantTables = map[string]tenantTable{
 		},
 	}.tenantTable(),
 	"jobs_attempt": exported[jobAttemptRow]{
-		table: jobAttemptTable, first: func(string) jobAttemptRow { return jobAttemptRow{} }, mixed: true,
+		table: jobAttemptTable, first: func(tenant string) jobAttemptRow { return jobAttemptRow{tenant: unique.Make(tenant)} },
 		of: func(r *jobAttemptRow) string { return r.tenant.Value() },
 		values: func(r *jobAttemptRow) []any {
 			a := r.attempt()

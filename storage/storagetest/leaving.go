@@ -257,10 +257,9 @@ func exportsInOrder(e *env) {
 	all := tenants.Tables()
 	position := func(l line) (at int, key []any) {
 		at = slices.IndexFunc(all, func(t tenants.Table) bool { return t.Name == l.table })
-		for i, c := range all[at].Exported() {
-			if slices.Contains(all[at].Key, c.Name) {
-				key = append(key, l.values[i])
-			}
+		columns := all[at].Exported()
+		for _, name := range all[at].Key {
+			key = append(key, l.values[slices.IndexFunc(columns, func(c tenants.Column) bool { return c.Name == name })])
 		}
 		return at, key
 	}

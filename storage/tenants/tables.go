@@ -103,7 +103,7 @@ var tables = []Table{
 			integer("failures", "cooldown"), boolean("paused"), integer("resumes", "held_until"), text("held_for"), integer("owner"), boolean("suspect")),
 	},
 	{
-		Name: "jobs_attempt", Key: []string{"id"},
+		Name: "jobs_attempt", Key: []string{"job", "id"},
 		Columns: slices.Concat(text("tenant"), integer("id", "job", "number", "worker"), text("result", "reason"), integer("started", "ended")),
 	},
 	{

@@ -149,8 +149,8 @@ func (s jobStore) Prune(ctx context.Context, before time.Time, limit int) (n int
 	err = s.inTx(ctx, func(ctx context.Context, c storage.Conn) error {
 		deleted, err := c.Exec(ctx, `
 			WITH old AS MATERIALIZED (
-				SELECT id FROM adminkit_jobs_attempt WHERE ended < $1 ORDER BY ended, id LIMIT $2`+s.db.Dialect().SkipLocked+`)
-			DELETE FROM adminkit_jobs_attempt WHERE id IN (SELECT id FROM old)`,
+				SELECT tenant, job, id FROM adminkit_jobs_attempt WHERE ended < $1 ORDER BY ended, id LIMIT $2`+s.db.Dialect().SkipLocked+`)
+			DELETE FROM adminkit_jobs_attempt WHERE (tenant, job, id) IN (SELECT tenant, job, id FROM old)`,
 			micros(before), limit)
 		if err != nil {
 			return fmt.Errorf("delete attempts: %w", err)
