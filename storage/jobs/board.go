@@ -386,10 +386,7 @@ func (b *board) next() (l *lane, job Fetched, ok bool) {
 		if l.rate != nil {
 			l.rate.AllowN(now, 1)
 		}
-		job = l.ready[0]
-		l.ready = l.ready[1:]
-		l.waiting[job.Priority.Level()]--
-		b.buffered--
+		job = b.unready(l, 0)
 		l.running++
 		l.alone = job.Lost > 0
 		if l.open {
@@ -400,6 +397,19 @@ func (b *board) next() (l *lane, job Fetched, ok bool) {
 		return l, job, true
 	}
 	return nil, Fetched{}, false
+}
+
+// unready takes a job out of those that are read and not started.
+func (b *board) unready(l *lane, i int) Fetched {
+	job := l.ready[i]
+	if i == 0 {
+		l.ready = l.ready[1:]
+	} else {
+		l.ready = slices.Delete(l.ready, i, i+1)
+	}
+	l.waiting[job.Priority.Level()]--
+	b.buffered--
+	return job
 }
 
 // suspect reports whether the start of a job is to be announced before it happens.
@@ -444,8 +454,7 @@ func (b *board) drop(l *lane, id int64, now time.Time) {
 		return
 	}
 	if i >= 0 {
-		l.ready = slices.Delete(l.ready, i, i+1)
-		b.buffered--
+		b.unready(l, i)
 	}
 	b.settled(l, id, now)
 	b.enturn(l)

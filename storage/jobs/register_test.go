@@ -126,6 +126,33 @@ func TestAJobThatWasReadAheadIsNotStartedAfterItsCancelling(t *testing.T) {
 	})
 }
 
+// More are cancelled than a lane is read ahead: each has to leave its place to the next.
+func TestALaneGoesOnAfterAllThatWasReadAheadIsCancelled(t *testing.T) {
+	eachtest.Run(t, func(t *testing.T, b eachtest.Backend) {
+		q := newQueue(t, b.Jobs())
+		if err := q.SetLane(t.Context(), "acme", "lane", jobs.LaneConfig{Cap: 1}); err != nil {
+			t.Fatal(err)
+		}
+		started, release := make(chan int64, 10), make(chan struct{})
+		start(t, q, handlers{"test": func(_ context.Context, task *jobs.Task) error {
+			started <- task.Job.ID
+			<-release
+			return nil
+		}}, jobs.WorkerConfig{})
+		for range 3 {
+			enqueue(t, q, slices.Repeat([]jobs.Job{job("lane")}, 40)...)
+			receive(t, started, "start")
+			for _, j := range waiting(t, q, "lane")[1:] {
+				if err := q.Cancel(t.Context(), "acme", j.ID); err != nil {
+					t.Fatal(err)
+				}
+			}
+			release <- struct{}{}
+		}
+		eventually(t, "the lane is empty", func() bool { return len(waiting(t, q, "lane")) == 0 })
+	})
+}
+
 func TestARolledBackCancellingIsToldToNobody(t *testing.T) {
 	eachtest.Run(t, func(t *testing.T, b eachtest.Backend) {
 		events := make(chan jobs.Event, 10)

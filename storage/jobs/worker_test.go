@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
@@ -18,6 +19,7 @@ import (
 	"github.com/lumelle/adminkit/storage"
 	"github.com/lumelle/adminkit/storage/jobs"
 	"github.com/lumelle/adminkit/storage/memory"
+	"github.com/lumelle/adminkit/storage/sqlite"
 	"github.com/lumelle/adminkit/storage/storagetest/eachtest"
 )
 
@@ -629,6 +631,59 @@ func TestCloseFinishesWhatRunsAndKeepsTheRest(t *testing.T) {
 			t.Errorf("%d jobs ran, want %d", n, total)
 		}
 	})
+}
+
+// fetches tells when a worker reads.
+type fetches struct {
+	jobs.Store
+	begun chan struct{}
+}
+
+func (f fetches) Fetch(ctx context.Context, now time.Time, lanes []jobs.LaneFetch) ([]jobs.Fetched, error) {
+	select {
+	case f.begun <- struct{}{}:
+	default:
+	}
+	return f.Store.Fetch(ctx, now, lanes)
+}
+
+// A host may have rows open on all connections while it closes its worker.
+func TestCloseDoesNotWaitForAConnection(t *testing.T) {
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	b, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "jobs.db"), sqlite.Config{Readers: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close(context.Background())
+	begun := make(chan struct{}, 1)
+	q := newQueue(t, fetches{b.Jobs(), begun})
+	worked := make(chan struct{}, 2)
+	w := start(t, q, handlers{"test": func(context.Context, *jobs.Task) error {
+		worked <- struct{}{}
+		return nil
+	}}, jobs.WorkerConfig{})
+	enqueue(t, q, job("lane"))
+	receive(t, worked, "job") // so the lane has its owner
+	c, err := b.Reader(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows, err := c.Query(t.Context(), `SELECT 1 UNION ALL SELECT 2`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	select {
+	case <-begun:
+	default:
+	}
+	enqueue(t, q, job("lane"))
+	receive(t, begun, "fetch")
+	soon, cancel := context.WithCancel(t.Context())
+	cancel()
+	closed := make(chan error, 1)
+	go func() { closed <- w.Close(soon) }()
+	receive(t, closed, "end of Close")
 }
 
 func TestCloseThatRunsOutOfTimeEndsTheHandlersAndFencesThem(t *testing.T) {

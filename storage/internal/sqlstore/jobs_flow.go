@@ -193,16 +193,37 @@ func (s jobStore) Fetch(ctx context.Context, now time.Time, lanes []jobs.LaneFet
 	if s.db.Dialect().Postgres {
 		return fetchBatch(ctx, c, now, lanes)
 	}
-	var list []jobs.Fetched
-	// Each part is short. That it can be interrupted would cost it two goroutines, and half
-	// as much time again.
-	whole := context.WithoutCancel(ctx)
+	if _, err := s.db.Conn(ctx); !errors.Is(err, storage.ErrNoTx) { // a transaction stays with its goroutine
+		return fetchRows(ctx, ctx, c, now, lanes)
+	}
+	// That a statement ends with its ctx costs it two goroutines, and half as much time
+	// again. These are short and need not, but for a connection they may wait long: that
+	// ends with ctx here.
+	type answer struct {
+		list []jobs.Fetched
+		err  error
+	}
+	answers := make(chan answer, 1)
+	go func() {
+		list, err := fetchRows(ctx, context.WithoutCancel(ctx), c, now, lanes)
+		answers <- answer{list, err}
+	}()
+	select {
+	case a := <-answers:
+		return a.list, a.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// fetchRows reads lanes one by one until ctx ends, each with the ctx of its statement.
+func fetchRows(ctx, statement context.Context, c storage.Conn, now time.Time, lanes []jobs.LaneFetch) (list []jobs.Fetched, err error) {
 	for _, f := range lanes {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
 		high, normal, low := f.Levels[0], f.Levels[1], f.Levels[2]
-		rows, err := c.Query(whole, `
+		rows, err := c.Query(statement, `
 			SELECT * FROM (`+oneLevel+` AND priority = 1 AND (due, id) > ($4, $5) ORDER BY due, id LIMIT $6)
 			UNION ALL
 			SELECT * FROM (`+oneLevel+` AND priority = 0 AND (due, id) > ($7, $8) ORDER BY due, id LIMIT $9)
