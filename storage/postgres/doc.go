@@ -39,7 +39,9 @@
 // On connections of pgx a transaction opens in the round trip of its first statement and
 // takes its connection then: one that asks nothing of the database never reaches it. A
 // pgx.QueryTracer of the host sees the first statement in a batch behind BEGIN: let it be a
-// pgx.BatchTracer too.
+// pgx.BatchTracer too. Connections that were lost while they rested are replaced; one that
+// is lost while the first statement runs is storage.ErrUnavailable, and the statement is not
+// issued again.
 //
 // # Durability
 //

@@ -7,8 +7,7 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/puddle/v2"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/lumelle/adminkit/storage"
 )
@@ -19,30 +18,36 @@ import (
 type pgxTransaction struct {
 	source  pgxSource
 	opening []string
-	tx      pgx.Tx // nil until the transaction is open
-	failed  error  // why it could not be opened
+	conn    *pgxpool.Conn // nil until it is taken
+	tx      pgx.Tx        // nil until the transaction is open
+	failed  error         // why it could not be opened
 }
 
 var _ transaction = (*pgxTransaction)(nil)
 
 // Exec implements sqlstore.Session.
 func (t *pgxTransaction) Exec(ctx context.Context, query string, args []any) (int64, error) {
-	if opened := t.openWith(ctx, query, args); opened != nil {
+	opened, err := t.openWith(ctx, query, args)
+	if err != nil {
+		return 0, err
+	}
+	if opened != nil {
 		tag, err := opened.Exec()
 		if closed := opened.Close(); err == nil {
 			err = closed
 		}
 		return tag.RowsAffected(), translate(err)
 	}
-	if t.failed != nil {
-		return 0, t.failed
-	}
 	return session{t.tx}.Exec(ctx, query, args)
 }
 
 // Query implements sqlstore.Session.
 func (t *pgxTransaction) Query(ctx context.Context, query string, args []any) (storage.Rows, error) {
-	if opened := t.openWith(ctx, query, args); opened != nil {
+	opened, err := t.openWith(ctx, query, args)
+	if err != nil {
+		return nil, err
+	}
+	if opened != nil {
 		rs, err := opened.Query()
 		if err != nil {
 			opened.Close()
@@ -50,29 +55,30 @@ func (t *pgxTransaction) Query(ctx context.Context, query string, args []any) (s
 		}
 		return firstRows{rows{rs}, opened}, nil
 	}
-	if t.failed != nil {
-		return nil, t.failed
-	}
 	return session{t.tx}.Query(ctx, query, args)
 }
 
 // Script implements sqlstore.Session.
 func (t *pgxTransaction) Script(ctx context.Context, text string) error {
-	if t.tx == nil && t.failed == nil {
-		t.open(ctx)
-	}
-	if t.failed != nil {
-		return t.failed
+	if err := t.open(ctx); err != nil {
+		return err
 	}
 	return session{t.tx}.Script(ctx, text)
 }
 
 // openWith opens the transaction together with its first statement, whose results come
-// next. It returns nil where the transaction is open already, was opened apart, or failed
-// to open.
-func (t *pgxTransaction) openWith(ctx context.Context, query string, args []any) pgx.BatchResults {
-	if t.tx != nil || t.failed != nil {
-		return nil
+// next. It returns nil where the transaction is open already, or was opened apart.
+func (t *pgxTransaction) openWith(ctx context.Context, query string, args []any) (pgx.BatchResults, error) {
+	// Only a statement of its own may be several commands.
+	if t.tx != nil || t.failed != nil || len(args) == 0 && strings.Contains(query, ";") {
+		return nil, t.open(ctx)
+	}
+	sound, err := t.take(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if !sound {
+		return nil, t.open(ctx)
 	}
 	var b pgx.Batch
 	b.BeginTx(pgx.TxOptions{BeginQuery: t.opening[0]})
@@ -80,56 +86,85 @@ func (t *pgxTransaction) openWith(ctx context.Context, query string, args []any)
 		b.Queue(statement)
 	}
 	b.Queue(query, args...)
-	results := t.source.pool.SendBatch(ctx, &b)
+	results := t.conn.SendBatch(ctx, &b)
 	for range t.opening {
 		if _, err := results.Exec(); err != nil {
 			results.Close()
-			results.Tx().Rollback(context.WithoutCancel(ctx)) // gives the connection back
-			t.openAfter(ctx, err)
-			return nil
+			if t.conn.Conn().IsClosed() {
+				return nil, t.fail(err) // while the statement ran, for all that can be known
+			}
+			// The statement cannot be prepared, so nothing was done. Issued again, its error
+			// is one of a transaction that is open.
+			t.release()
+			return nil, t.open(ctx)
 		}
 	}
 	t.tx = results.Tx()
-	return results
+	return results, nil
 }
 
-// openAfter opens the transaction apart from its first statement, after both together
-// failed before it was open: the connection was lost, or the statement cannot be
-// prepared. The statement is then issued again, and its error is one of a transaction
-// that is open.
-func (t *pgxTransaction) openAfter(ctx context.Context, err error) {
-	if unreachable(ctx, err) {
-		t.failed = fmt.Errorf("begin: %w", translate(err))
-		return
-	}
-	t.open(ctx)
-}
-
-// open opens the transaction. It tries again where a connection of the pool turns out to be
-// lost: after a restart of the server all of them are, and nothing has been done yet.
-func (t *pgxTransaction) open(ctx context.Context) {
+// open opens the transaction apart from its first statement, unless it is open already. It
+// tries again where a connection of the pool turns out to be lost: after a restart of the
+// server all of them are, and nothing has been done yet.
+func (t *pgxTransaction) open(ctx context.Context) error {
 	options := pgx.TxOptions{BeginQuery: strings.Join(t.opening, "; ")}
-	for tries := t.source.conns; ; tries-- {
-		tx, err := t.source.pool.BeginTx(ctx, options)
+	for tries := t.source.conns; t.tx == nil && t.failed == nil; tries-- {
+		if t.conn == nil {
+			if _, err := t.take(ctx); err != nil {
+				return err
+			}
+		}
+		tx, err := t.conn.BeginTx(ctx, options)
 		if err == nil {
 			t.tx = tx
-			return
+			break
 		}
-		if tries == 0 || !lost(err) || unreachable(ctx, err) {
-			t.failed = fmt.Errorf("begin: %w", translate(err))
-			return
+		if tries == 0 || !lost(err) || ctx.Err() != nil {
+			return t.fail(err)
 		}
+		t.release()
+	}
+	return t.failed
+}
+
+// take takes a connection of the pool in exchange for the one it has. sound says that it is
+// known not to have been lost while it rested, as far as the server told.
+func (t *pgxTransaction) take(ctx context.Context) (sound bool, err error) {
+	for tries := t.source.conns; ; tries-- {
+		t.release()
+		if t.conn, err = t.source.pool.Acquire(ctx); err != nil {
+			if ctx.Err() != nil { // with another ctx the next statement may get one
+				return false, translate(err)
+			}
+			return false, t.fail(err)
+		}
+		rests, known := soundly(t.conn.Conn().PgConn().Conn())
+		if rests || !known || tries == 0 {
+			return rests, nil
+		}
+		t.conn.Conn().Close(ctx)
 	}
 }
 
-// unreachable reports whether err says that no other connection will do better.
-func unreachable(ctx context.Context, err error) bool {
-	var connect *pgconn.ConnectError
-	return ctx.Err() != nil || errors.As(err, &connect) || errors.Is(err, puddle.ErrClosedPool)
+// fail has the transaction be one that could not be opened.
+func (t *pgxTransaction) fail(err error) error {
+	t.release()
+	t.failed = fmt.Errorf("begin: %w", translate(err))
+	return t.failed
+}
+
+// release gives the connection back to the pool, which closes it where anything is still
+// under way on it.
+func (t *pgxTransaction) release() {
+	if t.conn != nil {
+		t.conn.Release()
+		t.conn = nil
+	}
 }
 
 // commit implements transaction.
 func (t *pgxTransaction) commit(ctx context.Context) error {
+	defer t.release()
 	switch {
 	case t.failed != nil:
 		return fmt.Errorf("%w: %w", errHidden, t.failed)
@@ -143,9 +178,10 @@ func (t *pgxTransaction) commit(ctx context.Context) error {
 	return err
 }
 
-// rollback gives the connection back to the pool. An error of it has closed the
-// connection, and that rolls back too.
+// rollback implements transaction. An error of it has closed the connection, and that rolls
+// back too.
 func (t *pgxTransaction) rollback(ctx context.Context) {
+	defer t.release()
 	if t.tx != nil {
 		t.tx.Rollback(ctx)
 	}

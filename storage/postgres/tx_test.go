@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"context"
+	"database/sql/driver"
 	"errors"
 	"runtime"
 	"strings"
@@ -216,7 +217,13 @@ func TestATransactionOpensInEveryModeOfTheHostsPool(t *testing.T) {
 				if n := count(ctx, "a"); n != 1 {
 					t.Errorf("there are %d rows, want 1", n)
 				}
-				return tabletest.Exec(ctx, b, `DELETE FROM t`)
+				return nil
+			})
+			if err != nil {
+				t.Error(err)
+			}
+			err = b.InTx(t.Context(), func(ctx context.Context) error {
+				return tabletest.Exec(ctx, b, `INSERT INTO t (id) VALUES ('b'); DELETE FROM t`)
 			})
 			if err != nil {
 				t.Error(err)
@@ -268,6 +275,80 @@ func TestConnectionsThatWereLostWhileTheyRestedAreReplaced(t *testing.T) {
 				t.Errorf("%s on a connection that was lost: %v", name, err)
 			}
 		}
+	}
+}
+
+// The connection was lost, but not while it rested: what the statement did outside of the
+// transaction would happen a second time.
+func TestAFirstStatementThatLosesItsConnectionIsNotIssuedAgain(t *testing.T) {
+	b, pool := hosted(t)
+	if _, err := pool.Exec(t.Context(), `CREATE SEQUENCE s`); err != nil {
+		t.Fatal(err)
+	}
+	err := b.InTx(t.Context(), func(ctx context.Context) error {
+		return tabletest.Exec(ctx, b, `SELECT nextval('s'), pg_terminate_backend(pg_backend_pid()), pg_sleep(60) WHERE $1`, true)
+	})
+	if !errors.Is(err, storage.ErrUnavailable) || errors.Is(err, storage.ErrCommitUnknown) {
+		t.Errorf("InTx = %v, want ErrUnavailable", err)
+	}
+	var runs int
+	if err := pool.QueryRow(t.Context(), `SELECT last_value FROM s`).Scan(&runs); err != nil || runs != 1 {
+		t.Errorf("the statement ran %d times (%v), want once", runs, err)
+	}
+}
+
+// A panicker is an argument that cannot be sent.
+type panicker struct{}
+
+func (panicker) Value() (driver.Value, error) { panic("own") }
+
+func TestAPanicOfTheFirstStatementGivesItsConnectionBack(t *testing.T) {
+	b, pool := hosted(t)
+	for _, recovers := range []bool{false, true} {
+		for range pool.Config().MaxConns + 1 {
+			func() {
+				defer func() { recover() }()
+				b.InTx(t.Context(), func(ctx context.Context) error {
+					defer func() {
+						if recovers {
+							recover()
+						}
+					}()
+					return tabletest.Exec(ctx, b, `INSERT INTO t (id) VALUES ($1)`, panicker{})
+				})
+			}()
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		if err := b.InTx(ctx, func(ctx context.Context) error { return tabletest.Exec(ctx, b, `DELETE FROM t`) }); err != nil {
+			t.Errorf("after the panics, recovered %v: %v", recovers, err)
+		}
+		cancel()
+	}
+}
+
+func TestATransactionOutlivesAStatementThatGotNoConnection(t *testing.T) {
+	b, pool := hosted(t)
+	var held []*pgxpool.Conn
+	for range pool.Config().MaxConns {
+		c, err := pool.Acquire(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		held = append(held, c)
+	}
+	err := b.InTx(t.Context(), func(ctx context.Context) error {
+		soon, cancel := context.WithTimeout(ctx, 10*time.Millisecond)
+		defer cancel()
+		if err := tabletest.Insert(soon, b, "a"); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("a statement without a connection: %v, want that of its ctx", err)
+		}
+		for _, c := range held {
+			c.Release()
+		}
+		return tabletest.Insert(ctx, b, "b")
+	})
+	if got := tabletest.IDs(t, b); err != nil || got != "b" {
+		t.Errorf("stored %q, %v; want b", got, err)
 	}
 }
 

@@ -52,6 +52,10 @@ type netConn struct {
 	rest atomic.Pointer[[]byte]
 }
 
+// NetConn returns the connection to the server, as that of a tls.Conn does, for those who
+// ask whether it rests soundly.
+func (c *netConn) NetConn() net.Conn { return c.Conn }
+
 // terminate is the farewell of the protocol. It is no request.
 const terminate = 'X'
 

@@ -1,0 +1,36 @@
+//go:build unix
+
+package postgres
+
+import (
+	"errors"
+	"net"
+	"syscall"
+)
+
+// soundly reports whether a connection rests as it should: the server has said nothing on
+// it since, not even that it ends. It does not wait and takes nothing off the connection.
+// known is false where the connection cannot be asked.
+func soundly(c net.Conn) (rests, known bool) {
+	for {
+		around, ok := c.(interface{ NetConn() net.Conn }) // as *tls.Conn has it
+		if !ok {
+			break
+		}
+		c = around.NetConn()
+	}
+	socket, ok := c.(syscall.Conn)
+	if !ok {
+		return false, false
+	}
+	raw, err := socket.SyscallConn()
+	if err != nil {
+		return false, false
+	}
+	err = raw.Read(func(fd uintptr) bool {
+		_, _, err := syscall.Recvfrom(int(fd), make([]byte, 1), syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		rests = errors.Is(err, syscall.EAGAIN)
+		return true
+	})
+	return rests && err == nil, true
+}
