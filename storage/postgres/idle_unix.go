@@ -27,10 +27,10 @@ func soundly(c net.Conn) (rests, known bool) {
 	if err != nil {
 		return false, false
 	}
-	err = raw.Read(func(fd uintptr) bool {
+	// Not raw.Read, which waits for its turn: pgx may leave a goroutine behind that reads.
+	err = raw.Control(func(fd uintptr) {
 		_, _, err := syscall.Recvfrom(int(fd), make([]byte, 1), syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
 		rests = errors.Is(err, syscall.EAGAIN)
-		return true
 	})
 	return rests && err == nil, true
 }
