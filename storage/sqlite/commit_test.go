@@ -9,6 +9,7 @@ import (
 	"github.com/lumelle/adminkit/storage/sqlite"
 	"github.com/lumelle/adminkit/storage/storagetest/faults"
 	"github.com/lumelle/adminkit/storage/storagetest/tabletest"
+	"github.com/lumelle/adminkit/storage/tenants"
 )
 
 // A group of three, of which the second fails by itself and is undone alone: what each
@@ -62,6 +63,74 @@ func TestAFailedCommitIsToldToEveryMember(t *testing.T) {
 		}
 		if got := tabletest.IDs(t, open(t, path, sqlite.Config{})); got != stored {
 			t.Errorf("%v: stored %q, want %q", p, got, stored)
+		}
+	}
+}
+
+// SQLite looks at deferred foreign keys when the group commits, and does not say whose was
+// broken.
+func TestABrokenDeferredKeyUndoesItsGroupAndIsToldToItsOwnerAlone(t *testing.T) {
+	b := open(t, file(t), sqlite.Config{})
+	err := b.InTx(t.Context(), func(ctx context.Context) error {
+		return tabletest.Exec(ctx, b, `CREATE TABLE child (of TEXT REFERENCES t (id) DEFERRABLE INITIALLY DEFERRED)`)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	breaks := func(ctx context.Context) error {
+		return tabletest.Exec(ctx, b, `INSERT INTO child (of) VALUES ('nobody')`)
+	}
+	answers := together(t, b,
+		part{fn: func(ctx context.Context) error { return tabletest.Insert(ctx, b, "a") }},
+		part{fn: breaks},
+		part{fn: func(ctx context.Context) error { return tabletest.Insert(ctx, b, "a") }}, // rests on the first
+	)
+	for i, err := range answers {
+		if !errors.Is(err, storage.ErrUnavailable) || errors.Is(err, storage.ErrConflict) || errors.Is(err, storage.ErrCommitUnknown) {
+			t.Errorf("member %d: %v, want ErrUnavailable alone", i, err)
+		}
+	}
+	if got := tabletest.IDs(t, b); got != "" {
+		t.Errorf("stored %q, want nothing", got)
+	}
+	if err := b.InTx(t.Context(), breaks); err == nil || errors.Is(err, storage.ErrUnavailable) {
+		t.Errorf("alone: %v, want an error that repeating does not help", err)
+	}
+}
+
+// Nobody may read on in a transaction that was begun although its beginning answered an
+// error, as it may where a ctx ends beside it: that reads the same state for ever.
+func TestASnapshotWhoseBeginningFailsLeavesNoReaderBehind(t *testing.T) {
+	for _, mode := range faults.Modes() {
+		for n := 1; n <= 3; n++ {
+			p := faults.New(mode, n)
+			b, err := sqlite.Open(t.Context(), file(t), sqlite.Config{Connector: p.Connector, Readers: 1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { b.Close(context.Background()) })
+			err = b.InTx(t.Context(), func(ctx context.Context) error {
+				return tabletest.Exec(ctx, b, `CREATE TABLE t (id TEXT PRIMARY KEY, v BIGINT)`)
+			})
+			if got := tabletest.IDs(t, b); err != nil || got != "" { // its statement is prepared
+				t.Fatal(got, err)
+			}
+			p.Arm()
+			failed := b.Tenants().Rows(t.Context(), "acme", func(tenants.Table, []any) error { return nil })
+			p.Disarm()
+			call, _ := p.Fired()
+			if failed == nil {
+				t.Errorf("%v: %v: no error", p, call)
+			}
+			if err := b.InTx(t.Context(), func(ctx context.Context) error { return tabletest.Insert(ctx, b, "a") }); err != nil {
+				t.Fatal(err)
+			}
+			if got := tabletest.IDs(t, b); got != "a" {
+				t.Errorf("%v: %v: a read sees %q, want a", p, call, got)
+			}
+			if err := b.Tenants().Rows(t.Context(), "acme", func(tenants.Table, []any) error { return nil }); err != nil {
+				t.Errorf("%v: %v: the next snapshot: %v", p, call, err)
+			}
 		}
 	}
 }

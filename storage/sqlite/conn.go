@@ -125,12 +125,15 @@ func (r *reader) snapshot(ctx context.Context, fn func(ctx context.Context, conn
 		return translate(err)
 	}
 	defer c.Close()
-	if _, err := c.ExecContext(ctx, "BEGIN DEFERRED"); err != nil {
+	// A statement whose ctx ends beside it may have run all the same, and nobody would end
+	// what it began. This one takes no lock and need not end early.
+	whole := context.WithoutCancel(ctx)
+	if _, err := c.ExecContext(whole, "BEGIN DEFERRED"); err != nil {
+		c.Raw(func(any) error { return driver.ErrBadConn })
 		return translate(err)
 	}
 	defer func() {
-		ctx := context.WithoutCancel(ctx)
-		if _, err := c.ExecContext(ctx, "ROLLBACK"); err != nil && inTransaction(ctx, c) {
+		if _, err := c.ExecContext(whole, "ROLLBACK"); err != nil && inTransaction(whole, c) {
 			c.Raw(func(any) error { return driver.ErrBadConn }) // ends with its connection
 		}
 	}()

@@ -50,8 +50,9 @@
 //   - Do not begin another transaction inside one with a detached ctx. It waits for the
 //     one around it, until that loses its transaction.
 //   - A function may be undone although it succeeded: when SQLite ends the transaction
-//     of the group, as it does on a full disk, all of them answer
-//     storage.ErrUnavailable, and none of their changes is stored.
+//     of the group, as it does on a full disk, or another function of the group breaks a
+//     deferred foreign key, all of them answer storage.ErrUnavailable, and none of their
+//     changes is stored.
 //   - A ctx that ends does not interrupt a statement, because SQLite would undo the
 //     others' changes with it. It is looked at before each statement, and before the
 //     commit.

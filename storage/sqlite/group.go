@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -65,8 +66,10 @@ func (c *committer) do(ctx context.Context, owner any, timeout time.Duration, fn
 		return err
 	}
 	if alone {
-		if g := c.tryBegin(); g != nil {
-			return g.lead(fn)
+		if c.writer.keep { // a host's pool may be exhausted, which is to be waited for with ctx
+			if g := c.tryBegin(); g != nil {
+				return g.lead(fn)
+			}
 		}
 		go c.run()
 	}
@@ -224,12 +227,29 @@ func (c *committer) tryBegin() *group {
 }
 
 func (c *committer) open() error {
-	ctx := context.Background()
-	conn, err := c.writer.acquire(ctx)
+	conn, err := c.connect()
 	if err == nil {
-		_, err = conn.ExecContext(ctx, "BEGIN IMMEDIATE")
+		_, err = conn.ExecContext(context.Background(), "BEGIN IMMEDIATE")
 	}
 	return c.spare(err)
+}
+
+// errNoConnection is the cause of storage.ErrUnavailable where a host's pool is exhausted.
+var errNoConnection = errors.New("no connection of the pool came free")
+
+// connect takes the connection for a group. For one of a host's pool it waits as long as for
+// the lock of another process.
+func (c *committer) connect() (*sql.Conn, error) {
+	if c.writer.conn != nil {
+		return c.writer.conn, nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), c.busy)
+	defer cancel()
+	conn, err := c.writer.acquire(ctx)
+	if err != nil && ctx.Err() != nil {
+		err = unavailable(errNoConnection)
+	}
+	return conn, err
 }
 
 // spare decides what becomes of the connection after err: one that only found the
@@ -303,6 +323,8 @@ type group struct {
 type outcome struct {
 	m   *member
 	err error
+	// cause says that the transaction was lost in the closure.
+	cause bool
 }
 
 // open reports whether a further member may join.
@@ -332,7 +354,7 @@ func (g *group) lead(fn func(ctx context.Context) error) error {
 		if !over.CompareAndSwap(false, true) {
 			return false
 		}
-		g.members = append(g.members, outcome{m, err})
+		g.members = append(g.members, outcome{m, err, true})
 		return true
 	}
 	if m.timeout > 0 {
@@ -393,10 +415,11 @@ func (g *group) run(m *member) {
 	if err == nil {
 		err = g.turn(m)
 	}
-	if !first && g.session.lost == nil {
+	cause := first || g.session.lost != nil
+	if !cause {
 		g.settle(m, err)
 	}
-	g.members = append(g.members, outcome{m, err})
+	g.members = append(g.members, outcome{m, err, cause})
 }
 
 // turn runs the closure of m on its caller's goroutine and waits for it. One that
@@ -444,22 +467,21 @@ func (g *group) must(m *member, statement string) {
 // finish commits or rolls back, and answers everybody.
 func (g *group) finish() {
 	err := g.end()
-	for i, o := range g.members {
-		o.m.answer <- verdict(o.err, err, i == 0, i == len(g.members)-1)
+	for _, o := range g.members {
+		o.m.answer <- verdict(o, err)
 	}
 }
 
-// verdict is the answer to a member whose closure came to own, in a group that ended
-// with err.
+// verdict is the answer to a member in a group that ended with err.
 //
 // The error of a closure that ran after others may rest on what those had written: a
-// conflict with a row that never came to be. So where the group failed it is not
-// passed on, except that of the closure that was the last, for it is the cause.
-func verdict(own, err error, first, last bool) error {
+// conflict with a row that never came to be. So where the group failed it is passed on only
+// where it is what the group failed of.
+func verdict(o outcome, err error) error {
 	switch {
-	case err == nil || own != nil && (first || last):
-		return own
-	case own != nil && errors.Is(err, storage.ErrCommitUnknown):
+	case err == nil || o.err != nil && o.cause:
+		return o.err
+	case o.err != nil && errors.Is(err, storage.ErrCommitUnknown):
 		return fmt.Errorf("sqlite: %w: the transaction it ran in was not committed for certain", storage.ErrUnavailable)
 	}
 	return err
@@ -491,12 +513,13 @@ func (g *group) end() error {
 
 // commitFailed finds out what a COMMIT that answered an error has done. Where the
 // transaction is still open nothing was committed; where SQLite rolled it back
-// because it had no room, neither. Everything else is unknown.
+// because it had no room, neither. Everything else is unknown. Whose deferred foreign key it
+// was is known only where nobody else took part.
 func (g *group) commitFailed(ctx context.Context, cause error) error {
 	defer g.c.writer.discard() // closing the connection rolls back what is open
 	open := inTransaction(ctx, g.session.on)
 	switch primary := code(cause) & 0xff; {
-	case open && primary == codeConstraint: // a deferred foreign key
+	case open && primary == codeConstraint && len(g.members) == 1: // a deferred foreign key
 		return translate(cause)
 	case open, primary == codeFull, primary == codeNoMem, primary == codeBusy:
 		return fmt.Errorf("commit: %w", unavailable(cause))

@@ -5,7 +5,9 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"runtime"
 	"testing"
+	"time"
 
 	"github.com/lumelle/adminkit/storage"
 	"github.com/lumelle/adminkit/storage/memory"
@@ -128,6 +130,50 @@ func TestAPoolOfOneConnectionIsEnough(t *testing.T) {
 	}
 	if got := tabletest.IDs(t, b); got != "aaabbb" {
 		t.Errorf("stored %q, want aaabbb", got)
+	}
+}
+
+func TestAHostsPoolIsWaitedForNoLongerThanTheCtx(t *testing.T) {
+	b, db := hosted(t)
+	db.SetMaxOpenConns(1)
+	held, err := db.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	insert := func(ctx context.Context) error { return tabletest.Insert(ctx, b, "a") }
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if err := b.InTx(ctx, insert); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("InTx = %v, want the end of its ctx", err)
+	}
+	answer := make(chan error)
+	go func() { answer <- b.InTx(t.Context(), insert) }()
+	for b.Waiting() == 0 {
+		runtime.Gosched()
+	}
+	held.Close()
+	if err := <-answer; err != nil {
+		t.Error(err)
+	}
+	if got := tabletest.IDs(t, b); got != "a" {
+		t.Errorf("stored %q, want a", got)
+	}
+}
+
+func TestAHostsPoolThatStaysExhaustedIsUnavailable(t *testing.T) {
+	db := hostDB(t, file(t), nil)
+	b, err := sqlite.New(t.Context(), db, sqlite.Config{BusyTimeout: 20 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	db.SetMaxOpenConns(1)
+	held, err := db.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Close()
+	if err := b.InTx(t.Context(), func(context.Context) error { return nil }); !errors.Is(err, storage.ErrUnavailable) {
+		t.Errorf("InTx = %v, want ErrUnavailable", err)
 	}
 }
 
