@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"time"
 )
 
 // asStarted returns the job as its handler sees it: a start that was lost was a start.
@@ -117,6 +118,10 @@ func (w *Worker) hopeless(job Fetched) bool {
 // in its place, nil for nothing.
 func (w *Worker) ended(t *tenure, l *lane, task *Task, err error) (next *start) {
 	outcome, committed := task.settled()
+	var judged *settlement
+	if !committed {
+		judged = w.judge(t, l, task, err)
+	}
 	var event, turned *Event
 	w.mu.Lock()
 	t.runs[task.Job.ID](nil)
@@ -126,7 +131,8 @@ func (w *Worker) ended(t *tenure, l *lane, task *Task, err error) (next *start) 
 		s := &settlement{tenure: t, lane: l, outcome: *outcome}
 		event, turned = w.noteLocked(s, false), s.turned(false)
 	} else {
-		w.submitLocked(w.judge(t, l, task, err))
+		t.board.charge(l, &judged.outcome, outcome != nil)
+		w.submitLocked(judged)
 	}
 	w.restLocked()
 	// What the host is told may take a while. No job waits for it.
@@ -153,13 +159,27 @@ func (w *Worker) endLocked(t *tenure, l *lane) {
 	t.board.finish(l)
 }
 
-// judge decides what becomes of a job by what its handler returned.
-func (w *Worker) judge(t *tenure, l *lane, task *Task, err error) *settlement {
+// judge decides what becomes of a job by what its handler returned. The methods of the error
+// and Backoff are the host's: they run without the worker's mutex, and a panic of theirs is
+// one of the handler.
+func (w *Worker) judge(t *tenure, l *lane, task *Task, err error) (s *settlement) {
+	defer func() {
+		if r := recover(); r != nil {
+			w.config.Logger.Error("an error or Backoff panicked", "kind", task.Job.Kind, "job", task.Job.ID,
+				"panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+			s = w.verdict(t, l, task, fmt.Errorf("panic: %v", r), backoff)
+		}
+	}()
+	return w.verdict(t, l, task, err, w.config.Backoff)
+}
+
+// verdict is judge with the wait before a retry.
+func (w *Worker) verdict(t *tenure, l *lane, task *Task, err error, backoff func(attempt int) time.Duration) *settlement {
 	s := &settlement{tenure: t, lane: l, outcome: Outcome{
 		Job: *task.fetched, Result: Retried, Started: task.started, Ended: w.queue.now(),
 	}}
 	o := &s.outcome
-	o.Due = o.Ended.Add(w.config.Backoff(task.Job.Attempt))
+	o.Due = o.Ended.Add(backoff(task.Job.Attempt))
 	if err != nil {
 		o.Reason = clip(err.Error())
 	}
@@ -184,6 +204,5 @@ func (w *Worker) judge(t *tenure, l *lane, task *Task, err error) *settlement {
 	case errors.As(err, &bury), task.Job.Attempt+1 >= w.config.MaxAttempts:
 		o.Result = Buried
 	}
-	t.board.charge(l, o, asked != nil)
 	return s
 }

@@ -603,6 +603,55 @@ func TestADeadLetterIsRequeued(t *testing.T) {
 	})
 }
 
+// A wrongError is an error whose methods need what a nil one has not.
+type wrongError struct{ text string }
+
+func (e *wrongError) Error() string { return e.text }
+
+func TestAnErrorOrABackoffThatPanicsIsAPanicOfTheHandler(t *testing.T) {
+	for name, c := range map[string]struct {
+		err     error
+		backoff func(int) time.Duration
+	}{
+		"an error":  {err: (*wrongError)(nil)},
+		"a Backoff": {err: errors.New("failed"), backoff: func(int) time.Duration { panic("own") }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachtest.Run(t, func(t *testing.T, b eachtest.Backend) {
+				q := newQueue(t, b.Jobs())
+				buried := make(chan jobs.Event, 1)
+				w := start(t, q, handlers{"test": func(context.Context, *jobs.Task) error { return c.err }},
+					jobs.WorkerConfig{MaxAttempts: 1, Backoff: c.backoff, OnEvent: func(e jobs.Event) { buried <- e }})
+				enqueue(t, q, job("lane"))
+				if e := receive(t, buried, "event"); e.Kind != jobs.EventBuried || !strings.HasPrefix(e.Reason, "panic: ") {
+					t.Errorf("got event %+v, want the job buried for a panic", e)
+				}
+				closeWorker(t, w)
+			})
+		})
+	}
+}
+
+func TestABackoffMayAskItsWorker(t *testing.T) {
+	eachtest.Run(t, func(t *testing.T, b eachtest.Backend) {
+		q := newQueue(t, b.Jobs())
+		var w *jobs.Worker
+		ready, ran := make(chan struct{}), make(chan struct{}, 2)
+		w = start(t, q, handlers{"test": func(context.Context, *jobs.Task) error {
+			<-ready
+			ran <- struct{}{}
+			return errors.New("failed")
+		}}, jobs.WorkerConfig{MaxAttempts: 2, Backoff: func(int) time.Duration {
+			w.Stats()
+			return 0
+		}})
+		close(ready)
+		enqueue(t, q, job("lane"))
+		receive(t, ran, "start")
+		receive(t, ran, "second start")
+	})
+}
+
 func TestCloseFinishesWhatRunsAndKeepsTheRest(t *testing.T) {
 	eachtest.Run(t, func(t *testing.T, b eachtest.Backend) {
 		q := newQueue(t, b.Jobs())
