@@ -112,9 +112,13 @@ func (b *board) add(l Lane, due, now time.Time) {
 		known.lift()
 	}
 	known.paused = l.Paused
-	if known.paused && !known.leaving {
+	switch {
+	case known.paused && !known.leaving:
 		known.leaving = true
 		b.rest(known)
+	case !known.paused && known.leaving && !known.free(): // it need not go any more
+		known.leaving, known.isDirty = false, false
+		b.soil(known)
 	}
 	b.enturn(known)
 }

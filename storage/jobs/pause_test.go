@@ -119,3 +119,56 @@ func TestAWorkerMayBePausedBeforeItsStart(t *testing.T) {
 		receive(t, ran, "job")
 	})
 }
+
+// What was paused goes on while a handler of it is still at work, which may be for hours.
+func TestWhatIsResumedDoesNotWaitForTheHandlersThatWereAtWork(t *testing.T) {
+	for name, c := range map[string]struct {
+		pause, resume func(t *testing.T, q *jobs.Queue, w *jobs.Worker)
+	}{
+		"a lane": {
+			func(t *testing.T, q *jobs.Queue, _ *jobs.Worker) {
+				if err := q.PauseLane(t.Context(), "acme", "lane"); err != nil {
+					t.Error(err)
+				}
+			},
+			func(t *testing.T, q *jobs.Queue, _ *jobs.Worker) {
+				if err := q.ResumeLane(t.Context(), "acme", "lane"); err != nil {
+					t.Error(err)
+				}
+			},
+		},
+		"a worker": {
+			func(_ *testing.T, _ *jobs.Queue, w *jobs.Worker) { w.Pause() },
+			func(_ *testing.T, _ *jobs.Queue, w *jobs.Worker) { w.Resume() },
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachtest.Run(t, func(t *testing.T, b eachtest.Backend) {
+				q := newQueue(t, b.Jobs())
+				if err := q.SetLane(t.Context(), "acme", "lane", jobs.LaneConfig{Cap: 2}); err != nil {
+					t.Fatal(err)
+				}
+				started, release := make(chan string, 3), make(chan struct{})
+				w := start(t, q, handlers{"test": func(_ context.Context, task *jobs.Task) error {
+					started <- string(task.Job.Payload)
+					if string(task.Job.Payload) == "long" {
+						<-release
+					}
+					return nil
+				}}, jobs.WorkerConfig{})
+				defer close(release)
+				long, quick := job("lane"), job("lane")
+				long.Payload, quick.Payload = []byte("long"), []byte("quick")
+				enqueue(t, q, long)
+				receive(t, started, "start")
+				c.pause(t, q, w)
+				enqueue(t, q, quick)
+				eventually(t, "the lane is seen as paused", func() bool { return jobs.Leaving(w, "acme", "lane") })
+				c.resume(t, q, w)
+				if got := receive(t, started, "start"); got != "quick" {
+					t.Errorf("%q was started, want the quick job", got)
+				}
+			})
+		})
+	}
+}
