@@ -4,7 +4,6 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"hash/fnv"
-	"strings"
 )
 
 const (
@@ -49,7 +48,8 @@ const maxCursor = 4096
 
 // NewCursor makes a cursor for a list from the key of its last item. The name of
 // the list, with everything that fixes its order and filter, is bound into the
-// cursor, so that it opens in no other list.
+// cursor, so that it opens in no other list. Keys are text as [CheckText] wants it, binary
+// ones in digits: a cursor with another does not open.
 func NewCursor(list string, key ...string) Cursor {
 	b := []byte{cursorVersion}
 	b = binary.AppendUvarint(b, uint64(len(key)))
@@ -95,7 +95,12 @@ func (c Cursor) Key(list string, n int) ([]string, error) {
 		if w <= 0 || size > uint64(len(rest)-w) {
 			return nil, ErrBadCursor
 		}
-		key = append(key, strings.Clone(string(rest[w:w+int(size)])))
+		k := string(rest[w : w+int(size)])
+		// Postgres has no such text, and fails the statement that it is bound in.
+		if CheckText("", k, maxCursor) != nil {
+			return nil, ErrBadCursor
+		}
+		key = append(key, k)
 		rest = rest[w+int(size):]
 	}
 	if len(rest) != 0 {
@@ -104,8 +109,8 @@ func (c Cursor) Key(list string, n int) ([]string, error) {
 	return key, nil
 }
 
-// cursorSum finds accidents and foreign lists. It is no signature and need not be:
-// a forged position reads only what its reader may read anyway.
+// cursorSum finds accidents and foreign lists. It is no signature and need not be: a
+// forged position is text as any other, and reads only what its reader may read anyway.
 func cursorSum(list string, body []byte) uint64 {
 	h := fnv.New64a()
 	h.Write([]byte(list))

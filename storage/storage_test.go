@@ -109,7 +109,7 @@ func TestLimit(t *testing.T) {
 }
 
 func TestCursorOpensInItsOwnListOnly(t *testing.T) {
-	for _, key := range [][]string{{"a"}, {"", ""}, {"1700000000000000", "id"}, {"\x00\xff", "ä", strings.Repeat("x", 1000)}} {
+	for _, key := range [][]string{{"a"}, {"", ""}, {"1700000000000000", "id"}, {"\x01", "ä", strings.Repeat("x", 1000)}} {
 		c := storage.NewCursor("list", key...)
 		if got, err := c.Key("list", len(key)); err != nil || !slices.Equal(got, key) {
 			t.Errorf("%q: got %q, %v", key, got, err)
@@ -126,6 +126,27 @@ func TestCursorOpensInItsOwnListOnly(t *testing.T) {
 			if got, err := open(); !errors.Is(err, storage.ErrBadCursor) {
 				t.Errorf("%.20q %s: got %.20q, %v, want ErrBadCursor", key, what, got, err)
 			}
+		}
+	}
+}
+
+// The sum of a cursor has no key: who knows the name of a list makes what cursors she likes.
+func TestACursorWithAKeyThatIsNoTextIsRefused(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		key  []string
+	}{
+		{"a NUL", []string{"a\x00b", "id"}},
+		{"nothing but a NUL", []string{"\x00", "id"}},
+		{"broken UTF-8", []string{"a\xffb", "id"}},
+		{"half a letter", []string{"ä"[:1], "id"}},
+		{"half a surrogate pair", []string{"\xed\xa0\x80", "id"}},
+		{"a NUL in the last key", []string{"name", "i\x00d"}},
+		{"broken UTF-8 in the last key", []string{"name", "id\xff"}},
+	} {
+		got, err := storage.NewCursor("list", tc.key...).Key("list", len(tc.key))
+		if got != nil || !errors.Is(err, storage.ErrBadCursor) {
+			t.Errorf("%s: got %q, %v, want ErrBadCursor", tc.name, got, err)
 		}
 	}
 }
@@ -164,6 +185,7 @@ func FuzzCursorKey(f *testing.F) {
 
 func FuzzCursorRoundTrip(f *testing.F) {
 	f.Add("list", "a", "b")
+	f.Add("list", "a\x00", "b\xff")
 	f.Fuzz(func(t *testing.T, list, a, b string) {
 		c := storage.NewCursor(list, a, b)
 		if _, err := base64.RawURLEncoding.DecodeString(string(c)); err != nil {
@@ -171,6 +193,9 @@ func FuzzCursorRoundTrip(f *testing.F) {
 		}
 		if len(c) > 4096 {
 			return // longer than any list's key; refused when it comes back
+		}
+		if storage.CheckText("", a, 4096) != nil || storage.CheckText("", b, 4096) != nil {
+			return // no text, and refused
 		}
 		if key, err := c.Key(list, 2); err != nil || key[0] != a || key[1] != b {
 			t.Errorf("got %q, %v, want %q", key, err, []string{a, b})

@@ -55,7 +55,8 @@ func Env(name string) KeySource {
 }
 
 // askAgain is how long a vault waits before it asks its source for an unknown key again,
-// so that a database of other keys does not become a storm on a secret manager.
+// so that a database of other keys does not become a storm on a secret manager. Until then
+// all hear what came of the last ask. One that its own caller gave up does not count.
 const askAgain = time.Second
 
 // Open returns a Vault with the keys of a source. It asks the source again in
@@ -134,27 +135,35 @@ func (v *Vault) with(ctx context.Context, key uint32) (*Keys, error) {
 		return nil, err
 	}
 	defer v.leave()
-	// Whoever had the turn before may have brought the key.
-	if keys = v.Keys(); !keys.has(key) && time.Since(v.asked) >= askAgain {
-		if err := v.ask(ctx); err != nil {
-			return nil, fmt.Errorf("%w; and the keys could not be read again: %w", unknown(keys), err)
-		}
+	// Whoever had the turn before may have brought the key, or have heard why it does not
+	// come.
+	keys, failed := v.Keys(), v.failed
+	if !keys.has(key) && time.Since(v.asked) >= askAgain {
+		failed = v.ask(ctx)
 		keys = v.Keys()
 	}
-	if !keys.has(key) {
-		return nil, unknown(keys)
+	switch {
+	case keys.has(key):
+		return keys, nil
+	case failed != nil:
+		return nil, fmt.Errorf("%w; and the keys could not be read again: %w", unknown(keys), failed)
 	}
-	return keys, nil
+	return nil, unknown(keys)
 }
 
 // ask takes the keys of the source. The caller has the turn.
 func (v *Vault) ask(ctx context.Context) error {
-	v.asked = time.Now()
+	asked := time.Now()
 	keys, err := v.source.Keys(ctx)
-	if err != nil {
+	if err == nil {
+		err = v.Use(keys)
+	}
+	if err != nil && ctx.Err() != nil {
+		// Its caller went away, which says nothing of the source: the next one asks.
 		return err
 	}
-	return v.Use(keys)
+	v.asked, v.failed = asked, err
+	return err
 }
 
 func (v *Vault) enter(ctx context.Context) error {

@@ -135,6 +135,87 @@ func TestSecretsOfAnotherDatabaseDoNotStormTheSource(t *testing.T) {
 	})
 }
 
+func TestAnAskThatItsCallerGaveUpDoesNotCount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		old := generate(t)
+		rotated, err := old.Rotate()
+		must(t, err)
+		asked := 0
+		v, err := secrets.Open(t.Context(), secrets.KeySourceFunc(func(ctx context.Context) (*secrets.Keys, error) {
+			switch asked++; asked {
+			case 1:
+				return old, nil
+			case 2:
+				<-ctx.Done()
+				return nil, ctx.Err()
+			}
+			return rotated, nil
+		}))
+		must(t, err)
+		sealed := seal(t, newVault(t, rotated), "acme", "e1")
+		time.Sleep(time.Minute)
+
+		gone, leave := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if _, err := v.Open(gone, "acme", purpose, "e1", sealed); !errors.Is(err, context.Canceled) {
+				t.Errorf("who went away got %v, want the end of its ctx", err)
+			}
+		})
+		synctest.Wait() // the source is asked
+		for range 3 {
+			wg.Go(func() {
+				if got, err := v.Open(t.Context(), "acme", purpose, "e1", sealed); err != nil || !bytes.Equal(got, secret) {
+					t.Errorf("who waited got %q, %v", got, err)
+				}
+			})
+		}
+		synctest.Wait()
+		leave()
+		wg.Wait()
+		if asked != 3 {
+			t.Errorf("asked %d times, want once at the start, once in vain and once for all others", asked)
+		}
+	})
+}
+
+func TestAFailureOfTheSourceIsWhatAllHearUntilItIsAskedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		old := generate(t)
+		source := &ring{keys: old}
+		v, err := secrets.Open(t.Context(), source)
+		must(t, err)
+		rotated, err := old.Rotate()
+		must(t, err)
+		sealed := seal(t, newVault(t, rotated), "acme", "e1")
+		away := errors.New("the manager is away")
+		source.set(nil, away)
+		time.Sleep(time.Minute)
+		var wg sync.WaitGroup
+		for range 10 {
+			wg.Go(func() {
+				if _, err := v.Open(t.Context(), "acme", purpose, "e1", sealed); !errors.Is(err, away) {
+					t.Errorf("got %v, want the source's own", err)
+				}
+			})
+		}
+		wg.Wait()
+		if source.asked != 2 {
+			t.Errorf("asked %d times in a second, want once at the start and once more", source.asked)
+		}
+		source.set(old, nil)
+		must(t, v.Refresh(t.Context()))
+		if _, err := v.Open(t.Context(), "acme", purpose, "e1", sealed); !errors.Is(err, secrets.ErrUnknownKey) || errors.Is(err, away) {
+			t.Errorf("after an answer: got %v, want ErrUnknownKey and no failure", err)
+		}
+		source.set(rotated, nil)
+		time.Sleep(time.Second)
+		if got, err := v.Open(t.Context(), "acme", purpose, "e1", sealed); err != nil || !bytes.Equal(got, secret) {
+			t.Errorf("a second later: got %q, %v", got, err)
+		}
+	})
+}
+
 func TestTheErrorOfALostKeyNamesIt(t *testing.T) {
 	ours, theirs := generate(t), generate(t)
 	_, err := newVault(t, ours).Open(t.Context(), "acme", purpose, "e1", seal(t, newVault(t, theirs), "acme", "e1"))

@@ -53,9 +53,11 @@ type Vault struct {
 
 	// source is where keys come from, nil where the host gives them with Use.
 	source KeySource
-	// turn is held by who asks the source; asked is when that was.
-	turn  chan struct{}
-	asked time.Time
+	// turn is held by who asks the source; asked is when that was, failed why it had no
+	// keys to give.
+	turn   chan struct{}
+	asked  time.Time
+	failed error
 }
 
 // New returns a Vault that uses the given keys. [Open] returns one that asks for them

@@ -29,28 +29,34 @@ func (s idempotencyStore) Begin(ctx context.Context, tenant, actor, key string, 
 	if err != nil {
 		return nil, err
 	}
-	n, err := c.Exec(ctx, `
-		INSERT INTO adminkit_idempotency_record
-			(tenant, actor, idempotency_key, fingerprint, status, header, body, created_at)
-		VALUES ($1, $2, $3, $4, 0, $5, $6, $7)
-		ON CONFLICT (tenant, actor, idempotency_key) DO NOTHING`,
-		tenant, actor, key, fingerprint[:], []byte("null"), []byte{}, micros(now))
-	if err != nil {
-		return nil, fmt.Errorf("claim idempotency key: %w", err)
+	for range 2 {
+		n, err := c.Exec(ctx, `
+			INSERT INTO adminkit_idempotency_record
+				(tenant, actor, idempotency_key, fingerprint, status, header, body, created_at)
+			VALUES ($1, $2, $3, $4, 0, $5, $6, $7)
+			ON CONFLICT (tenant, actor, idempotency_key) DO NOTHING`,
+			tenant, actor, key, fingerprint[:], []byte("null"), []byte{}, micros(now))
+		if err != nil {
+			return nil, fmt.Errorf("claim idempotency key: %w", err)
+		}
+		if n == 1 {
+			return nil, nil
+		}
+		r, err := s.get(ctx, c, tenant, actor, key)
+		switch {
+		case errors.Is(err, storage.ErrNotFound):
+			// On Postgres a Delete may commit between the two statements. The key is free.
+			continue
+		case err != nil:
+			return nil, err
+		case r.Fingerprint != fingerprint:
+			return nil, idempotency.ErrMismatch
+		case r.Status == 0:
+			return nil, storage.ErrConflict
+		}
+		return r, nil
 	}
-	if n == 1 {
-		return nil, nil
-	}
-	r, err := s.get(ctx, c, tenant, actor, key)
-	switch {
-	case err != nil:
-		return nil, err
-	case r.Fingerprint != fingerprint:
-		return nil, idempotency.ErrMismatch
-	case r.Status == 0:
-		return nil, storage.ErrConflict
-	}
-	return r, nil
+	return nil, fmt.Errorf("claim idempotency key: %w: its record was deleted twice before it was read", storage.ErrUnavailable)
 }
 
 func (s idempotencyStore) get(ctx context.Context, c storage.Conn, tenant, actor, key string) (*idempotency.Record, error) {

@@ -8,8 +8,11 @@ import (
 	"testing"
 
 	"github.com/lumelle/adminkit/storage"
+	"github.com/lumelle/adminkit/storage/idempotency"
 	"github.com/lumelle/adminkit/storage/internal/sqlstore"
+	"github.com/lumelle/adminkit/storage/listing/saved"
 	"github.com/lumelle/adminkit/storage/storagetest/eachtest"
+	"github.com/lumelle/adminkit/webhooks"
 )
 
 // explained returns the plan of a statement in lines.
@@ -92,6 +95,46 @@ func TestEveryListIsAWalkOverAnIndex(t *testing.T) {
 		})
 		if !errors.Is(err, rollback) {
 			t.Fatal(err)
+		}
+	})
+}
+
+// A cursor is easily forged, and a text that Postgres does not take has to be as bad on every
+// store: a 400, and not the 500 of a statement that failed.
+func TestAForgedCursorThatIsNoTextIsBadOnEveryStore(t *testing.T) {
+	t.Parallel()
+	eachtest.Run(t, func(t *testing.T, b eachtest.Backend) {
+		for _, text := range []string{"a\x00b", "a\xffb"} {
+			for _, c := range []struct {
+				name string
+				list func() error
+			}{
+				{"a declared list", func() error {
+					q := webhooks.EndpointQuery{}
+					plan, err := q.Plan("acme")
+					if err != nil {
+						return err
+					}
+					q.After = plan.Next(webhooks.Endpoint{ID: text})
+					_, err = b.Webhooks().ListEndpoints(t.Context(), "acme", q)
+					return err
+				}},
+				{"saved filters", func() error {
+					q := saved.Query{List: "shop.orders"}
+					q.After = q.Next("acme", saved.Filter{Name: text, ID: "f1"})
+					_, err := b.SavedFilters().List(t.Context(), "acme", q)
+					return err
+				}},
+				{"idempotency records", func() error {
+					after := idempotency.Record{Actor: "sam", Key: text}.Next("acme")
+					_, err := b.Idempotency().List(t.Context(), "acme", after, 0)
+					return err
+				}},
+			} {
+				if err := c.list(); !errors.Is(err, storage.ErrBadCursor) {
+					t.Errorf("%s behind %q: got %v, want ErrBadCursor", c.name, text, err)
+				}
+			}
 		}
 	})
 }
