@@ -24,7 +24,9 @@ type Tx interface {
 	// Two handles belong together when their owners are equal.
 	Owner() any
 	// AfterCommit registers fn to run once after the outermost commit succeeded. It
-	// returns false when the transaction cannot tell, because a host commits it.
+	// returns false when the transaction cannot tell, because a host commits it. Undoing
+	// a savepoint forgets what its own handle registered, and those of savepoints inside
+	// it, and nothing else.
 	AfterCommit(fn func()) bool
 }
 

@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	driversqlite "modernc.org/sqlite"
@@ -70,6 +71,7 @@ type Backend struct {
 	signals   *signal.Hub
 	anchor    *sql.Conn // keeps a database in memory alive, nil for files
 	owned     []*sql.DB
+	release   func() error // closes what is open, once
 }
 
 var (
@@ -156,6 +158,7 @@ func newBackend(cfg Config, w *writer, read *sql.DB) *Backend {
 	}
 	b.signals = signal.New(&signalFile{locate: b.file, watch: watch})
 	b.Stores = sqlstore.NewStores(seam{b})
+	b.release = sync.OnceValue(b.closeAll)
 	return b
 }
 
@@ -212,12 +215,18 @@ func (b *Backend) tables(ctx context.Context) error {
 
 // Close waits for the transactions that are queued, refuses new ones, and closes the
 // database unless it is the host's. When ctx ends first it returns its error and
-// leaves the rest open; Close may be called again.
+// leaves the rest open; Close may be called again, and by several at the same time:
+// each returns when all is closed.
 func (b *Backend) Close(ctx context.Context) error {
 	b.signals.Close(ctx)
 	if err := b.committer.close(ctx); err != nil {
 		return err
 	}
+	return b.release()
+}
+
+// closeAll closes what is open, now that nobody begins anything any more.
+func (b *Backend) closeAll() error {
 	b.committer.writer.close()
 	b.reader.stmts.drop()
 	if b.anchor != nil {

@@ -462,6 +462,35 @@ func TestCloseWaitsForWhatIsQueuedAndRefusesTheRest(t *testing.T) {
 	}
 }
 
+// A handler of signals closes the Backend, and so does the defer of what it stops.
+func TestTwoMayCloseAtTheSameTime(t *testing.T) {
+	for range 10 {
+		b := open(t, file(t), sqlite.Config{})
+		begun, proceed := make(chan struct{}), make(chan struct{})
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			err := b.InTx(t.Context(), func(ctx context.Context) error {
+				close(begun)
+				<-proceed
+				return tabletest.Insert(ctx, b, "a")
+			})
+			if err != nil {
+				t.Errorf("the transaction that both wait for: %v", err)
+			}
+		})
+		<-begun
+		for range 2 {
+			wg.Go(func() {
+				if err := b.Close(t.Context()); err != nil {
+					t.Errorf("Close beside another one = %v", err)
+				}
+			})
+		}
+		close(proceed)
+		wg.Wait()
+	}
+}
+
 func TestNoFaultLeavesAChangeHalfDone(t *testing.T) {
 	for _, own := range []bool{true, false} {
 		fired, unknown := 0, 0

@@ -192,7 +192,8 @@
 // A nested InTx enters the outer handle, sets its child and leaves it again, and does 4 to
 // 6 with a handle of its own. In the end it marks that one as ended, clears child, and
 // either keeps its writes as part of the outer level or undoes just them. What was
-// registered with AfterCommit goes on to the outer level, or is forgotten with the writes.
+// registered with AfterCommit of its own handle goes on to the outer level, or is forgotten
+// with the writes; what was registered meanwhile with that of the outer level stays (TX-023).
 // When a level ends, all levels that a goroutine left open on top of it end too.
 //
 // storage.Tx has two methods. Owner answers what TxFor is asked with. AfterCommit answers

@@ -58,6 +58,7 @@ func ExampleRules() {
 	// TX-020 a failure among concurrent transactions undoes that one only
 	// TX-021 a closed backend refuses transactions and may be closed again
 	// TX-022 a backend that was closed and opened again has what was committed
+	// TX-023 AfterCommit belongs to the level whose ctx registered it, wherever that was
 	// HJ-001 what the kit wrote in a host's transaction is there once the host commits
 	// HJ-002 what the kit wrote in a host's transaction goes when the host rolls back
 	// HJ-003 a failing InTx inside a host's transaction leaves the host's usable

@@ -79,6 +79,9 @@ var transactionRules = []rule{
 	{"TX-022", "a backend that was closed and opened again has what was committed",
 		"Durable means: after the process is gone.",
 		aPlace, reopenKeeps},
+	{"TX-023", "AfterCommit belongs to the level whose ctx registered it, wherever that was",
+		"A service that keeps the ctx of the outer transaction registers inside a savepoint what goes with the outer writes. Those are committed, so it has to run although the savepoint was undone: nobody else wakes the worker.",
+		aStore, afterCommitOfOuterCtx},
 }
 
 func commitKeeps(e *env) {
@@ -454,6 +457,49 @@ func afterCommitOfSavepoint(e *env) {
 		return nil
 	})
 	e.must(err, "the transaction")
+}
+
+func afterCommitOfOuterCtx(e *env) {
+	boom := errors.New("boom")
+	var ran []string
+	after := func(ctx context.Context, name string) {
+		if !storage.AfterCommit(ctx, func() { ran = append(ran, name) }) {
+			e.Errorf("AfterCommit refused %q, whose level is open", name)
+		}
+	}
+	err := e.b.InTx(e.ctx, func(outer context.Context) error {
+		after(outer, "1")
+		err := e.b.InTx(outer, func(undone context.Context) error {
+			after(undone, "undone")
+			after(outer, "2")
+			err := e.b.InTx(undone, func(released context.Context) error {
+				after(released, "released into what is undone")
+				after(outer, "3")
+				after(undone, "undone, from inside")
+				return nil
+			})
+			e.must(err, "the savepoint inside the one that fails")
+			after(outer, "4")
+			return boom
+		})
+		e.wantErr(err, boom, "the savepoint that fails")
+		after(outer, "5")
+		return e.b.InTx(outer, func(kept context.Context) error {
+			after(kept, "6")
+			err := e.b.InTx(kept, func(undone context.Context) error {
+				after(kept, "7")
+				after(undone, "undone")
+				return boom
+			})
+			e.wantErr(err, boom, "the savepoint inside the one that is kept")
+			after(kept, "8")
+			return nil
+		})
+	})
+	e.must(err, "the transaction")
+	if want := []string{"1", "2", "3", "4", "5", "6", "7", "8"}; !slices.Equal(ran, want) {
+		e.Errorf("AfterCommit ran %q, want %q", ran, want)
+	}
 }
 
 // writers and rounds size the rules about concurrency: enough for transactions to

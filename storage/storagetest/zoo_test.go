@@ -113,6 +113,7 @@ func TestEveryRuleThatMemoryCanBreakHasAnAnimal(t *testing.T) {
 		"TX-017": "AfterCommit is the handle's own",
 		"TX-018": "AfterCommit is the handle's own",
 		"TX-022": "needs a shared place",
+		"TX-023": "AfterCommit is the handle's own",
 		"RV-003": "a refused statement ends a transaction on Postgres only",
 		"MG-002": "needs a shared place",
 	}

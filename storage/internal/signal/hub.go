@@ -238,7 +238,8 @@ func (h *Hub) tell(wants func(*listener) bool, signals []storage.Signal) {
 }
 
 // Close ends listening, sends what waits, and returns when both is done. When ctx ends
-// first, what waits is lost.
+// first, what waits is lost, and Close returns all the same: a listener's function that
+// still runs, and the goroutine that called it, end by themselves later.
 func (h *Hub) Close(ctx context.Context) {
 	h.mu.Lock()
 	if !h.closed {
@@ -250,7 +251,14 @@ func (h *Hub) Close(ctx context.Context) {
 		h.receiver.cancel()
 	}
 	h.mu.Unlock()
-	defer context.AfterFunc(ctx, h.cancel)()
-	h.work.Wait()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		h.work.Wait()
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
 	h.cancel()
 }

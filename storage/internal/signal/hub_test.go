@@ -258,6 +258,39 @@ func TestStopWaitsForTheCallThatRuns(t *testing.T) {
 	}
 }
 
+func TestCloseLeavesAFunctionThatHangsWhenItsCtxEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWire()
+		h := New(w)
+		leave := make(chan struct{})
+		h.Listen("jobs", nil, func([]storage.Signal) { <-leave })
+		synctest.Wait() // the function hangs
+		begun := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		closed := make(chan struct{})
+		go func() {
+			defer close(closed)
+			h.Close(ctx)
+		}()
+		select {
+		case <-closed:
+			if took := time.Since(begun); took != time.Second {
+				t.Errorf("Close returned after %v, want the second that its ctx gave it", took)
+			}
+		case <-time.After(time.Hour):
+			t.Error("Close waits for the function although its ctx ended")
+		}
+		close(leave)
+		synctest.Wait()
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if len(w.receivers) != 0 {
+			t.Error("the function returned and the hub still receives")
+		}
+	})
+}
+
 func TestAfterCloseNothingIsCalledOrSent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWire()

@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -46,7 +47,14 @@ type transaction struct {
 	top    *Tx     // the innermost open level, the only one that may issue statements
 	rows   *txRows // of the last query, while they are open
 	broken error   // why nothing more may be issued
-	hooks  []func()
+	hooks  []hook  // in the order in which they were registered
+}
+
+// A hook is a function to run after the commit. It goes when its level is undone, and
+// not with a deeper one that was open when it was registered.
+type hook struct {
+	level int
+	fn    func()
 }
 
 var (
@@ -72,23 +80,23 @@ func JoinTx(owner any, s Session) *Tx {
 // Owner implements storage.Tx.
 func (h *Tx) Owner() any { return h.t.owner }
 
-// AfterCommit implements storage.Tx. What a savepoint registered is forgotten when
-// the savepoint is undone.
+// AfterCommit implements storage.Tx. What was registered with the ctx of a savepoint is
+// forgotten when the savepoint is undone.
 func (h *Tx) AfterCommit(fn func()) bool {
 	h.t.mu.Lock()
 	defer h.t.mu.Unlock()
 	if h.t.hosted || h.ended.Load() {
 		return false
 	}
-	h.t.hooks = append(h.t.hooks, fn)
+	h.t.hooks = append(h.t.hooks, hook{h.level, fn})
 	return true
 }
 
 // Committed runs what AfterCommit registered. The engine calls it once, on the
 // goroutine of the outermost InTx.
 func (h *Tx) Committed() {
-	for _, fn := range h.t.hooks {
-		fn()
+	for _, hook := range h.t.hooks {
+		hook.fn()
 	}
 }
 
@@ -179,8 +187,13 @@ func (h *Tx) release(ctx context.Context) error {
 	_, err := h.t.session.Exec(context.WithoutCancel(ctx), "RELEASE SAVEPOINT "+h.name(), nil)
 	if err != nil {
 		h.rollback(ctx)
+		return err
 	}
-	return err
+	for i := range h.t.hooks[h.hooks:] {
+		hook := &h.t.hooks[h.hooks+i]
+		hook.level = min(hook.level, h.parent.level)
+	}
+	return nil
 }
 
 // undo ends the level and drops its writes.
@@ -195,7 +208,8 @@ func (h *Tx) undo(ctx context.Context) {
 // rollback drops the writes of the level. Where that fails nobody knows what the
 // transaction holds, and it is broken as a whole.
 func (h *Tx) rollback(ctx context.Context) {
-	h.t.hooks = h.t.hooks[:h.hooks]
+	kept := slices.DeleteFunc(h.t.hooks[h.hooks:], func(hook hook) bool { return hook.level >= h.level })
+	h.t.hooks = h.t.hooks[:h.hooks+len(kept)]
 	ctx = context.WithoutCancel(ctx)
 	_, err := h.t.session.Exec(ctx, "ROLLBACK TO SAVEPOINT "+h.name(), nil)
 	if err == nil {
