@@ -2,6 +2,8 @@ package jobs
 
 import (
 	"container/heap"
+	"slices"
+	"sort"
 	"time"
 )
 
@@ -27,10 +29,14 @@ func (a *alarms) Pop() any {
 	return last
 }
 
-// set adds an alarm unless there are too many.
+// set adds an alarm. Where there are too many the farther half gives way: far ones go away
+// last by themselves, if ever, and would leave no room for those that come soon. Half of
+// them go at once because to find the farthest takes a look at all.
 func (a *alarms) set(at time.Time, lane LaneID) {
-	if len(*a) < maxAlarms {
-		heap.Push(a, alarm{at, lane})
+	heap.Push(a, alarm{at, lane})
+	if len(*a) > maxAlarms {
+		sort.Sort(a) // which leaves it a heap
+		*a = slices.Delete(*a, maxAlarms/2, len(*a))
 	}
 }
 

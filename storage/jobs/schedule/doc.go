@@ -57,6 +57,12 @@
 // files imports time/tzdata in its main package. A process that does not know the zone of a
 // schedule refuses to put it, and leaves running it to the next try.
 //
+// The rules of a zone may change while a schedule waits: by an update of the zone files, or
+// because another process has other ones. The schedule wakes at the instant that it waited
+// for, runs it only if it is one still, and goes on with the new ones behind it. So none is
+// run twice, but one that was moved to before the awaited one is passed over. Where
+// processes disagree for long, others are too: give all of them the same zone files.
+//
 // # Misfires
 //
 // An instant may pass without anybody to run it: all processes were down, the store was, or

@@ -18,7 +18,8 @@ type plan struct {
 	// Ran is the latest instant that was run or passed over. None up to it is looked at
 	// again, whatever the clock says: so one that was set back runs nothing twice.
 	Ran time.Time
-	// Next is the first instant behind Ran, zero where there is none.
+	// Next is the first instant behind Ran, zero where there is none. It is what the rules
+	// of the zone said when it was stored: it may be an instant no longer.
 	Next time.Time
 }
 
@@ -51,12 +52,20 @@ func (p *plan) advance(in instants) {
 }
 
 // run returns the instants that are to be run now, in their order, and moves the plan
-// behind them. It returns none while the next one is ahead.
+// behind them. It returns none while the next one is ahead, and none before the next one:
+// where the rules of the zone changed since that was stored, instants that lie between Ran
+// and Next by now are passed over. Whether they are what was run already, at another time,
+// or what was not, cannot be told, and nothing is to run twice.
 func (p *plan) run(in instants, now time.Time) []time.Time {
 	if p.Paused || p.Next.IsZero() || now.Before(p.Next) {
 		return nil
 	}
-	latest, _ := in.prev(now) // at least Next
+	latest, _ := in.prev(now)
+	if latest.Before(p.Next) { // Next is no instant any more, and since then there was none
+		p.Ran = p.Next
+		p.advance(in)
+		return nil
+	}
 	ticks := []time.Time{latest}
 	switch p.Spec.Misfire {
 	case Skip:
