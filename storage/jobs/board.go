@@ -52,14 +52,19 @@ type lane struct {
 	config LaneConfig
 	cap    int // the config's, or what its order leaves of it
 
-	rate      *rate.Limiter // nil for none
-	paused    bool
-	resumes   int64
-	heldUntil time.Time // nothing starts before, by the clock of this process
-	failures  int       // in a row
-	open      bool      // the breaker is, or lets one job try
-	probe     int64     // the job that it lets try
-	thawsAt   time.Time // when the lane is asked again, zero for never
+	rate    *rate.Limiter // nil for none
+	paused  bool
+	resumes int64
+	brake
+	thawsAt time.Time // when the lane is asked again, zero for never
+
+	// unbraked is the brake as it was before the outcome of the job brakedBy, which set it
+	// last and is not settled, zero for none.
+	unbraked brake
+	brakedBy int64
+	// void are the jobs at work that are known not to be ours to settle: what becomes of
+	// them counts for nothing.
+	void map[int64]struct{}
 
 	ready   []Fetched   // read and not started, in order
 	waiting [Levels]int // how many of them are of each priority
@@ -432,6 +437,10 @@ func (b *board) settled(l *lane, id int64, now time.Time) {
 	if p, held := l.held[id]; held {
 		delete(l.held, id)
 		l.holding[p.Level()]--
+	}
+	delete(l.void, id)
+	if l.brakedBy == id {
+		l.brakedBy = 0
 	}
 	l.idleSince = now
 	b.rest(l)
