@@ -22,7 +22,8 @@ const (
 	// that somebody speaks of meanwhile wait for no more than one such fetch.
 	pollPage = 64
 	// rewindAfter is how long a lane with a backlog is read forward only. A job that
-	// was committed behind the cursor waits for the next rewind.
+	// was committed behind the cursor waits for the next rewind. In a FIFO lane others would
+	// start before it, so that is read from its start each time.
 	rewindAfter = time.Second
 	// idleAfter is how long a lane without jobs is kept.
 	idleAfter = 10 * time.Second
@@ -197,7 +198,7 @@ func (b *board) wants(now time.Time) (lanes []*lane, fetches []LaneFetch) {
 		if l.rewound.IsZero() { // its handlers, and those of the lanes behind it, wait for the answer
 			room = min(room, windowMin)
 		}
-		if now.Sub(l.rewound) >= rewindAfter {
+		if l.config.Order == FIFO || now.Sub(l.rewound) >= rewindAfter {
 			l.after = [Levels]Position{}
 		}
 		if l.after == ([Levels]Position{}) {
