@@ -22,7 +22,8 @@ const (
 	// that somebody speaks of meanwhile wait for no more than one such fetch.
 	pollPage = 64
 	// rewindAfter is how long a lane with a backlog is read forward only. A job that
-	// was committed behind the cursor waits for the next rewind.
+	// was committed behind the cursor waits for the next rewind. In a FIFO lane others would
+	// start before it, so that is read from its start each time.
 	rewindAfter = time.Second
 	// idleAfter is how long a lane without jobs is kept.
 	idleAfter = 10 * time.Second
@@ -52,14 +53,19 @@ type lane struct {
 	config LaneConfig
 	cap    int // the config's, or what its order leaves of it
 
-	rate      *rate.Limiter // nil for none
-	paused    bool
-	resumes   int64
-	heldUntil time.Time // nothing starts before, by the clock of this process
-	failures  int       // in a row
-	open      bool      // the breaker is, or lets one job try
-	probe     int64     // the job that it lets try
-	thawsAt   time.Time // when the lane is asked again, zero for never
+	rate    *rate.Limiter // nil for none
+	paused  bool
+	resumes int64
+	brake
+	thawsAt time.Time // when the lane is asked again, zero for never
+
+	// unbraked is the brake as it was before the outcome of the job brakedBy, which set it
+	// last and is not settled, zero for none.
+	unbraked brake
+	brakedBy int64
+	// void are the jobs at work that are known not to be ours to settle: what becomes of
+	// them counts for nothing.
+	void map[int64]struct{}
 
 	ready   []Fetched   // read and not started, in order
 	waiting [Levels]int // how many of them are of each priority
@@ -196,7 +202,7 @@ func (b *board) wants(now time.Time) (lanes []*lane, fetches []LaneFetch) {
 		if l.rewound.IsZero() { // its handlers, and those of the lanes behind it, wait for the answer
 			room = min(room, windowMin)
 		}
-		if now.Sub(l.rewound) >= rewindAfter {
+		if l.config.Order == FIFO || now.Sub(l.rewound) >= rewindAfter {
 			l.after = [Levels]Position{}
 		}
 		if l.after == ([Levels]Position{}) {
@@ -436,6 +442,10 @@ func (b *board) settled(l *lane, id int64, now time.Time) {
 	if p, held := l.held[id]; held {
 		delete(l.held, id)
 		l.holding[p.Level()]--
+	}
+	delete(l.void, id)
+	if l.brakedBy == id {
+		l.brakedBy = 0
 	}
 	l.idleSince = now
 	b.rest(l)

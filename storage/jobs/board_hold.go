@@ -12,6 +12,14 @@ import (
 // holds it makes itself, and writes them with the outcome that causes them, so that they
 // outlive it. A resumption is told apart from a store that was read too early by its count.
 
+// A brake is what the outcomes of its jobs hold a lane for.
+type brake struct {
+	heldUntil time.Time // nothing starts before, by the clock of this process
+	failures  int       // in a row
+	open      bool      // the breaker is, or lets one job try
+	probe     int64     // the job that it lets try
+}
+
 // configure takes over how the lane is worked.
 func (l *lane) configure(c LaneConfig, now time.Time) {
 	l.config, l.cap = c, c.Cap
@@ -38,7 +46,7 @@ func (l *lane) configure(c LaneConfig, now time.Time) {
 
 // lift ends whatever holds the lane.
 func (l *lane) lift() {
-	l.heldUntil, l.failures, l.open, l.probe = time.Time{}, 0, false, 0
+	l.brake, l.brakedBy = brake{}, 0
 }
 
 // parked reports whether nothing of the lane may start now, whatever is ready.
@@ -75,9 +83,10 @@ func (l *lane) allows(now time.Time) (ok bool, again time.Time) {
 
 // charge counts an outcome for the lane's breaker and order, and writes into it what the
 // lane is held for from now on. An outcome that was counted before, in a transaction that
-// did not commit, only keeps its place.
+// did not commit, only keeps its place. One that the store will not take leaves the lane as
+// it is, and is written all the same as if it were taken.
 func (b *board) charge(l *lane, o *Outcome, counted bool) {
-	now := b.now()
+	now, before := b.now(), l.brake
 	if l.config.Breaker.Failures > 0 && !counted {
 		l.count(o)
 	}
@@ -94,6 +103,29 @@ func (b *board) charge(l *lane, o *Outcome, counted bool) {
 	if o.Hold != nil {
 		l.heldUntil = now.Add(o.Hold.Until.Sub(o.Ended))
 	}
+	if _, void := l.void[o.Job.ID]; void {
+		l.brake = before
+	} else if o.Hold != nil {
+		l.unbraked, l.brakedBy = before, o.Job.ID
+	}
+}
+
+// uncharge takes back what the outcome of a job holds its lane for, because the store did
+// not take it. What holds the lane since then, or was lifted, stays so.
+func (l *lane) uncharge(id int64) {
+	if l.brakedBy != id {
+		return
+	}
+	l.brake, l.brakedBy = l.unbraked, 0
+	l.open = l.open && l.config.Breaker.Failures > 0 // there may be none any more
+}
+
+// discount has the outcome of a job at work count for nothing.
+func (l *lane) discount(id int64) {
+	if l.void == nil {
+		l.void = map[int64]struct{}{}
+	}
+	l.void[id] = struct{}{}
 }
 
 // count has an outcome open or close the breaker. While it is open only the one job counts

@@ -154,6 +154,55 @@ func TestALaneWithABacklogIsReadInPiecesAndFromItsStartAgain(t *testing.T) {
 	}
 }
 
+// Job 1 has its place before what was read, and is committed late.
+func TestAFIFOLaneStartsNoJobBeforeOneThatWasCommittedEarlier(t *testing.T) {
+	b := newBoard()
+	b.add(Lane{LaneID: laneNamed("a"), LaneConfig: LaneConfig{Order: FIFO}}, noon, noon) // a window of 16
+	l := b.lanes[laneNamed("a")]
+	var store []Fetched
+	for id := int64(11); id <= 30; id++ {
+		store = append(store, fetchedJob("a", id))
+	}
+	serve := func() {
+		lanes, fetches := b.wants(noon)
+		if len(lanes) == 0 {
+			return
+		}
+		asked := fetches[0].Levels[1]
+		rest := slices.DeleteFunc(slices.Clone(store), func(f Fetched) bool { return f.ID <= asked.After.ID })
+		b.deliver(lanes, fetches, rest[:min(len(rest), asked.Limit)], noon)
+	}
+	var got []int64
+	work := func(n int) {
+		for range n {
+			_, j, _ := b.next()
+			got = append(got, j.ID)
+			b.finish(l)
+			serve() // it is not settled yet: the store still answers it
+			store = slices.DeleteFunc(store, func(f Fetched) bool { return f.ID == j.ID })
+			b.settled(l, j.ID, noon)
+			serve()
+			if len(l.ready) > l.window() {
+				t.Fatalf("%d jobs are read ahead", len(l.ready))
+			}
+		}
+	}
+	serve()
+	work(4)
+	store = append([]Fetched{fetchedJob("a", 1)}, store...)
+	b.hear(l, Normal)
+	store = append(store, fetchedJob("a", 31))
+	b.hear(l, Normal)
+	work(len(store))
+	late, behind := slices.Index(got, 1), slices.Index(got, 31)
+	if late < 0 || behind < late {
+		t.Errorf("started %v, want 1 before 31", got)
+	}
+	if want := 22; len(got) != want || len(slices.Compact(slices.Sorted(slices.Values(got)))) != want {
+		t.Errorf("started %v, want each of %d once", got, want)
+	}
+}
+
 func TestTheFirstAnswerOfALaneIsSmallAndTheNextFillsItsWindow(t *testing.T) {
 	b := boardWith(32, "a") // a window of 128
 	lanes, fetches := b.wants(noon)

@@ -311,6 +311,105 @@ func TestResumingClosesABreaker(t *testing.T) {
 	})
 }
 
+func TestARunWhoseOutcomeIsNotTakenHoldsItsLaneForNothing(t *testing.T) {
+	fifo := jobs.LaneConfig{Order: jobs.FIFO}
+	breaker := jobs.LaneConfig{Cap: 1, Breaker: jobs.Breaker{Failures: 1, Cooldown: 8 * time.Second}}
+	counting := jobs.LaneConfig{Cap: 1, Breaker: jobs.Breaker{Failures: 2, Cooldown: 8 * time.Second}}
+	heeds := func(ctx context.Context, _ *jobs.Task) error { return ctx.Err() }
+	fails := func(context.Context, *jobs.Task) error { return errors.New("broken") }
+	settles := func(ctx context.Context, task *jobs.Task) error {
+		return task.RetryAt(context.WithoutCancel(ctx), time.Now().Add(8*time.Second), "broken")
+	}
+	for _, c := range []struct {
+		name    string
+		config  jobs.LaneConfig
+		unheard bool // the worker does not hear of the cancelling
+		end     jobs.Handler
+	}{
+		{"a FIFO lane, heeded", fifo, false, heeds},
+		{"a FIFO lane, settled", fifo, false, settles},
+		{"a FIFO lane, unheard", fifo, true, fails},
+		{"a FIFO lane, settled and unheard", fifo, true, settles},
+		{"a breaker, heeded", breaker, false, heeds},
+		{"a breaker, settled", breaker, false, settles},
+		{"a breaker, unheard", breaker, true, fails},
+		{"a breaker, settled and unheard", breaker, true, settles},
+		{"a breaker that counts, heeded", counting, false, heeds},
+		{"a breaker that counts, settled", counting, false, settles},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := eachtest.Memory(t).Jobs()
+				q := newQueue(t, store)
+				desk := q
+				if c.unheard {
+					desk = newQueue(t, &spy{Store: store}) // which has no signals
+				}
+				setLane(t, q, "lane", c.config)
+				ran, release := make(chan int64, 10), make(chan struct{})
+				start(t, q, handlers{"test": func(ctx context.Context, task *jobs.Task) error {
+					ran <- task.Job.ID
+					switch task.Job.Trace {
+					case "cancelled":
+						<-release
+						return c.end(ctx, task)
+					case "fails":
+						return jobs.Bury(errors.New("broken"))
+					}
+					return nil
+				}}, jobs.WorkerConfig{Backoff: func(int) time.Duration { return 8 * time.Second }})
+				first, second := job("lane"), job("lane")
+				first.Trace = "cancelled"
+				if c.config.Breaker.Failures == 2 {
+					second.Trace = "fails" // the first failure, for which the breaker stays closed
+				}
+				enqueue(t, q, first, second, job("lane"))
+				if err := desk.Cancel(t.Context(), "acme", <-ran); err != nil {
+					t.Fatal(err)
+				}
+				begin := time.Now()
+				close(release)
+				<-ran
+				<-ran
+				if after := time.Since(begin).Round(time.Second); after != 0 {
+					t.Errorf("the others ran %s later, want at once", after)
+				}
+			})
+		})
+	}
+}
+
+func TestAnOutcomeThatIsPerhapsStoredHoldsItsLane(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &spy{Store: eachtest.Memory(t).Jobs()}
+		var calls atomic.Int64
+		store.settle = func(ctx context.Context, worker int64, outcomes []jobs.Outcome) ([]int64, error) {
+			missed, err := store.Store.Settle(ctx, worker, outcomes)
+			if calls.Add(1) == 1 {
+				err = errors.New("the answer was lost")
+			}
+			return missed, err
+		}
+		q := newQueue(t, store)
+		setLane(t, q, "lane", jobs.LaneConfig{Order: jobs.FIFO})
+		ran := make(chan int, 10)
+		start(t, q, handlers{"test": func(_ context.Context, task *jobs.Task) error {
+			ran <- task.Job.Attempt
+			if task.Job.Attempt == 0 {
+				return errors.New("broken")
+			}
+			return nil
+		}}, jobs.WorkerConfig{Backoff: func(int) time.Duration { return 8 * time.Second }})
+		enqueue(t, q, job("lane"))
+		<-ran
+		begin := time.Now()
+		<-ran
+		if after := time.Since(begin).Round(time.Second); after != 8*time.Second {
+			t.Errorf("it was tried again %s later, want after its backoff", after)
+		}
+	})
+}
+
 func TestSubLanesAreSharedByProcessesAndKeepTheOrderOfAKey(t *testing.T) {
 	eachtest.Run(t, func(t *testing.T, b eachtest.Backend) {
 		const split, keys, least = 8, 16, 5

@@ -127,10 +127,14 @@ func (w *Worker) cancelled(lane LaneID, id int64) {
 	if t == nil {
 		return
 	}
-	if cancel := t.runs[id]; cancel != nil {
+	l, cancel := t.board.lanes[lane], t.runs[id]
+	if cancel != nil {
 		cancel(ErrCancelled)
 	}
-	if l := t.board.lanes[lane]; l != nil {
+	if l != nil && cancel != nil {
+		l.discount(id)
+	}
+	if l != nil {
 		t.board.drop(l, id, time.Now())
 		w.spawn(w.dispatchLocked())
 		signal(w.wake)

@@ -79,6 +79,14 @@ func (w *Worker) run(s *start) (next *start) {
 			defer w.mu.Unlock()
 			t.board.charge(l, o, counted)
 		},
+		missed: func() {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			l.uncharge(job.ID)
+			l.discount(job.ID)
+			t.board.enturn(l)
+			signal(w.wake)
+		},
 	}
 	err := errExited
 	defer func() {

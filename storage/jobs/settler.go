@@ -199,6 +199,9 @@ func (w *Worker) noteLocked(s *settlement, missed bool) *Event {
 		}
 		w.endLocked(s.tenure, s.lane)
 	}
+	if missed && !s.doubtful {
+		s.lane.uncharge(o.Job.ID)
+	}
 	s.tenure.board.settled(s.lane, o.Job.ID, time.Now())
 	if s.lane.leaving {
 		signal(w.wake)

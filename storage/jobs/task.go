@@ -38,6 +38,7 @@ type Task struct {
 	fetched *Fetched
 	started time.Time
 	charge  func(o *Outcome, counted bool)
+	missed  func() // the store does not take what becomes of the task
 
 	mu        sync.Mutex
 	outcome   *Outcome // what was written, nil for nothing
@@ -73,6 +74,9 @@ func (t *Task) settle(ctx context.Context, o Outcome) error {
 		return err
 	}
 	if len(missed) > 0 {
+		if before == nil { // otherwise it may be the one before that the store took
+			t.missed()
+		}
 		return ErrFenced
 	}
 	t.mu.Lock()
