@@ -355,6 +355,16 @@ func TestWhatIsReadAheadIsBounded(t *testing.T) {
 	}
 }
 
+func TestALaneReadsNoMoreAheadThanElseWhereTooMuchIsRead(t *testing.T) {
+	b := boardWith(MaxCap, "a")
+	l := b.lanes[laneNamed("a")]
+	usual := b.room(l)
+	b.buffered = maxBuffered
+	if got := b.room(l); got > usual {
+		t.Errorf("reads %d jobs ahead, want at most the usual %d", got, usual)
+	}
+}
+
 func TestAJobWhoseStartWasLostRunsAlone(t *testing.T) {
 	b := boardWith(8, "a")
 	lost := fetchedJob("a", 2)
