@@ -14,7 +14,8 @@ const (
 	// it is four times the lane's cap.
 	windowMin, windowMax = 16, 512
 	// maxBuffered is how many jobs are read ahead over all lanes. Beyond it a lane that
-	// has nothing to start still gets as many jobs as its cap.
+	// has nothing to start still gets as many jobs as its cap, or its window where that
+	// is smaller.
 	maxBuffered = 16_384
 	// maxFetch is how many jobs one fetch may answer, roughly.
 	maxFetch = 8_192
@@ -162,7 +163,7 @@ func (l *lane) backlog() bool { return l.behind || l.more != [Levels]bool{} }
 // room is how many jobs of a lane may be read and not started.
 func (b *board) room(l *lane) int {
 	if b.buffered >= maxBuffered {
-		return l.cap
+		return min(l.cap, l.window())
 	}
 	return l.window()
 }

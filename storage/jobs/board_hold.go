@@ -12,6 +12,9 @@ import (
 // holds it makes itself, and writes them with the outcome that causes them, so that they
 // outlive it. A resumption is told apart from a store that was read too early by its count.
 
+// maxThaw is how long a lane that waits for its rate is not asked again at most.
+const maxThaw = time.Hour
+
 // A brake is what the outcomes of its jobs hold a lane for.
 type brake struct {
 	heldUntil time.Time // nothing starts before, by the clock of this process
@@ -74,8 +77,9 @@ func (l *lane) allows(now time.Time) (ok bool, again time.Time) {
 	case l.rate != nil:
 		// A token that is missing by a rounding error is there a moment later.
 		if missing := 1 - l.rate.TokensAt(now); missing > 0 {
-			wait := time.Duration(missing / float64(l.rate.Limit()) * float64(time.Second))
-			return false, now.Add(max(wait, time.Microsecond))
+			// Of a tiny rate it is further away than a Duration reaches.
+			seconds := min(missing/float64(l.rate.Limit()), maxThaw.Seconds())
+			return false, now.Add(max(time.Duration(seconds*float64(time.Second)), time.Microsecond))
 		}
 	}
 	return true, time.Time{}

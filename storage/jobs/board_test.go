@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"math"
 	"slices"
 	"strconv"
 	"testing"
@@ -34,6 +35,28 @@ func fill(b *board, jobs ...Fetched) {
 func nextID(b *board) int64 {
 	_, j, _ := b.next()
 	return j.ID
+}
+
+func TestALaneOfATinyRateIsNotAskedAllTheTime(t *testing.T) {
+	for _, rate := range []float64{1e-9, 1e-10, 1e-300, math.SmallestNonzeroFloat64} {
+		b := newBoard()
+		now := noon
+		b.now = func() time.Time { return now }
+		b.add(Lane{LaneID: laneNamed("a"), LaneConfig: LaneConfig{Rate: rate}}, noon, noon)
+		fill(b, fetchedJob("a", 1), fetchedJob("a", 2))
+		if id := nextID(b); id != 1 {
+			t.Fatalf("at a rate of %g job %d was started, want 1", rate, id)
+		}
+		for range 2 {
+			if id := nextID(b); id != 0 {
+				t.Errorf("at a rate of %g job %d was started at %s", rate, id, now)
+			}
+			if wait := b.thaw(24 * time.Hour); wait != time.Hour {
+				t.Errorf("at a rate of %g the lane is asked again after %s, want an hour", rate, wait)
+			}
+			now = now.Add(time.Hour)
+		}
+	}
 }
 
 func TestLanesTakeTurns(t *testing.T) {
@@ -329,6 +352,16 @@ func TestWhatIsReadAheadIsBounded(t *testing.T) {
 	}
 	if len(b.turns) != 4000 {
 		t.Errorf("%d lanes have something to start, want all 4000", len(b.turns))
+	}
+}
+
+func TestALaneReadsNoMoreAheadThanElseWhereTooMuchIsRead(t *testing.T) {
+	b := boardWith(MaxCap, "a")
+	l := b.lanes[laneNamed("a")]
+	usual := b.room(l)
+	b.buffered = maxBuffered
+	if got := b.room(l); got > usual {
+		t.Errorf("reads %d jobs ahead, want at most the usual %d", got, usual)
 	}
 }
 
