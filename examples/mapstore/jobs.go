@@ -127,6 +127,13 @@ func (s *jobStore) PauseLane(ctx context.Context, tenant, lane string, paused bo
 	})
 }
 
+// lift ends what holds a lane, and counts that as a resumption.
+func (s *jobStore) lift(t *tx, row laneRow) {
+	row.Hold = jobs.Hold{}
+	row.Resumes++
+	s.lanes.put(t, row.LaneID, row)
+}
+
 // compareLanes compares in the order of tenants and names.
 func compareLanes(a, b jobs.LaneID) int {
 	return cmp.Or(strings.Compare(a.Tenant, b.Tenant), strings.Compare(a.Lane, b.Lane))
@@ -249,6 +256,10 @@ func (s *jobStore) Cancel(ctx context.Context, tenant string, id int64, at time.
 		}
 		s.remove(t, j.Job)
 		s.record(t, tenant, jobs.Attempt{Job: id, Number: j.Attempt + j.Lost, Result: jobs.Cancelled, Started: at, Ended: at})
+		lane, _ := s.lanes.get(t, jobs.LaneID{Tenant: j.Tenant, Lane: j.Lane})
+		if j.Attempt > 0 && lane.Hold.Reason == jobs.HeldForRetry {
+			s.lift(t, lane)
+		}
 		job = j.Job
 		return nil
 	})

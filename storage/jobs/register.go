@@ -87,6 +87,8 @@ var ErrCancelled = errors.New("jobs: the job was cancelled")
 // Whether it heeds that or not, what it settles afterwards is refused with [ErrFenced], so
 // nothing that shares a transaction with the settlement takes place. A job that another
 // process has read ahead may still be started until that process hears of it.
+//
+// A [FIFO] lane that waits for the retry of the job goes on with the next.
 func (q *Queue) Cancel(ctx context.Context, tenant string, id int64) error {
 	job, err := q.store.Cancel(ctx, tenant, id, q.now())
 	if err != nil {
@@ -97,6 +99,9 @@ func (q *Queue) Cancel(ctx context.Context, tenant string, id int64) error {
 		q.each(func(l listener) { l.cancelled(lane, id) })
 		if q.signals != nil {
 			q.signals.Signal(cancelTopic, q, storage.Signal{Tenant: tenant, Name: cancelName(job.Lane, id)})
+		}
+		if job.Attempt > 0 { // its lane may have waited for its retry
+			q.configured()
 		}
 		q.tell(Event{Kind: EventCancelled, Job: job})
 	})

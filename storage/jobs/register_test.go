@@ -153,6 +153,53 @@ func TestALaneGoesOnAfterAllThatWasReadAheadIsCancelled(t *testing.T) {
 	})
 }
 
+func TestALaneGoesOnWhenTheJobIsCancelledWhoseRetryItWaitsFor(t *testing.T) {
+	eachtest.Run(t, func(t *testing.T, b eachtest.Backend) {
+		for _, free := range []bool{false, true} {
+			for _, elsewhere := range []bool{false, true} {
+				t.Run(fmt.Sprintf("its owner gave it back %t, cancelled through another queue %t", free, elsewhere), func(t *testing.T) {
+					q := newQueue(t, b.Jobs())
+					desk := q
+					if elsewhere {
+						desk = newQueue(t, b.Jobs())
+					}
+					lane := fmt.Sprint(free, elsewhere)
+					setLane(t, q, lane, jobs.LaneConfig{Order: jobs.FIFO})
+					enqueue(t, q, job(lane), job(lane))
+					head := waiting(t, q, lane)[0]
+					ran := make(chan int64, 10)
+					worker := func() *jobs.Worker {
+						return start(t, q, handlers{"test": func(_ context.Context, task *jobs.Task) error {
+							if task.Job.ID == head.ID {
+								return jobs.RetryAt(time.Now().Add(10*time.Hour), errors.New("poisoned"))
+							}
+							ran <- task.Job.ID
+							return nil
+						}}, jobs.WorkerConfig{Lease: time.Hour, Poll: time.Hour})
+					}
+					w := worker()
+					eventually(t, "the lane waits", func() bool {
+						l, err := q.Lane(t.Context(), "acme", lane)
+						if err != nil {
+							t.Fatal(err)
+						}
+						return l.Hold.Reason == jobs.HeldForRetry
+					})
+					if free {
+						closeWorker(t, w)
+						w = worker()
+					}
+					if err := desk.Cancel(t.Context(), "acme", head.ID); err != nil {
+						t.Fatal(err)
+					}
+					receive(t, ran, "next job")
+					closeWorker(t, w)
+				})
+			}
+		}
+	})
+}
+
 func TestARolledBackCancellingIsToldToNobody(t *testing.T) {
 	eachtest.Run(t, func(t *testing.T, b eachtest.Backend) {
 		events := make(chan jobs.Event, 10)

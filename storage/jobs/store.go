@@ -96,7 +96,10 @@ type Inspector interface {
 	ListJobs(ctx context.Context, tenant string, filter Filter, after Position, limit int) ([]Job, error)
 
 	// Cancel removes a job and records an attempt with the result [Cancelled], which was
-	// started and ended at a time and has no worker, or answers storage.ErrNotFound.
+	// started and ended at a time and has no worker, or answers storage.ErrNotFound. Where
+	// the job was tried before, and its lane is held for a retry ([HeldForRetry]), the lane
+	// is not held any more and its count of Resumes rises: it would wait for a job that is
+	// gone.
 	Cancel(ctx context.Context, tenant string, id int64, at time.Time) (Job, error)
 
 	// Attempts returns at most limit attempts of a job, the latest first. They outlive

@@ -230,6 +230,14 @@ func sweepLanes(v view, sweep jobs.Sweep) (end jobs.LaneID) {
 	return end
 }
 
+// liftLane ends what holds a lane. It counts as a resumption, so that the lane's owner hears
+// of it.
+func liftLane(v view, row jobLaneRow) {
+	row.Resumes++
+	row.Hold = jobs.Hold{}
+	hintLane(v, row)
+}
+
 // holdLane writes the hold that came with an outcome. Only the owner of a lane holds it.
 func holdLane(v view, worker int64, o jobs.Outcome) {
 	row, ok := jobLaneTable.get(v, laneProbe(jobs.LaneID{Tenant: o.Job.Tenant, Lane: o.Job.Lane}))

@@ -81,6 +81,9 @@ func (s jobStore) Cancel(ctx context.Context, tenant string, id int64, at time.T
 		jobAttemptTable.put(v, rowOfJobAttempt(tenant, nextID(v, "jobs.attempt"), jobs.Attempt{
 			Job: id, Number: row.Attempt + row.Lost, Result: jobs.Cancelled, Started: at, Ended: at,
 		}))
+		if lane, ok := jobLaneTable.get(v, laneProbe(row.lane())); ok && row.Attempt > 0 && lane.Hold.Reason == jobs.HeldForRetry {
+			liftLane(v, lane)
+		}
 		job = copyJob(row)
 		return nil
 	})

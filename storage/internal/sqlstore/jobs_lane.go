@@ -48,6 +48,21 @@ func (s jobStore) PauseLane(ctx context.Context, tenant, lane string, paused boo
 	})
 }
 
+// lift ends what holds a lane, where a condition says that it does so for nothing. It counts
+// as a resumption, so that the lane's owner hears of it.
+func (s jobStore) lift(ctx context.Context, c storage.Conn, tenant, lane, condition string) error {
+	n, err := c.Exec(ctx, `
+		UPDATE adminkit_jobs_lane SET resumes = resumes + 1, held_until = 0, held_for = ''
+		WHERE tenant = $1 AND lane = $2 AND `+condition, tenant, lane)
+	if err != nil {
+		return fmt.Errorf("lift hold of lane: %w", err)
+	}
+	if n == 0 {
+		return nil
+	}
+	return s.hint(ctx, c, jobs.LaneID{Tenant: tenant, Lane: lane})
+}
+
 // hold writes the holds that came with outcomes, but for those that were missed. Only the
 // owner of a lane holds it.
 func (s jobStore) hold(ctx context.Context, c storage.Conn, worker int64, outcomes []jobs.Outcome, missed []int64) error {

@@ -99,7 +99,10 @@ func (s jobStore) Cancel(ctx context.Context, tenant string, id int64, at time.T
 			tenant, id, job.Attempt+list[0].Lost, string(jobs.Cancelled), micros(at)); err != nil {
 			return fmt.Errorf("record cancelling: %w", err)
 		}
-		return nil
+		if job.Attempt == 0 {
+			return nil
+		}
+		return s.lift(ctx, c, job.Tenant, job.Lane, `held_for = 'retry'`)
 	})
 	return job, err
 }

@@ -53,7 +53,9 @@
 //     frees its key and makes a dead letter of it, at the attempt after that number, with
 //     Reason and died at Ended. Begun sets Lost to Job.Lost + 1 and does no more. Each of
 //     them then stores its Hold, where it has one and the worker owns the lane.
-//   - Cancel does what Completed does, and the attempt's number is that of the stored job.
+//   - Cancel does what Completed does, and the attempt's number is that of the stored job. A
+//     lane whose Hold says HeldForRetry is held no more, and has one resume more, where the
+//     job had attempts (JS-098).
 //   - Requeue makes a job of a dead letter: its id, lane, kind, key, priority, payload and
 //     trace, no attempts, and nothing lost. RequeueAll and Discard answer in the order of ids.
 //

@@ -103,6 +103,7 @@ func ExampleRules() {
 	// JS-089 a cancelled job is gone, and its attempts say so
 	// JS-090 what a handler settles after its job was cancelled is missed
 	// JS-091 a rolled back cancelling leaves the job
+	// JS-098 cancelling the job whose retry a lane waits for ends the wait
 	// JS-092 dead letters are listed by lane, by kind and by both
 	// JS-093 a dead letter holds no key, and comes back only to a free one
 	// JS-094 dead letters are requeued in bulk, those that died first before others

@@ -275,6 +275,50 @@ var registerRules = []rule{
 			e.Errorf("the cancelling was recorded")
 		}
 	}},
+	{"JS-098", "cancelling the job whose retry a lane waits for ends the wait", "an operator calls the job off that keeps the others from starting", func(e *env) {
+		e.must(e.store.SetLane(e.ctx, e.tenant, "lane", jobs.LaneConfig{Order: jobs.FIFO}), "set lane")
+		e.enqueue(slices.Repeat([]jobs.Job{e.job("lane")}, 5)...)
+		w := e.worker()
+		e.claim(jobs.Claim{Worker: w, Take: 1})
+		cancel := func(id int64) {
+			e.Helper()
+			_, err := e.store.Cancel(e.ctx, e.tenant, id, noon)
+			e.must(err, "cancel")
+		}
+		first := e.holdFor(w, "lane", jobs.HeldForRetry)
+		cancel(e.fetch("lane")[4].ID)
+		e.heldFor(w, "another job was cancelled", jobs.HeldForRetry, 0)
+		cancel(first)
+		e.heldFor(w, "the job was cancelled", "", 1)
+		cancel(e.holdFor(w, "lane", jobs.HeldByBreaker))
+		e.heldFor(w, "a job was cancelled while the breaker is open", jobs.HeldByBreaker, 1)
+		last := e.holdFor(w, "lane", jobs.HeldForRetry)
+		e.claim(jobs.Claim{Worker: w, Release: []jobs.LaneID{e.lane("lane")}})
+		cancel(last)
+		if got := names(e.claim(jobs.Claim{Worker: w, Take: 1}).Taken); len(got) != 1 {
+			e.Errorf("took %v after the job was cancelled while the lane was free, want the lane", got)
+		}
+	}},
+}
+
+// holdFor retries the first job of a lane, which is the worker's, with a hold of the lane for
+// a reason, and returns its id.
+func (e *env) holdFor(worker int64, lane string, reason jobs.HoldReason) int64 {
+	e.Helper()
+	o := outcomes(jobs.Retried, e.fetch(lane)[0])
+	o[0].Due, o[0].Hold = noon, &jobs.Hold{Until: noon.Add(10 * time.Hour), Reason: reason}
+	e.settle(worker, o...)
+	return o[0].Job.ID
+}
+
+// heldFor fails the rule where the worker's one lane is not held for a reason, which is empty
+// for none, or was not resumed so often.
+func (e *env) heldFor(worker int64, after string, reason jobs.HoldReason, resumes int64) {
+	e.Helper()
+	held := e.claim(jobs.Claim{Worker: worker, Sync: true}).Held
+	if len(held) != 1 || held[0].Hold.Reason != reason || held[0].Hold.Until.IsZero() != (reason == "") || held[0].Resumes != resumes {
+		e.Fatalf("after %s: got lanes %+v, want one that is held for %q and was resumed %d times", after, held, reason, resumes)
+	}
 }
 
 // buryAs makes a dead letter of a job that died at a time.

@@ -76,6 +76,28 @@ func enqueuedAs(change func(j *jobs.Job)) func(a *animal) {
 	}
 }
 
+// keepHolds has claims find the lanes held that are held when the function it returns is
+// called with them.
+func keepHolds(a *animal) func(ctx context.Context, tenant, lane string) error {
+	kept := map[jobs.LaneID]jobs.Hold{}
+	a.claim = func(ctx context.Context, claim jobs.Claim) (jobs.Claimed, error) {
+		claimed, err := a.Store.Claim(ctx, claim)
+		for i, l := range claimed.Held {
+			if hold, ok := kept[l.LaneID]; ok {
+				claimed.Held[i].Hold = hold
+			}
+		}
+		return claimed, err
+	}
+	return func(ctx context.Context, tenant, lane string) error {
+		l, err := a.Store.Lane(ctx, tenant, lane, noon)
+		if err == nil && l.Hold != (jobs.Hold{}) {
+			kept[l.LaneID] = l.Hold
+		}
+		return err
+	}
+}
+
 var registerZoo = []mutant{
 	{"JS-028", "does not tell others who rests", func(a *animal) {
 		a.beat = func(ctx context.Context, beat jobs.Beat) (jobs.Presence, error) {
@@ -268,6 +290,41 @@ var registerZoo = []mutant{
 				fn()
 			}
 			return a.Store.Fetch(ctx, now, lanes)
+		}
+	}},
+	{"JS-098", "waits for a job that was cancelled", func(a *animal) {
+		hold := keepHolds(a)
+		a.cancel = func(ctx context.Context, tenant string, id int64, at time.Time) (jobs.Job, error) {
+			j, err := a.Store.Job(ctx, tenant, id)
+			if err != nil {
+				return j, err
+			}
+			if err := hold(ctx, tenant, j.Lane); err != nil {
+				return j, err
+			}
+			return a.Store.Cancel(ctx, tenant, id, at)
+		}
+	}},
+	{"JS-098", "ends a wait whichever job is cancelled", func(a *animal) {
+		a.cancel = func(ctx context.Context, tenant string, id int64, at time.Time) (jobs.Job, error) {
+			j, err := a.Store.Cancel(ctx, tenant, id, at)
+			if err != nil || j.Attempt > 0 {
+				return j, err
+			}
+			return j, a.Store.PauseLane(ctx, tenant, j.Lane, false)
+		}
+	}},
+	{"JS-098", "closes a breaker when a job is cancelled", func(a *animal) {
+		a.cancel = func(ctx context.Context, tenant string, id int64, at time.Time) (jobs.Job, error) {
+			j, err := a.Store.Cancel(ctx, tenant, id, at)
+			if err != nil {
+				return j, err
+			}
+			l, err := a.Store.Lane(ctx, tenant, j.Lane, at)
+			if err != nil || l.Hold.Reason != jobs.HeldByBreaker {
+				return j, err
+			}
+			return j, a.Store.PauseLane(ctx, tenant, j.Lane, false)
 		}
 	}},
 	{"JS-092", "does not look at the lane of dead letters", func(a *animal) {
