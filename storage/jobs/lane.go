@@ -72,7 +72,7 @@ const (
 // begins anew with each owner.
 type Breaker struct {
 	// Failures is how many failures in a row open it, at most [MaxBreakerFailures]. Zero
-	// is no breaker.
+	// is no breaker, and closes the one that was open.
 	Failures int
 	// Cooldown is how long it stays open, at most [MaxCooldown]. It is required with
 	// Failures.

@@ -311,6 +311,57 @@ func TestResumingClosesABreaker(t *testing.T) {
 	})
 }
 
+// One whose owner gave it back is held by the store alone.
+func TestALaneIsNotHeldForWhatItsConfigHasNoMore(t *testing.T) {
+	breaker := jobs.Breaker{Failures: 1, Cooldown: time.Hour}
+	eachtest.Run(t, func(t *testing.T, b eachtest.Backend) {
+		for _, c := range []struct {
+			lane          string
+			before, after jobs.LaneConfig
+		}{
+			{"breaker", jobs.LaneConfig{Breaker: breaker}, jobs.LaneConfig{}},
+			{"order", jobs.LaneConfig{Order: jobs.FIFO}, jobs.LaneConfig{}},
+		} {
+			for _, owned := range []bool{true, false} {
+				t.Run(fmt.Sprintf("%s, owned %t", c.lane, owned), func(t *testing.T) {
+					q := newQueue(t, b.Jobs())
+					lane := fmt.Sprint(c.lane, owned)
+					setLane(t, q, lane, c.before)
+					var mended atomic.Bool
+					ran := make(chan struct{}, 10)
+					worker := func() *jobs.Worker {
+						return start(t, q, handlers{"test": func(context.Context, *jobs.Task) error {
+							if !mended.Load() {
+								return jobs.RetryAt(time.Now().Add(time.Hour), errors.New("broken"))
+							}
+							ran <- struct{}{}
+							return nil
+						}}, jobs.WorkerConfig{Lease: time.Hour, Poll: time.Hour})
+					}
+					w := worker()
+					enqueue(t, q, job(lane))
+					eventually(t, "the lane is held", func() bool {
+						l, err := q.Lane(t.Context(), "acme", lane)
+						if err != nil {
+							t.Fatal(err)
+						}
+						return l.Hold != (jobs.Hold{})
+					})
+					mended.Store(true)
+					enqueue(t, q, job(lane))
+					if !owned {
+						closeWorker(t, w)
+						w = worker()
+					}
+					setLane(t, q, lane, c.after)
+					receive(t, ran, "job")
+					closeWorker(t, w)
+				})
+			}
+		}
+	})
+}
+
 func TestARunWhoseOutcomeIsNotTakenHoldsItsLaneForNothing(t *testing.T) {
 	fifo := jobs.LaneConfig{Order: jobs.FIFO}
 	breaker := jobs.LaneConfig{Cap: 1, Breaker: jobs.Breaker{Failures: 1, Cooldown: 8 * time.Second}}

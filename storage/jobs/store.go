@@ -27,7 +27,9 @@ type Producer interface {
 	// same.
 	Enqueue(ctx context.Context, jobs []Job) error
 
-	// SetLane stores how a lane is worked, and makes the lane where it does not exist.
+	// SetLane stores how a lane is worked, and makes the lane where it does not exist. A
+	// lane that is held by a breaker and has none any more, or for a retry and is not [FIFO]
+	// any more, is not held any more either, and its count of Resumes rises.
 	SetLane(ctx context.Context, tenant, lane string, config LaneConfig) error
 
 	// PauseLane stores whether a lane is paused, and makes the lane where it does not

@@ -101,6 +101,9 @@ func (s jobStore) SetLane(ctx context.Context, tenant, lane string, config jobs.
 		row.LaneConfig = config
 		row.Breaker.Cooldown = config.Breaker.Cooldown.Truncate(time.Microsecond)
 		jobLaneTable.put(v, row)
+		if r := row.Hold.Reason; r == jobs.HeldByBreaker && config.Breaker.Failures == 0 || r == jobs.HeldForRetry && config.Order != jobs.FIFO {
+			liftLane(v, row)
+		}
 		return nil
 	})
 }

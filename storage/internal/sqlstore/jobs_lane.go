@@ -22,7 +22,7 @@ func (s jobStore) SetLane(ctx context.Context, tenant, lane string, config jobs.
 		if err != nil {
 			return fmt.Errorf("store lane: %w", err)
 		}
-		return nil
+		return s.lift(ctx, c, tenant, lane, `(held_for = 'breaker' AND failures = 0 OR held_for = 'retry' AND NOT fifo)`)
 	})
 }
 

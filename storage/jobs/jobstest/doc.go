@@ -29,7 +29,8 @@
 // What the methods change, for a store that takes notes of nothing:
 //
 //   - A lane is its config, its owner, whether it is paused, suspect and held, and its count
-//     of resumes. SetLane changes the config alone, PauseLane whether it is paused; a lane
+//     of resumes. PauseLane changes whether it is paused, SetLane the config, and ends a
+//     hold that the new config has no cause for, with one resume more (JS-099); a lane
 //     that existed and is resumed has one resume more and is held no more, also where it was
 //     not paused (JS-079).
 //   - Beat of worker zero makes one with one beat. Any other has its beats raised by one and

@@ -265,6 +265,32 @@ var laneRules = []rule{
 			e.Errorf("took %v, want the lane", got)
 		}
 	}},
+	{"JS-099", "a lane is not held for what its config has no more", "nobody who owns it later would know that the hold is void", func(e *env) {
+		breaker := jobs.Breaker{Failures: 1, Cooldown: time.Hour}
+		set := func(order jobs.Order, breaker jobs.Breaker) {
+			e.Helper()
+			e.must(e.store.SetLane(e.ctx, e.tenant, "lane", jobs.LaneConfig{Order: order, Breaker: breaker}), "set lane")
+		}
+		set(jobs.FIFO, breaker)
+		e.enqueue(e.job("lane"))
+		w := e.worker()
+		e.claim(jobs.Claim{Worker: w, Take: 1})
+		e.holdFor(w, "lane", jobs.HeldByBreaker)
+		set(jobs.Parallel, breaker)
+		e.heldFor(w, "it kept its breaker", jobs.HeldByBreaker, 0)
+		set(jobs.FIFO, jobs.Breaker{})
+		e.heldFor(w, "its breaker was removed", "", 1)
+		e.holdFor(w, "lane", jobs.HeldForRetry)
+		set(jobs.FIFO, breaker)
+		set(jobs.FIFO, jobs.Breaker{})
+		e.heldFor(w, "it kept its order", jobs.HeldForRetry, 1)
+		e.claim(jobs.Claim{Worker: w, Release: []jobs.LaneID{e.lane("lane")}})
+		set(jobs.Parallel, jobs.Breaker{})
+		if got := names(e.claim(jobs.Claim{Worker: w, Take: 1}).Taken); len(got) != 1 {
+			e.Errorf("took %v after it became parallel, want the lane", got)
+		}
+		e.heldFor(w, "it became parallel", "", 2)
+	}},
 	{"JS-079", "a lane that a resumption made was not resumed", "its count is of what its owners may have missed, and it had none", func(e *env) {
 		e.must(e.store.PauseLane(e.ctx, e.tenant, "lane", false), "resume")
 		e.enqueue(e.job("lane"))

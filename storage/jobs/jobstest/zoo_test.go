@@ -578,6 +578,25 @@ var zoo = []mutant{
 			c.Held[i].Resumes = 0
 		}
 	})},
+	{"JS-099", "holds a lane for a breaker that it has no more", func(a *animal) {
+		hold := keepHolds(a)
+		a.setLane = func(ctx context.Context, tenant, lane string, config jobs.LaneConfig) error {
+			if err := hold(ctx, tenant, lane); err != nil && !errors.Is(err, storage.ErrNotFound) {
+				return err
+			}
+			return a.Store.SetLane(ctx, tenant, lane, config)
+		}
+	}},
+	{"JS-099", "ends whatever holds a lane that is set", func(a *animal) {
+		a.setLane = func(ctx context.Context, tenant, lane string, config jobs.LaneConfig) error {
+			if l, err := a.Store.Lane(ctx, tenant, lane, noon); err == nil && l.Hold != (jobs.Hold{}) {
+				if err := a.Store.PauseLane(ctx, tenant, lane, false); err != nil {
+					return err
+				}
+			}
+			return a.Store.SetLane(ctx, tenant, lane, config)
+		}
+	}},
 	{"JS-079", "counts the resumption that made a lane", func(a *animal) {
 		a.pauseLane = func(ctx context.Context, tenant, lane string, paused bool) error {
 			_, err := a.Store.Lane(ctx, tenant, lane, noon)
