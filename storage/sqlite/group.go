@@ -203,9 +203,14 @@ func (c *committer) run() {
 	}
 }
 
-// refuse answers everybody in the queue with err.
+// refuse answers everybody in the queue with err. Who comes after the first answer, perhaps
+// because of it, gets a try of its own.
 func (c *committer) refuse(err error) {
-	for m := c.next(); m != nil; m = c.next() {
+	c.mu.Lock()
+	refused := c.queue
+	c.queue = nil
+	c.mu.Unlock()
+	for _, m := range refused {
 		m.answer <- err
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -532,6 +533,71 @@ func TestNoFaultLeavesAChangeHalfDone(t *testing.T) {
 		}
 		t.Logf("own connections %v: %d faults, %d unknown commits", own, fired, unknown)
 	}
+}
+
+// The answers of a group that could not begin go out one after another. Who hears his and asks
+// again at once must not be given the same answer for it.
+func TestWhoAsksAgainAfterAGroupThatCouldNotBeginIsTriedAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var door doorway
+		db := hostDB(t, file(t), door.connector)
+		db.SetMaxIdleConns(-1) // each group opens a connection of its own
+		b, err := sqlite.New(t.Context(), db, sqlite.Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer b.Close(context.Background())
+		for range 20 {
+			proceed := door.failOnce()
+			var wg sync.WaitGroup
+			for range 64 {
+				wg.Go(func() {
+					nothing := func(context.Context) error { return nil }
+					if err := b.InTx(t.Context(), nothing); !errors.Is(err, errShut) {
+						t.Errorf("InTx in a group that gets no connection = %v, want what the driver said", err)
+					}
+					if err := b.InTx(t.Context(), nothing); err != nil {
+						t.Errorf("InTx once connections are to be had = %v", err)
+					}
+				})
+			}
+			synctest.Wait() // all are in the queue
+			close(proceed)
+			wg.Wait()
+			if t.Failed() {
+				return
+			}
+		}
+	})
+}
+
+// errShut is what a doorway says that fails.
+var errShut = errors.New("the doorway is shut")
+
+// A doorway wraps a connector. The next connection after failOnce waits to be told, and fails.
+type doorway struct {
+	driver.Connector
+	fails atomic.Pointer[chan struct{}]
+}
+
+func (d *doorway) connector(c driver.Connector) driver.Connector {
+	d.Connector = c
+	return d
+}
+
+func (d *doorway) failOnce() (proceed chan struct{}) {
+	proceed = make(chan struct{})
+	d.fails.Store(&proceed)
+	return proceed
+}
+
+// Connect implements driver.Connector.
+func (d *doorway) Connect(ctx context.Context) (driver.Conn, error) {
+	if proceed := d.fails.Swap(nil); proceed != nil {
+		<-*proceed
+		return nil, errShut
+	}
+	return d.Connector.Connect(ctx)
 }
 
 // commitOf returns which call of the change is its commit.
