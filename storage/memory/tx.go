@@ -188,12 +188,12 @@ func (b *Backend) InTx(ctx context.Context, fn func(ctx context.Context) error) 
 func (b *Backend) transact(ctx context.Context, fn func(ctx context.Context) error) ([]func(), error) {
 	t := &tx{b: b, shared: &shared{base: b.committed.Load()}}
 	committed := false
-	// Deferred, because fn may panic or end its goroutine.
+	// Deferred, because fn may panic or end its goroutine, and so may what it registered.
+	defer func() { b.slot <- struct{}{} }()
 	defer func() {
 		if !committed {
 			t.undo()
 		}
-		b.slot <- struct{}{}
 	}()
 	if err := b.open(); err != nil {
 		return nil, err

@@ -75,6 +75,28 @@ func TestRollbackRunsOnPanicToo(t *testing.T) {
 	}
 }
 
+func TestAPanicOfWhatRunsAfterARollbackIsTheCallersAlone(t *testing.T) {
+	b := newBackend(t, Config{})
+	func() {
+		defer func() {
+			if r := recover(); r != "own" {
+				t.Errorf("recovered %v, want the function's panic", r)
+			}
+		}()
+		b.InTx(t.Context(), func(ctx context.Context) error {
+			if err := b.OnRollback(ctx, func() { panic("own") }); err != nil {
+				t.Error(err)
+			}
+			return errors.New("own error")
+		})
+	}()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := b.InTx(ctx, func(context.Context) error { return nil }); err != nil {
+		t.Errorf("the transaction after it: %v", err)
+	}
+}
+
 func TestOnRollbackNeedsATransactionThatRuns(t *testing.T) {
 	b := newBackend(t, Config{})
 	never := func() { t.Error("ran") }
