@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -43,6 +44,7 @@ type committer struct {
 type member struct {
 	owner   any
 	ctx     context.Context
+	since   time.Time // when it came
 	timeout time.Duration
 	turn    chan *sqlstore.Tx // its handle; receives at most once
 	ran     chan error        // what its closure came to; receives at most once
@@ -58,7 +60,7 @@ func (c *committer) do(ctx context.Context, owner any, timeout time.Duration, fn
 		return err
 	}
 	m := &member{
-		owner: owner, ctx: ctx, timeout: timeout,
+		owner: owner, ctx: ctx, since: time.Now(), timeout: timeout,
 		turn: make(chan *sqlstore.Tx, 1), ran: make(chan error, 1), answer: make(chan error, 1),
 	}
 	alone, err := c.enqueue(m)
@@ -193,31 +195,58 @@ func (c *committer) close(ctx context.Context) error {
 
 // run forms groups until the queue is empty.
 func (c *committer) run() {
-	for !c.rest() {
-		g, err := c.begin()
+	for began := time.Now(); !c.rest(); {
+		g, err := c.begin(c.patience(began))
 		if err != nil {
-			c.refuse(err)
+			c.refuse(err, began)
 			continue
 		}
 		g.drain()
+		began = time.Now()
 	}
 }
 
-// refuse answers everybody in the queue with err. Who comes after the first answer, perhaps
-// because of it, gets a try of its own.
-func (c *committer) refuse(err error) {
+// refuse answers those in the queue with err who have waited for as long as they may since
+// a time, and everybody where err is none of waiting. Who comes after the first answer,
+// perhaps because of it, gets a try of its own.
+func (c *committer) refuse(err error, began time.Time) {
+	waited, now := locked(err) || errors.Is(err, errNoConnection), time.Now()
+	var refused []*member
 	c.mu.Lock()
-	refused := c.queue
-	c.queue = nil
+	c.queue = slices.DeleteFunc(c.queue, func(m *member) bool {
+		refuse := !waited || !now.Before(c.until(m, began))
+		if refuse {
+			refused = append(refused, m)
+		}
+		return refuse
+	})
 	c.mu.Unlock()
 	for _, m := range refused {
 		m.answer <- err
 	}
 }
 
-// begin opens the transaction of a group.
-func (c *committer) begin() (*group, error) {
-	if err := c.patiently(c.open); err != nil {
+// until is when m has waited for as long as it may for what has been missing since began.
+func (c *committer) until(m *member, began time.Time) time.Time {
+	if m.since.After(began) {
+		began = m.since
+	}
+	return began.Add(c.busy)
+}
+
+// patience is when the first in the queue has waited for as long as it may.
+func (c *committer) patience(began time.Time) time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.queue) == 0 {
+		return began.Add(c.busy)
+	}
+	return c.until(c.queue[0], began)
+}
+
+// begin opens the transaction of a group, and waits until a time for what others hold.
+func (c *committer) begin(until time.Time) (*group, error) {
+	if err := c.patiently(until, func() error { return c.open(until) }); err != nil {
 		return nil, fmt.Errorf("begin: %w", translate(err))
 	}
 	return c.group(), nil
@@ -225,14 +254,14 @@ func (c *committer) begin() (*group, error) {
 
 // tryBegin is begin without patience: it returns nil where that is needed.
 func (c *committer) tryBegin() *group {
-	if c.open() != nil {
+	if c.open(time.Now().Add(c.busy)) != nil {
 		return nil
 	}
 	return c.group()
 }
 
-func (c *committer) open() error {
-	conn, err := c.connect()
+func (c *committer) open(until time.Time) error {
+	conn, err := c.connect(until)
 	if err == nil {
 		_, err = conn.ExecContext(context.Background(), "BEGIN IMMEDIATE")
 	}
@@ -242,13 +271,12 @@ func (c *committer) open() error {
 // errNoConnection is the cause of storage.ErrUnavailable where a host's pool is exhausted.
 var errNoConnection = errors.New("no connection of the pool came free")
 
-// connect takes the connection for a group. For one of a host's pool it waits as long as for
-// the lock of another process.
-func (c *committer) connect() (*sql.Conn, error) {
+// connect takes the connection for a group. For one of a host's pool it waits until a time.
+func (c *committer) connect(until time.Time) (*sql.Conn, error) {
 	if c.writer.conn != nil {
 		return c.writer.conn, nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), c.busy)
+	ctx, cancel := context.WithDeadline(context.Background(), until)
 	defer cancel()
 	conn, err := c.writer.acquire(ctx)
 	if err != nil && ctx.Err() != nil {
@@ -284,15 +312,15 @@ const (
 	retryPart = 64
 )
 
-// patiently repeats try for a while where another process holds the lock it needs.
+// patiently repeats try until a time where another process holds the lock it needs.
 // SQLite's own busy handler would sleep up to 100 ms at a time.
-func (c *committer) patiently(try func() error) error {
+func (c *committer) patiently(until time.Time, try func() error) error {
 	for began := time.Now(); ; {
 		err := try()
-		waited := time.Since(began)
-		if err == nil || !locked(err) || waited > c.busy {
+		if err == nil || !locked(err) || !time.Now().Before(until) {
 			return err
 		}
+		waited := time.Since(began)
 		wait := max(retryMin, min(waited/retryPart, retryMax))
 		time.Sleep(wait/2 + rand.N(wait))
 	}
@@ -300,7 +328,7 @@ func (c *committer) patiently(try func() error) error {
 
 // wal turns the write-ahead log on, before the committer runs.
 func (c *committer) wal(ctx context.Context) error {
-	err := c.patiently(func() error {
+	err := c.patiently(time.Now().Add(c.busy), func() error {
 		conn, err := c.writer.acquire(ctx)
 		if err != nil {
 			return err

@@ -408,6 +408,69 @@ func TestALockedDatabaseIsWaitedForAWhile(t *testing.T) {
 	}
 }
 
+// Who comes while another one waits has a wait of its own.
+func TestWhoComesWhileAnotherWaitsIsWaitedWithForAsLong(t *testing.T) {
+	for _, own := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			const busy = time.Second
+			path := file(t)
+			var waiting *sqlite.Backend
+			var take func() (giveBack func())
+			if own { // what is waited for is the lock of another process
+				other := open(t, path, sqlite.Config{})
+				waiting = open(t, path, sqlite.Config{BusyTimeout: busy})
+				take = func() func() {
+					begun, end, over := make(chan struct{}), make(chan struct{}), make(chan error)
+					go func() {
+						over <- other.InTx(t.Context(), func(context.Context) error {
+							close(begun)
+							<-end
+							return nil
+						})
+					}()
+					<-begun
+					return func() {
+						close(end)
+						<-over
+					}
+				}
+			} else { // or the one connection of a host's pool
+				db := hostDB(t, path, nil)
+				db.SetMaxOpenConns(1)
+				var err error
+				if waiting, err = sqlite.New(t.Context(), db, sqlite.Config{BusyTimeout: busy}); err != nil {
+					t.Fatal(err)
+				}
+				defer waiting.Close(context.Background())
+				take = func() func() {
+					c, err := db.Conn(t.Context())
+					if err != nil {
+						t.Fatal(err)
+					}
+					return func() { c.Close() }
+				}
+			}
+			giveBack := take()
+			answer := func() <-chan error {
+				c := make(chan error, 1)
+				go func() { c <- waiting.InTx(t.Context(), func(context.Context) error { return nil }) }()
+				return c
+			}
+			first := answer()
+			time.Sleep(busy * 9 / 10)
+			second := answer()
+			time.Sleep(busy * 3 / 10)
+			giveBack()
+			if err := <-first; !errors.Is(err, storage.ErrUnavailable) {
+				t.Errorf("own %v: InTx = %v after %s, want ErrUnavailable", own, err, busy)
+			}
+			if err := <-second; err != nil {
+				t.Errorf("own %v: InTx = %v for who has waited for less than %s", own, err, busy)
+			}
+		})
+	}
+}
+
 func TestTwoProcessesShareAFile(t *testing.T) {
 	path := file(t)
 	var wg sync.WaitGroup
