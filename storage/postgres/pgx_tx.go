@@ -170,10 +170,12 @@ func (t *pgxTransaction) commit(ctx context.Context) error {
 		return fmt.Errorf("%w: %w", errHidden, t.failed)
 	case t.tx == nil:
 		return nil
+	case t.conn.Conn().IsClosed(): // lost with a statement before; COMMIT cannot be sent
+		return errHidden
 	}
 	err := t.tx.Commit(ctx)
 	if errors.Is(err, pgx.ErrTxCommitRollback) || errors.Is(err, pgx.ErrTxClosed) {
-		return errHidden // the second: the connection was lost, and COMMIT was never sent
+		return errHidden
 	}
 	return err
 }

@@ -120,6 +120,14 @@ func TestAnErrorThatTheFunctionHidIsNotACommit(t *testing.T) {
 
 // The first statement is sent together with BEGIN, and its errors are no others.
 func TestAnErrorOfTheFirstStatementThatTheFunctionHidIsNotACommit(t *testing.T) {
+	testHiddenError(t, false)
+}
+
+func TestAnErrorOfALaterStatementThatTheFunctionHidIsNotACommit(t *testing.T) {
+	testHiddenError(t, true)
+}
+
+func testHiddenError(t *testing.T, second bool) {
 	b := open(t, postgres.Config{})
 	for name, first := range map[string]string{
 		"a conflict":                        `INSERT INTO t (id) VALUES ('a'), ('a')`,
@@ -128,6 +136,11 @@ func TestAnErrorOfTheFirstStatementThatTheFunctionHidIsNotACommit(t *testing.T) 
 	} {
 		for _, nested := range []bool{false, true} {
 			err := b.InTx(t.Context(), func(ctx context.Context) error {
+				if second {
+					if err := tabletest.Insert(ctx, b, "c"); err != nil {
+						return err
+					}
+				}
 				fn := func(ctx context.Context) error {
 					if err := tabletest.Exec(ctx, b, first); err == nil {
 						t.Errorf("%s answers no error", name)
@@ -274,6 +287,53 @@ func TestConnectionsThatWereLostWhileTheyRestedAreReplaced(t *testing.T) {
 			if err != nil {
 				t.Errorf("%s on a connection that was lost: %v", name, err)
 			}
+		}
+	}
+}
+
+// What the server says on a connection that rests may be meant for the host.
+func TestAConnectionOnWhichTheHostListensIsKept(t *testing.T) {
+	heard := make(chan struct{})
+	config, err := pgxpool.ParseConfig(pgtest.DSN(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.MaxConns = 1
+	config.ConnConfig.OnNotification = func(*pgconn.PgConn, *pgconn.Notification) { close(heard) }
+	pool, err := pgxpool.NewWithConfig(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	b, err := postgres.New(t.Context(), pool, postgres.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := pgx.ConnectConfig(t.Context(), config.ConnConfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close(context.Background())
+	if _, err := pool.Exec(t.Context(), `LISTEN host`); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := other.Exec(t.Context(), `NOTIFY host`); err != nil {
+		t.Fatal(err)
+	}
+	for began := time.Now(); ; time.Sleep(time.Millisecond) {
+		if err := b.InTx(t.Context(), func(ctx context.Context) error { return tabletest.Exec(ctx, b, `SELECT 1`) }); err != nil {
+			t.Fatal(err)
+		}
+		if n := pool.Stat().NewConnsCount(); n != 1 {
+			t.Fatalf("the pool has opened %d connections, want 1", n)
+		}
+		select {
+		case <-heard:
+			return
+		default:
+		}
+		if time.Since(began) > 20*time.Second {
+			t.Fatal("the host was told nothing")
 		}
 	}
 }
