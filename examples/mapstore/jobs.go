@@ -108,8 +108,7 @@ func (s *jobStore) SetLane(ctx context.Context, tenant, lane string, config jobs
 		row, _ := s.lanes.get(t, id)
 		row.LaneID, row.LaneConfig = id, config
 		s.lanes.put(t, id, row)
-		switch reason := row.Hold.Reason; {
-		case reason == jobs.HeldByBreaker && config.Breaker.Failures == 0, reason == jobs.HeldForRetry && config.Order != jobs.FIFO:
+		if !config.Causes(row.Hold.Reason) {
 			s.lift(t, row)
 		}
 		return nil

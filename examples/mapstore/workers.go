@@ -207,7 +207,7 @@ func (s *jobStore) settle(t *tx, worker int64, j jobs.Fetched, o jobs.Outcome) {
 		})
 	}
 	lane := jobs.LaneID{Tenant: j.Tenant, Lane: j.Lane}
-	if row, _ := s.lanes.get(t, lane); o.Hold != nil && row.Owner == worker {
+	if row, _ := s.lanes.get(t, lane); o.Hold != nil && row.Owner == worker && row.Causes(o.Hold.Reason) {
 		row.Hold = *o.Hold
 		s.lanes.put(t, lane, row)
 	}

@@ -462,10 +462,11 @@ func (b *board) settled(l *lane, id int64, now time.Time) {
 }
 
 // drop forgets a job that was removed from the store, unless it was started: then it is
-// held until settled, as any.
+// held until settled, as any, and counts for nothing.
 func (b *board) drop(l *lane, id int64, now time.Time) {
 	i := slices.IndexFunc(l.ready, func(f Fetched) bool { return f.ID == id })
 	if _, held := l.held[id]; held && i < 0 {
+		l.discount(id)
 		return
 	}
 	if i >= 0 {
@@ -492,7 +493,7 @@ func (b *board) pollSome() {
 // idle has lanes given back that had nothing to do for so long, or have not for as long.
 func (b *board) idle(now time.Time) {
 	for _, l := range b.lanes {
-		rests := len(l.held) == 0 && now.Sub(l.idleSince) >= idleAfter ||
+		rests := len(l.held) == 0 && now.Sub(l.idleSince) >= idleAfter && l.rested(now) ||
 			l.free() && l.heldUntil.Sub(now) > idleAfter
 		if rests && !l.leaving {
 			l.leaving = true

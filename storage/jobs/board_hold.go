@@ -15,6 +15,9 @@ import (
 // maxThaw is how long a lane that waits for its rate is not asked again at most.
 const maxThaw = time.Hour
 
+// maxRest is how long a lane without jobs is kept at most until it has its burst again.
+const maxRest = time.Hour
+
 // A brake is what the outcomes of its jobs hold a lane for.
 type brake struct {
 	heldUntil time.Time // nothing starts before, by the clock of this process
@@ -42,14 +45,23 @@ func (l *lane) configure(c LaneConfig, now time.Time) {
 		l.rate.SetLimitAt(now, rate.Limit(c.Rate))
 		l.rate.SetBurstAt(now, burst)
 	}
-	if c.Breaker.Failures == 0 && l.open {
+	switch {
+	case c.Breaker.Failures == 0 && l.open:
 		l.lift()
+	case c.Order != FIFO && !l.open: // only a retry held it
+		l.heldUntil = time.Time{}
 	}
 }
 
 // lift ends whatever holds the lane.
 func (l *lane) lift() {
 	l.brake, l.brakedBy = brake{}, 0
+}
+
+// rested reports whether a lane without jobs has all its burst again: with its next owner it
+// begins with that.
+func (l *lane) rested(now time.Time) bool {
+	return l.rate == nil || l.rate.TokensAt(now) >= float64(l.rate.Burst()) || now.Sub(l.idleSince) >= maxRest
 }
 
 // parked reports whether nothing of the lane may start now, whatever is ready.
@@ -86,12 +98,13 @@ func (l *lane) allows(now time.Time) (ok bool, again time.Time) {
 }
 
 // charge counts an outcome for the lane's breaker and order, and writes into it what the
-// lane is held for from now on. An outcome that was counted before, in a transaction that
-// did not commit, only keeps its place. One that the store will not take leaves the lane as
-// it is, and is written all the same as if it were taken.
-func (b *board) charge(l *lane, o *Outcome, counted bool) {
+// lane is held for from now on. It takes the place of one that the job had before, in a
+// transaction that did not commit. One that the store will not take leaves the lane as it
+// is, and is written all the same as if it were taken.
+func (b *board) charge(l *lane, o *Outcome) {
+	l.uncharge(o.Job.ID)
 	now, before := b.now(), l.brake
-	if l.config.Breaker.Failures > 0 && !counted {
+	if l.config.Breaker.Failures > 0 {
 		l.count(o)
 	}
 	if o.Result == Retried && l.config.Order == FIFO {
@@ -109,13 +122,13 @@ func (b *board) charge(l *lane, o *Outcome, counted bool) {
 	}
 	if _, void := l.void[o.Job.ID]; void {
 		l.brake = before
-	} else if o.Hold != nil {
+	} else if l.brake != before {
 		l.unbraked, l.brakedBy = before, o.Job.ID
 	}
 }
 
-// uncharge takes back what the outcome of a job holds its lane for, because the store did
-// not take it. What holds the lane since then, or was lifted, stays so.
+// uncharge takes back what the outcome of a job did to its lane, because the store did not
+// take it. What another outcome did since then, or was lifted, stays so.
 func (l *lane) uncharge(id int64) {
 	if l.brakedBy != id {
 		return

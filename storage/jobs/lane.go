@@ -35,7 +35,8 @@ type LaneConfig struct {
 	Cap int
 	// Rate is how many jobs of the lane start in a second, at most [MaxRate]; a tenth is
 	// one in ten seconds. Zero is as many as there are. The owner of the lane keeps the
-	// count in memory: when the lane changes hands, at most one burst more is started.
+	// count in memory: when the lane changes hands, or had no jobs for an hour, at most one
+	// burst more is started.
 	Rate float64
 	// Burst is how many starts may come at once after a rest, at most [MaxCap], and one
 	// where it is zero. It means nothing without a Rate.
@@ -120,6 +121,18 @@ const (
 	// that it lets one job try.
 	HeldByBreaker HoldReason = "breaker"
 )
+
+// Causes reports whether a lane of this config may be held for a reason: by a breaker where
+// it has one, for a retry where it is [FIFO].
+func (c LaneConfig) Causes(reason HoldReason) bool {
+	switch reason {
+	case HeldByBreaker:
+		return c.Breaker.Failures > 0
+	case HeldForRetry:
+		return c.Order == FIFO
+	}
+	return true
+}
 
 // SubLane names one of the n lanes that a lane is split into when one process is too little
 // for it: the one in which the jobs of a key wait. The same key gives the same lane as long

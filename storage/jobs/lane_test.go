@@ -430,6 +430,117 @@ func TestARunWhoseOutcomeIsNotTakenHoldsItsLaneForNothing(t *testing.T) {
 	}
 }
 
+// What a handler settles in a transaction that is rolled back was not so: the attempt failed.
+func TestASettlementThatWasRolledBackCountsAsAFailure(t *testing.T) {
+	for name, settle := range map[string]func(ctx context.Context, task *jobs.Task) error{
+		"completed": func(ctx context.Context, task *jobs.Task) error { return task.Complete(ctx) },
+		"buried":    func(ctx context.Context, task *jobs.Task) error { return task.Bury(ctx, "own") },
+		"retried": func(ctx context.Context, task *jobs.Task) error {
+			return task.RetryAt(ctx, time.Now().Add(time.Second), "own")
+		},
+		"retried without an error": func(ctx context.Context, task *jobs.Task) error {
+			return task.RetryAt(ctx, time.Now().Add(time.Second), "")
+		},
+	} {
+		for _, order := range []jobs.Order{jobs.Parallel, jobs.FIFO} {
+			t.Run(fmt.Sprintf("%s, order %q", name, order), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					b := eachtest.Memory(t)
+					q := newQueue(t, b.Jobs())
+					setLane(t, q, "lane", jobs.LaneConfig{Cap: 1, Order: order, Breaker: jobs.Breaker{Failures: 3, Cooldown: time.Hour}})
+					var ran atomic.Int64
+					begin := time.Now()
+					start(t, q, handlers{"test": func(ctx context.Context, task *jobs.Task) error {
+						ran.Add(1)
+						return b.InTx(ctx, func(ctx context.Context) error {
+							if err := settle(ctx, task); err != nil {
+								return err
+							}
+							return errors.New("its effect failed")
+						})
+					}}, jobs.WorkerConfig{MaxAttempts: 1000, Backoff: func(int) time.Duration { return time.Second }})
+					enqueue(t, q, job("lane"), job("lane"), job("lane"))
+					for hours := range int64(3) { // of which each but the first begins with one try
+						time.Sleep(time.Until(begin.Add(time.Duration(hours)*time.Hour + 30*time.Minute)))
+						if n := ran.Load(); n != 3+hours {
+							t.Errorf("%d attempts after %d hours, want %d", n, hours, 3+hours)
+						}
+						l, err := q.Lane(t.Context(), "acme", "lane")
+						if err != nil {
+							t.Fatal(err)
+						}
+						if l.Hold.Reason != jobs.HeldByBreaker {
+							t.Errorf("the lane is held for %q after %d hours, want its breaker", l.Hold.Reason, hours)
+						}
+					}
+				})
+			})
+		}
+	}
+}
+
+// Of a job that failed while somebody set the lane anew.
+func TestAHoldThatComesAfterTheConfigThatHasNoCauseForItHoldsNothing(t *testing.T) {
+	for name, before := range map[string]jobs.LaneConfig{
+		"a breaker": {Cap: 1, Breaker: jobs.Breaker{Failures: 1, Cooldown: time.Hour}},
+		"a retry":   {Order: jobs.FIFO},
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachtest.Run(t, func(t *testing.T, b eachtest.Backend) {
+				store := &spy{Store: b.Jobs()}
+				q := newQueue(t, store)
+				setLane(t, q, "lane", before)
+				var once sync.Once
+				store.settle = func(ctx context.Context, worker int64, outcomes []jobs.Outcome) ([]int64, error) {
+					once.Do(func() { setLane(t, q, "lane", jobs.LaneConfig{Cap: 1}) })
+					return b.Jobs().Settle(ctx, worker, outcomes)
+				}
+				ran := make(chan struct{}, 10)
+				w := start(t, q, handlers{"test": func(_ context.Context, task *jobs.Task) error {
+					ran <- struct{}{}
+					if task.Job.Trace == "fails" {
+						return jobs.RetryAt(time.Now().Add(time.Hour), errors.New("own"))
+					}
+					return nil
+				}}, jobs.WorkerConfig{Lease: time.Second})
+				first := job("lane")
+				first.Trace = "fails"
+				enqueue(t, q, first)
+				receive(t, ran, "start of the first job")
+				enqueue(t, q, job("lane"))
+				receive(t, ran, "start of the second job")
+				closeWorker(t, w)
+				if l, err := q.Lane(t.Context(), "acme", "lane"); err != nil || l.Hold != (jobs.Hold{}) {
+					t.Errorf("the lane is held by %+v, %v; want nothing", l.Hold, err)
+				}
+			})
+		})
+	}
+}
+
+func TestALaneKeepsItsRateWhileItRests(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newQueue(t, eachtest.Memory(t).Jobs())
+		setLane(t, q, "lane", jobs.LaneConfig{Rate: 1.0 / 600})
+		ran := make(chan time.Time, 10)
+		start(t, q, handlers{"test": func(context.Context, *jobs.Task) error {
+			ran <- time.Now()
+			return nil
+		}}, jobs.WorkerConfig{})
+		enqueue(t, q, job("lane"))
+		first := <-ran
+		time.Sleep(time.Minute)
+		enqueue(t, q, job("lane"))
+		if after := (<-ran).Sub(first).Round(time.Second); after != 10*time.Minute {
+			t.Errorf("the second job started %s after the first, want 10 minutes", after)
+		}
+		time.Sleep(15 * time.Minute)
+		if l, err := q.Lane(t.Context(), "acme", "lane"); err != nil || l.Owner != 0 {
+			t.Errorf("the lane is owned by %d, %v; want it to be free once it has its burst again", l.Owner, err)
+		}
+	})
+}
+
 func TestAnOutcomeThatIsPerhapsStoredHoldsItsLane(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &spy{Store: eachtest.Memory(t).Jobs()}

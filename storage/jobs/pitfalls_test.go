@@ -77,6 +77,45 @@ func kill(t *testing.T, store jobs.Store) {
 	}
 }
 
+func TestAJobThatIsCancelledWhileItsStartIsAnnouncedIsTold(t *testing.T) {
+	eachtest.Run(t, func(t *testing.T, b eachtest.Backend) {
+		store := &spy{Store: b.Jobs()}
+		q := newQueue(t, store)
+		store.claim = func(ctx context.Context, claim jobs.Claim) (jobs.Claimed, error) {
+			claimed, err := b.Jobs().Claim(ctx, claim)
+			for i := range claimed.Taken {
+				claimed.Taken[i].Suspect = true
+			}
+			return claimed, err
+		}
+		store.settle = func(ctx context.Context, worker int64, outcomes []jobs.Outcome) ([]int64, error) {
+			missed, err := b.Jobs().Settle(ctx, worker, outcomes)
+			for _, o := range outcomes {
+				if o.Result != jobs.Begun {
+					continue
+				}
+				if err := q.Cancel(ctx, o.Job.Tenant, o.Job.ID); err != nil {
+					t.Error(err)
+				}
+			}
+			return missed, err
+		}
+		causes := make(chan error, 1)
+		start(t, q, handlers{"test": func(ctx context.Context, _ *jobs.Task) error {
+			select {
+			case <-ctx.Done():
+			case <-time.After(patience / 2):
+			}
+			causes <- context.Cause(ctx)
+			return ctx.Err()
+		}}, jobs.WorkerConfig{})
+		enqueue(t, q, job("lane"))
+		if cause := receive(t, causes, "end"); cause != jobs.ErrCancelled {
+			t.Errorf("the handler's ctx ended with %v, want ErrCancelled", cause)
+		}
+	})
+}
+
 func TestPitfall1AFetchThatIsOlderThanACompletionStartsNothingTwice(t *testing.T) {
 	eachtest.Run(t, func(t *testing.T, b eachtest.Backend) {
 		store := &spy{Store: b.Jobs()}

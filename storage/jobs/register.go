@@ -88,7 +88,8 @@ var ErrCancelled = errors.New("jobs: the job was cancelled")
 // nothing that shares a transaction with the settlement takes place. A job that another
 // process has read ahead may still be started until that process hears of it.
 //
-// A [FIFO] lane that waits for the retry of the job goes on with the next.
+// A [FIFO] lane that waits for the retry of the job goes on with the next. Where its breaker
+// has opened it stays held for as long as it was, unless it is resumed.
 func (q *Queue) Cancel(ctx context.Context, tenant string, id int64) error {
 	job, err := q.store.Cancel(ctx, tenant, id, q.now())
 	if err != nil {
@@ -135,9 +136,6 @@ func (w *Worker) cancelled(lane LaneID, id int64) {
 	l, cancel := t.board.lanes[lane], t.runs[id]
 	if cancel != nil {
 		cancel(ErrCancelled)
-	}
-	if l != nil && cancel != nil {
-		l.discount(id)
 	}
 	if l != nil {
 		t.board.drop(l, id, time.Now())

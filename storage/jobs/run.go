@@ -31,6 +31,9 @@ type start struct {
 func (w *Worker) startLocked(t *tenure, l *lane, job Fetched) {
 	ctx, cancel := context.WithCancelCause(t.ctx)
 	t.runs[job.ID] = cancel
+	if _, void := l.void[job.ID]; void { // cancelled while its start was announced
+		cancel(ErrCancelled)
+	}
 	w.startedLocked(job.Job)
 	w.starts = append(w.starts, &start{ctx: ctx, tenure: t, lane: l, job: job})
 }
@@ -74,10 +77,10 @@ func (w *Worker) run(s *start) (next *start) {
 	task := &Task{
 		Job: job.asStarted(), Lost: job.Lost, store: w.store, now: w.queue.now,
 		worker: t.worker, fetched: job, started: w.queue.now(),
-		charge: func(o *Outcome, counted bool) {
+		charge: func(o *Outcome) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
-			t.board.charge(l, o, counted)
+			t.board.charge(l, o)
 		},
 		missed: func() {
 			w.mu.Lock()
@@ -139,7 +142,7 @@ func (w *Worker) ended(t *tenure, l *lane, task *Task, err error) (next *start) 
 		s := &settlement{tenure: t, lane: l, outcome: *outcome}
 		event, turned = w.noteLocked(s, false), s.turned(false)
 	} else {
-		t.board.charge(l, &judged.outcome, outcome != nil)
+		t.board.charge(l, &judged.outcome)
 		w.submitLocked(judged)
 	}
 	w.restLocked()
@@ -187,30 +190,28 @@ func (w *Worker) verdict(t *tenure, l *lane, task *Task, err error, backoff func
 		Job: *task.fetched, Result: Retried, Started: task.started, Ended: w.queue.now(),
 	}}
 	o := &s.outcome
-	o.Due = o.Ended.Add(backoff(task.Job.Attempt))
 	if err != nil {
 		o.Reason = clip(err.Error())
 	}
-	var retry *retryError
-	var bury *buryError
-	asked, _ := task.settled()
-	switch {
-	case asked != nil || errors.Is(err, ErrFenced):
+	if asked, _ := task.settled(); asked != nil || errors.Is(err, ErrFenced) {
 		// The handler settled in a transaction that is not known to have committed. If
 		// it did commit, this finds the job settled and changes nothing.
 		s.doubtful = true
 		if o.Reason == "" {
 			o.Reason = "settled in a transaction that did not commit"
 		}
-		if errors.As(err, &retry) {
-			o.Due = dueAt(retry.at, o.Ended)
-		}
-	case err == nil:
+	}
+	var retry *retryError
+	var bury *buryError
+	switch {
+	case err == nil && !s.doubtful:
 		o.Result = Completed
 	case errors.As(err, &retry):
 		o.Due = dueAt(retry.at, o.Ended)
 	case errors.As(err, &bury), task.Job.Attempt+1 >= w.config.MaxAttempts:
 		o.Result = Buried
+	default:
+		o.Due = o.Ended.Add(backoff(task.Job.Attempt))
 	}
 	return s
 }

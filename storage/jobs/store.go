@@ -28,8 +28,8 @@ type Producer interface {
 	Enqueue(ctx context.Context, jobs []Job) error
 
 	// SetLane stores how a lane is worked, and makes the lane where it does not exist. A
-	// lane that is held by a breaker and has none any more, or for a retry and is not [FIFO]
-	// any more, is not held any more either, and its count of Resumes rises.
+	// lane that is held for what the new config does not hold it for ([LaneConfig.Causes])
+	// is not held any more, and its count of Resumes rises.
 	SetLane(ctx context.Context, tenant, lane string, config LaneConfig) error
 
 	// PauseLane stores whether a lane is paused, and makes the lane where it does not
@@ -309,8 +309,9 @@ type Outcome struct {
 	// Started and Ended frame the attempt.
 	Started, Ended time.Time
 	// Hold is what the lane is held for from now on, nil for as it is. It counts only with
-	// the outcome, and while the worker owns the lane. Of several in a batch the last
-	// counts.
+	// the outcome, while the worker owns the lane, and where the lane's config holds it for
+	// that ([LaneConfig.Causes]): the worker may not have heard of the config yet. Of several
+	// in a batch the last counts.
 	Hold *Hold
 }
 

@@ -37,7 +37,7 @@ type Task struct {
 	worker  int64
 	fetched *Fetched
 	started time.Time
-	charge  func(o *Outcome, counted bool)
+	charge  func(o *Outcome)
 	missed  func() // the store does not take what becomes of the task
 
 	mu        sync.Mutex
@@ -68,7 +68,7 @@ func (t *Task) settle(ctx context.Context, o Outcome) error {
 		o.Due = dueAt(o.Due, o.Ended)
 	}
 	before, _ := t.settled()
-	t.charge(&o, before != nil)
+	t.charge(&o)
 	missed, err := t.store.Settle(ctx, t.worker, []Outcome{o})
 	if err != nil {
 		return err

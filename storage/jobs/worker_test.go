@@ -619,17 +619,81 @@ func TestAnErrorOrABackoffThatPanicsIsAPanicOfTheHandler(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			eachtest.Run(t, func(t *testing.T, b eachtest.Backend) {
 				q := newQueue(t, b.Jobs())
-				buried := make(chan jobs.Event, 1)
-				w := start(t, q, handlers{"test": func(context.Context, *jobs.Task) error { return c.err }},
-					jobs.WorkerConfig{MaxAttempts: 1, Backoff: c.backoff, OnEvent: func(e jobs.Event) { buried <- e }})
+				ran := make(chan int64, 10)
+				w := start(t, q, handlers{"test": func(_ context.Context, task *jobs.Task) error {
+					ran <- task.Job.ID
+					return c.err
+				}}, jobs.WorkerConfig{Backoff: c.backoff})
 				enqueue(t, q, job("lane"))
-				if e := receive(t, buried, "event"); e.Kind != jobs.EventBuried || !strings.HasPrefix(e.Reason, "panic: ") {
-					t.Errorf("got event %+v, want the job buried for a panic", e)
+				id := receive(t, ran, "start")
+				eventually(t, "the attempt is recorded", func() bool { return len(attemptsOf(t, q, id)) > 0 })
+				list := attemptsOf(t, q, id)
+				if a := list[len(list)-1]; a.Result != jobs.Retried || !strings.HasPrefix(a.Reason, "panic: ") {
+					t.Errorf("got attempt %+v, want the job retried for a panic", a)
 				}
 				closeWorker(t, w)
 			})
 		})
 	}
+}
+
+// One that looks up a table of waits has none for the last attempt.
+func TestABackoffIsAskedOnlyForTheWaitOfAFailure(t *testing.T) {
+	eachtest.Run(t, func(t *testing.T, b eachtest.Backend) {
+		for _, c := range []struct {
+			name string
+			end  error
+			want jobs.Result
+		}{
+			{"a success", nil, jobs.Completed},
+			{"a retry at a time", jobs.RetryAt(time.Time{}, errors.New("own")), jobs.Retried},
+			{"a burial", jobs.Bury(errors.New("own")), jobs.Buried},
+			{"the last failure", errors.New("own"), jobs.Buried},
+		} {
+			q := newQueue(t, b.Jobs())
+			var once sync.Once
+			id := make(chan int64, 1)
+			w := start(t, q, handlers{"test": func(_ context.Context, task *jobs.Task) (err error) {
+				once.Do(func() {
+					id <- task.Job.ID
+					err = c.end
+				})
+				return err
+			}}, jobs.WorkerConfig{MaxAttempts: 1, Backoff: func(int) time.Duration { panic("asked") }})
+			enqueue(t, q, job("lane"))
+			first := receive(t, id, "job")
+			eventually(t, c.name+" is recorded", func() bool { return len(attemptsOf(t, q, first)) > 0 })
+			list := attemptsOf(t, q, first)
+			if got := list[len(list)-1]; got.Result != c.want || strings.Contains(got.Reason, "asked") {
+				t.Errorf("%s: got attempt %+v, want it %s", c.name, got, c.want)
+			}
+			closeWorker(t, w)
+		}
+	})
+}
+
+func TestASettlementThatNeverCommitsEndsInTheDeadLetters(t *testing.T) {
+	eachtest.Run(t, func(t *testing.T, b eachtest.Backend) {
+		q := newQueue(t, b.Jobs())
+		setLane(t, q, "lane", jobs.LaneConfig{Order: jobs.FIFO})
+		ends := make(chan jobs.Event, 10)
+		start(t, q, handlers{"test": func(ctx context.Context, task *jobs.Task) error {
+			return b.InTx(ctx, func(ctx context.Context) error {
+				if err := task.Complete(ctx); err != nil {
+					return err
+				}
+				return errors.New("its effect failed")
+			})
+		}}, jobs.WorkerConfig{MaxAttempts: 3, Backoff: soon, OnEvent: func(e jobs.Event) { ends <- e }})
+		enqueue(t, q, job("lane"))
+		e := receive(t, ends, "end")
+		if e.Kind != jobs.EventBuried || e.Reason != "its effect failed" || e.Job.Attempt != 2 {
+			t.Errorf("got event %+v, want the job buried at its third attempt", e)
+		}
+		if list := attemptsOf(t, q, e.Job.ID); len(list) != 3 {
+			t.Errorf("%d attempts are recorded, want 3", len(list))
+		}
+	})
 }
 
 func TestABackoffMayAskItsWorker(t *testing.T) {

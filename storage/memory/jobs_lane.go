@@ -101,7 +101,7 @@ func (s jobStore) SetLane(ctx context.Context, tenant, lane string, config jobs.
 		row.LaneConfig = config
 		row.Breaker.Cooldown = config.Breaker.Cooldown.Truncate(time.Microsecond)
 		jobLaneTable.put(v, row)
-		if r := row.Hold.Reason; r == jobs.HeldByBreaker && config.Breaker.Failures == 0 || r == jobs.HeldForRetry && config.Order != jobs.FIFO {
+		if !config.Causes(row.Hold.Reason) {
 			liftLane(v, row)
 		}
 		return nil
@@ -241,10 +241,11 @@ func liftLane(v view, row jobLaneRow) {
 	hintLane(v, row)
 }
 
-// holdLane writes the hold that came with an outcome. Only the owner of a lane holds it.
+// holdLane writes the hold that came with an outcome. Only the owner of a lane holds it, and
+// for nothing that its config has no more.
 func holdLane(v view, worker int64, o jobs.Outcome) {
 	row, ok := jobLaneTable.get(v, laneProbe(jobs.LaneID{Tenant: o.Job.Tenant, Lane: o.Job.Lane}))
-	if o.Hold == nil || !ok || row.Owner != worker {
+	if o.Hold == nil || !ok || row.Owner != worker || !row.Causes(o.Hold.Reason) {
 		return
 	}
 	row.Hold = jobs.Hold{Until: stored(o.Hold.Until), Reason: o.Hold.Reason}

@@ -64,7 +64,7 @@ func (s jobStore) lift(ctx context.Context, c storage.Conn, tenant, lane, condit
 }
 
 // hold writes the holds that came with outcomes, but for those that were missed. Only the
-// owner of a lane holds it.
+// owner of a lane holds it, and for nothing that its config has no more.
 func (s jobStore) hold(ctx context.Context, c storage.Conn, worker int64, outcomes []jobs.Outcome, missed []int64) error {
 	left := make(map[int64]bool, len(missed))
 	for _, id := range missed {
@@ -75,7 +75,8 @@ func (s jobStore) hold(ctx context.Context, c storage.Conn, worker int64, outcom
 			continue
 		}
 		if _, err := c.Exec(ctx, `
-			UPDATE adminkit_jobs_lane SET held_until = $4, held_for = $5 WHERE tenant = $1 AND lane = $2 AND owner = $3`,
+			UPDATE adminkit_jobs_lane SET held_until = $4, held_for = $5 WHERE tenant = $1 AND lane = $2 AND owner = $3
+				AND CASE $5 WHEN 'breaker' THEN failures > 0 WHEN 'retry' THEN fifo ELSE TRUE END`,
 			o.Job.Tenant, o.Job.Lane, worker, micros(o.Hold.Until), string(o.Hold.Reason)); err != nil {
 			return fmt.Errorf("hold lane: %w", err)
 		}

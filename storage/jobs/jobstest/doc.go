@@ -53,7 +53,8 @@
 //     due at Due, at the attempt after that number, with nothing lost. Buried deletes it,
 //     frees its key and makes a dead letter of it, at the attempt after that number, with
 //     Reason and died at Ended. Begun sets Lost to Job.Lost + 1 and does no more. Each of
-//     them then stores its Hold, where it has one and the worker owns the lane.
+//     them then stores its Hold, where it has one, the worker owns the lane, and the lane's
+//     config is one that causes it (JS-100).
 //   - Cancel does what Completed does, and the attempt's number is that of the stored job. A
 //     lane whose Hold says HeldForRetry is held no more, and has one resume more, where the
 //     job had attempts (JS-098).

@@ -67,6 +67,7 @@ func ExampleRules() {
 	// JS-071 a pause leaves the lane with its owner, who is told
 	// JS-072 a resumption is counted and ends what holds the lane
 	// JS-099 a lane is not held for what its config has no more
+	// JS-100 an outcome does not hold a lane for what its config has not
 	// JS-079 a lane that a resumption made was not resumed
 	// JS-073 a held lane is not taken before its time, and its owner is told why
 	// JS-074 a hold counts with its outcome and for the owner of the lane alone

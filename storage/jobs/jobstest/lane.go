@@ -249,6 +249,7 @@ var laneRules = []rule{
 		}
 	}},
 	{"JS-072", "a resumption is counted and ends what holds the lane", "its owner tells it from an answer that is too old by the count", func(e *env) {
+		e.setHolding("lane")
 		f := e.one("lane")
 		w := e.worker()
 		before := e.claim(jobs.Claim{Worker: w, Take: 1}).Taken[0].Resumes
@@ -291,6 +292,18 @@ var laneRules = []rule{
 		}
 		e.heldFor(w, "it became parallel", "", 2)
 	}},
+	{"JS-100", "an outcome does not hold a lane for what its config has not", "the worker may not have heard yet that somebody took it away", func(e *env) {
+		e.enqueue(e.job("lane"))
+		w := e.worker()
+		e.claim(jobs.Claim{Worker: w, Take: 1})
+		e.holdFor(w, "lane", jobs.HeldByBreaker)
+		e.heldFor(w, "an outcome opened a breaker that the lane has not", "", 0)
+		e.holdFor(w, "lane", jobs.HeldForRetry)
+		e.heldFor(w, "a retry in a lane that is parallel", "", 0)
+		e.setHolding("lane")
+		e.holdFor(w, "lane", jobs.HeldByBreaker)
+		e.heldFor(w, "an outcome opened the breaker", jobs.HeldByBreaker, 0)
+	}},
 	{"JS-079", "a lane that a resumption made was not resumed", "its count is of what its owners may have missed, and it had none", func(e *env) {
 		e.must(e.store.PauseLane(e.ctx, e.tenant, "lane", false), "resume")
 		e.enqueue(e.job("lane"))
@@ -304,6 +317,7 @@ var laneRules = []rule{
 		}
 	}},
 	{"JS-073", "a held lane is not taken before its time, and its owner is told why", "an open breaker and the place of a retried job outlive their owner", func(e *env) {
+		e.setHolding("lane")
 		f := e.one("lane")
 		w := e.worker()
 		e.claim(jobs.Claim{Worker: w, Take: 1})
@@ -323,6 +337,7 @@ var laneRules = []rule{
 		}
 	}},
 	{"JS-074", "a hold counts with its outcome and for the owner of the lane alone", "a late worker must not stop a lane that is another's", func(e *env) {
+		e.setHolding("lane")
 		gone, there := e.one("lane"), e.one("lane")
 		owner, other := e.worker(), e.worker()
 		e.claim(jobs.Claim{Worker: owner, Take: 1})

@@ -276,7 +276,7 @@ var registerRules = []rule{
 		}
 	}},
 	{"JS-098", "cancelling the job whose retry a lane waits for ends the wait", "an operator calls the job off that keeps the others from starting", func(e *env) {
-		e.must(e.store.SetLane(e.ctx, e.tenant, "lane", jobs.LaneConfig{Order: jobs.FIFO}), "set lane")
+		e.setHolding("lane")
 		e.enqueue(slices.Repeat([]jobs.Job{e.job("lane")}, 5)...)
 		w := e.worker()
 		e.claim(jobs.Claim{Worker: w, Take: 1})
@@ -299,6 +299,13 @@ var registerRules = []rule{
 			e.Errorf("took %v after the job was cancelled while the lane was free, want the lane", got)
 		}
 	}},
+}
+
+// setHolding gives a lane a config that may hold it for any reason.
+func (e *env) setHolding(lane string) {
+	e.Helper()
+	config := jobs.LaneConfig{Order: jobs.FIFO, Breaker: jobs.Breaker{Failures: 1, Cooldown: time.Hour}}
+	e.must(e.store.SetLane(e.ctx, e.tenant, lane, config), "set lane")
 }
 
 // holdFor retries the first job of a lane, which is the worker's, with a hold of the lane for

@@ -597,6 +597,27 @@ var zoo = []mutant{
 			return a.Store.SetLane(ctx, tenant, lane, config)
 		}
 	}},
+	{"JS-100", "holds a lane for whatever a worker says", func(a *animal) {
+		held := map[jobs.LaneID]jobs.Hold{}
+		a.settle = func(ctx context.Context, worker int64, outcomes []jobs.Outcome) ([]int64, error) {
+			missed, err := a.Store.Settle(ctx, worker, outcomes)
+			for _, o := range outcomes {
+				if o.Hold != nil && len(missed) == 0 {
+					held[jobs.LaneID{Tenant: o.Job.Tenant, Lane: o.Job.Lane}] = *o.Hold
+				}
+			}
+			return missed, err
+		}
+		a.claim = func(ctx context.Context, claim jobs.Claim) (jobs.Claimed, error) {
+			claimed, err := a.Store.Claim(ctx, claim)
+			for i, l := range claimed.Held {
+				if h := held[l.LaneID]; !l.Causes(h.Reason) {
+					claimed.Held[i].Hold = h
+				}
+			}
+			return claimed, err
+		}
+	}},
 	{"JS-079", "counts the resumption that made a lane", func(a *animal) {
 		a.pauseLane = func(ctx context.Context, tenant, lane string, paused bool) error {
 			_, err := a.Store.Lane(ctx, tenant, lane, noon)
