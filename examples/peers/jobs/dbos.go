@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"sync"
 	"time"
 
@@ -33,7 +34,10 @@ const dbosLeft = `SELECT EXISTS (SELECT 1 FROM %sworkflow_status WHERE status IN
 func openDBOS(ctx context.Context, p place, begun func(time.Time)) (_ side, err error) {
 	s := &dbosSide{}
 	logger := slog.New(slog.DiscardHandler)
-	config := dbos.Config{AppName: "peers", ApplicationVersion: "1", Logger: logger}
+	// Processes of one name would each take the others' workflows for their own to
+	// recover, and run them again.
+	config := dbos.Config{AppName: "peers", ApplicationVersion: "1", Logger: logger,
+		ExecutorID: fmt.Sprintf("process-%d", os.Getpid())}
 	clientConfig := dbos.ClientConfig{AppName: "peers", Logger: logger}
 	kind, where := p.store()
 	if kind == "postgres" {
