@@ -54,7 +54,8 @@ type Store interface {
 }
 
 // A Write is one transition of a request as a [Store] saves it. The pointers are nil
-// where there is nothing of the kind.
+// where there is nothing of the kind. What they point to is the Request's, the Grant
+// whatever its RequestID says.
 type Write struct {
 	Request  Request
 	Step     Step

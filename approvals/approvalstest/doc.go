@@ -19,7 +19,8 @@
 //
 //   - Save compares the version and replaces in one statement (CR-004, CR-023), and leaves
 //     nothing of what came with it where it is refused (QS-002), which it is for a decision,
-//     a step, a revision or a grant that the request has as well (QS-013, QS-014).
+//     a step, a revision or a grant that the request has as well (QS-013, QS-014). A grant is
+//     kept under the request that it comes with (QS-015).
 //   - A conflict leaves the transaction usable (CR-005, CR-006).
 //   - The DedupeKey is taken only while State.Open holds (CR-007, QS-021), by a unique key
 //     and not by a look before the write (QS-025).

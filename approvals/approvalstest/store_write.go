@@ -287,6 +287,17 @@ var writeRules = []storeRule{
 		e.WantErr(e.Store.Consume(e.Ctx, e.Tenant, second, noon), storage.ErrConflict, "the use of the second grant")
 		e.Must(e.Store.Consume(e.Ctx, e.Tenant, first, noon), "the use of the first")
 	}},
+	{"QS-015", "a grant is of the request that it comes with", "A grant that carries the id of another request would let somebody apply what nobody approved.", func(e *env) {
+		r, other := e.request(id(1)), e.request(id(2))
+		e.insert(r)
+		e.insert(other)
+		r.Version, r.State = 2, approvals.StateApproved
+		g := grant(r)
+		g.RequestID = other.ID
+		e.Must(e.Store.Save(e.Ctx, e.Tenant, approvals.Write{Request: r, Step: step(r), Grant: &g}), "a grant that carries another id")
+		e.WantErr(e.Store.Consume(e.Ctx, e.Tenant, g, noon), storage.ErrConflict, "its use for the other request")
+		e.Must(e.Store.Consume(e.Ctx, e.Tenant, grant(r), noon), "its use for its own")
+	}},
 }
 
 var keyRules = []storeRule{

@@ -99,6 +99,21 @@ var writeZoo = []beast{
 			return err
 		}
 	}},
+	{"grants the request whose id a grant carries", "QS-015", func(a *animal) {
+		granted := map[string]string{}
+		a.save = func(ctx context.Context, tenant string, w approvals.Write) error {
+			if w.Grant != nil {
+				granted[w.Grant.RequestID] = w.Request.ID
+			}
+			return a.Store.Save(ctx, tenant, w)
+		}
+		a.consume = func(ctx context.Context, tenant string, g approvals.Grant, at time.Time) error {
+			if request, ok := granted[g.RequestID]; ok {
+				g.RequestID = request
+			}
+			return a.Store.Consume(ctx, tenant, g, at)
+		}
+	}},
 	{"inserts any version of what is not there", "QS-001", func(a *animal) {
 		a.save = func(ctx context.Context, tenant string, w approvals.Write) error {
 			if _, err := a.Store.Get(ctx, tenant, w.Request.ID); errors.Is(err, storage.ErrNotFound) {

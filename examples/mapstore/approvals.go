@@ -74,7 +74,7 @@ func (s *approvalStore) Save(ctx context.Context, tenant string, w approvals.Wri
 			row.History.Decisions = append(row.History.Decisions, *w.Decision)
 		}
 		if w.Grant != nil {
-			key := grantKey{tenant, w.Grant.RequestID, w.Grant.Revision}
+			key := grantKey{tenant, w.Request.ID, w.Grant.Revision}
 			if s.grants.has(t, key) {
 				return storage.ErrConflict
 			}

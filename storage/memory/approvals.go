@@ -144,7 +144,7 @@ func saveWith(v view, tenant, request string, w approvals.Write) error {
 	}
 	if w.Grant != nil {
 		g := *w.Grant
-		g.At = stored(g.At)
+		g.RequestID, g.At = request, stored(g.At)
 		return grantTable.insert(v, grantRow{tenant: tenant, Grant: g})
 	}
 	return nil

@@ -47,7 +47,7 @@ func (s approvalsStore) Save(ctx context.Context, tenant string, w approvals.Wri
 		}
 	}
 	if w.Grant != nil {
-		return insertGrant(ctx, c, tenant, w.Grant)
+		return insertGrant(ctx, c, tenant, w.Request.ID, w.Grant)
 	}
 	return nil
 }
@@ -428,11 +428,11 @@ func scanStep(request *string) func(storage.Rows) (approvals.Step, error) {
 	}
 }
 
-func insertGrant(ctx context.Context, c storage.Conn, tenant string, g *approvals.Grant) error {
+func insertGrant(ctx context.Context, c storage.Conn, tenant, request string, g *approvals.Grant) error {
 	if _, err := c.Exec(ctx, `
 INSERT INTO adminkit_approvals_grant (tenant, request_id, revision, content_hash, event_id, granted_at, consumed_at)
 VALUES ($1, $2, $3, $4, $5, $6, 0)`,
-		tenant, g.RequestID, g.Revision, g.ContentHash, g.EventID, micros(g.At),
+		tenant, request, g.Revision, g.ContentHash, g.EventID, micros(g.At),
 	); err != nil {
 		return fmt.Errorf("insert grant: %w", err)
 	}
